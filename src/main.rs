@@ -1,0 +1,2 @@
+//! Tidewatch.
+fn main() {}
