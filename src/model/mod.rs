@@ -1,0 +1,24 @@
+//! The words that stages exchange. A stage never imports another stage: it takes one of these types and gives one of
+//! these types, and `job` hands them on. Nothing here reads a clock, a file or a socket.
+//!
+//! In the order of the line: [`Chunk`] (source → decode), [`Decoded`] (decode → select), [`Batch`] (select →
+//! interval), [`ClosedInterval`] (aggregated rows → detect), [`Point`] and [`Finding`] (detect → explain),
+//! [`AnomalyGroup`] (explain → alert).
+
+mod chunk;
+mod finding;
+mod interval;
+mod progress;
+mod reject;
+mod rows;
+mod series;
+mod time;
+
+pub use chunk::Chunk;
+pub use finding::{AnomalyGroup, Contribution, Dimensions, Direction, Finding, Point, PointState, Share};
+pub use interval::{Interval, Length, LengthError};
+pub use progress::{Position, Progress, SourcePartition};
+pub use reject::{Reason, Reject};
+pub use rows::{Batch, ColumnType, Columns, Decoded, MeasureType, Rows, RowsError, Tally};
+pub use series::{Cell, ClosedInterval, SeriesKey, Stats};
+pub use time::{Timestamp, TimestampError, Zone, ZoneError};
