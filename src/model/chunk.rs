@@ -17,6 +17,4 @@ pub struct Chunk {
     pub bytes: Bytes,
     /// Where the partition stands once these records are taken.
     pub read_to: Position,
-    /// Whether all of them were read before the checkpoint that the job resumed from: they only refill open intervals.
-    pub replay: bool,
 }

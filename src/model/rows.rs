@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Position, Reject, SourcePartition, Timestamp};
@@ -176,8 +177,10 @@ pub struct Batch {
     pub rejects: Vec<Reject>,
     /// Where the partition stands once this batch is taken.
     pub read_to: Position,
-    /// See [`super::Chunk::replay`].
-    pub replay: bool,
+    /// The bytes of the chunk that the rows were decoded from.
+    pub bytes: Bytes,
+    /// Offset of `bytes` in the partition.
+    pub offset: u64,
 }
 
 /// Row accounting (E3): `read = written + late + filtered + rejected`.
