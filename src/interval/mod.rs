@@ -12,7 +12,7 @@
 //! Nothing is written here, and no clock is read: `job` may [`Intervals::raise`] the watermark when a live source has
 //! fallen silent.
 
-mod held;
+mod scatter;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -20,10 +20,10 @@ use arrow_schema::ArrowError;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-pub use held::{Held, SourceRange};
-
-use crate::model::{Batch, Interval, Length, Progress, Reason, Reject, Rows, SourcePartition, Tally, Timestamp, Zone};
-use held::Scatter;
+use crate::model::{
+    Batch, Closing, Held, Interval, Length, Progress, Reason, Reject, Rows, SourcePartition, Tally, Timestamp, Zone,
+};
+use scatter::Scatter;
 
 /// After so many records in a row that lie too far ahead, the stream has really moved on.
 const AHEAD_RUN_MAX: u32 = 100;
@@ -83,23 +83,6 @@ pub struct Raise {
     pub at: Progress,
     /// The watermark it was raised to, in microseconds since 1970.
     pub to_micros: i64,
-}
-
-/// One interval that has closed, with all that leaves the line with it.
-#[derive(Debug)]
-pub struct Closing {
-    /// 1 for the first interval that closed, then one more each.
-    pub sequence: u64,
-    /// Which interval.
-    pub interval: Interval,
-    /// Its rows.
-    pub rows: Held,
-    /// Rows of intervals that had closed before.
-    pub late: BTreeMap<Interval, Held>,
-    /// Records that could not be used.
-    pub rejects: Vec<Reject>,
-    /// Accounts for every record in this closing.
-    pub tally: Tally,
 }
 
 /// An interval that is still open.

@@ -2,12 +2,14 @@
 //! these types, and `job` hands them on. Nothing here reads a clock, a file or a socket.
 //!
 //! In the order of the line: [`Chunk`] (source → decode), [`Decoded`] (decode → select), [`Batch`] (select →
-//! interval), [`ClosedInterval`] (aggregated rows → detect), [`Point`] and [`Finding`] (detect → explain),
+//! interval), [`Closing`] (interval → partition), [`ClosedInterval`] (aggregated rows → detect), [`Point`] and [`Finding`] (detect → explain),
 //! [`AnomalyGroup`] (explain → alert).
 
 mod chunk;
+mod closing;
 mod finding;
 mod interval;
+mod path;
 mod progress;
 mod reject;
 mod rows;
@@ -15,8 +17,10 @@ mod series;
 mod time;
 
 pub use chunk::Chunk;
+pub use closing::{Closing, Held, SourceRange};
 pub use finding::{AnomalyGroup, Contribution, Dimensions, Direction, Finding, Point, PointState, Share};
 pub use interval::{Interval, Length, LengthError};
+pub use path::{Area, Format, Object, ObjectPath};
 pub use progress::{Position, Progress, SourcePartition};
 pub use reject::{Reason, Reject};
 pub use rows::{Batch, ColumnType, Columns, Decoded, MeasureType, Rows, RowsError, Tally};

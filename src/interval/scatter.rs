@@ -1,0 +1,53 @@
+//! The scattering of a batch over intervals: row numbers are collected first, and rows are copied once per interval and
+//! batch.
+
+use std::collections::BTreeMap;
+
+use arrow_array::UInt32Array;
+use arrow_schema::ArrowError;
+use arrow_select::take::take_record_batch;
+
+use crate::model::{Interval, Rows, SourcePartition};
+
+/// The rows of one batch on their way to their intervals.
+pub(super) struct Scatter<'a> {
+    partition: &'a SourcePartition,
+    rows: &'a Rows,
+    /// Row numbers by the interval they ride on and the interval they belong to.
+    waiting: BTreeMap<(Interval, Interval), Vec<u32>>,
+}
+
+impl<'a> Scatter<'a> {
+    pub(super) fn new(partition: &'a SourcePartition, rows: &'a Rows) -> Scatter<'a> {
+        Scatter { partition, rows, waiting: BTreeMap::new() }
+    }
+
+    pub(super) fn partition(&self) -> &'a SourcePartition {
+        self.partition
+    }
+
+    pub(super) fn add(&mut self, carrier: Interval, interval: Interval, row: usize) {
+        let row = u32::try_from(row).unwrap_or(u32::MAX);
+        self.waiting.entry((carrier, interval)).or_default().push(row);
+    }
+
+    /// Copies the waiting rows out and hands them on.
+    pub(super) fn flush(&mut self, mut hold: impl FnMut(Interval, Interval, Rows)) -> Result<(), ArrowError> {
+        for ((carrier, interval), numbers) in std::mem::take(&mut self.waiting) {
+            hold(carrier, interval, self.pick(numbers)?);
+        }
+        Ok(())
+    }
+
+    fn pick(&self, numbers: Vec<u32>) -> Result<Rows, ArrowError> {
+        let (times, positions) = numbers
+            .iter()
+            .filter_map(|row| {
+                let row = *row as usize;
+                Some((*self.rows.times().get(row)?, *self.rows.positions().get(row)?))
+            })
+            .unzip();
+        let batch = take_record_batch(self.rows.batch(), &UInt32Array::from(numbers))?;
+        Rows::new(batch, times, positions).map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))
+    }
+}

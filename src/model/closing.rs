@@ -1,0 +1,86 @@
+//! What leaves the line when an interval closes: its rows, the rows that came too late for earlier intervals, the
+//! records that could not be used, and the account of them all.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Interval, Reject, Rows, SourcePartition, Tally, Timestamp};
+
+/// One interval that has closed, with all that leaves the line with it.
+#[derive(Debug)]
+pub struct Closing {
+    /// 1 for the first interval that closed, then one more each.
+    pub sequence: u64,
+    /// Which interval.
+    pub interval: Interval,
+    /// Its rows.
+    pub rows: Held,
+    /// Rows of intervals that had closed before.
+    pub late: BTreeMap<Interval, Held>,
+    /// Records that could not be used.
+    pub rejects: Vec<Reject>,
+    /// Accounts for every record in this closing.
+    pub tally: Tally,
+}
+
+/// Rows of one interval.
+#[derive(Debug, Default)]
+pub struct Held {
+    parts: BTreeMap<SourcePartition, Vec<Rows>>,
+}
+
+/// Which stretch of a source partition an interval's rows come from: place of the first and of the last row, inclusive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceRange {
+    /// The source partition.
+    pub partition: SourcePartition,
+    /// Place of the first row.
+    pub first: u64,
+    /// Place of the last row.
+    pub last: u64,
+    /// Rows.
+    pub rows: u64,
+}
+
+impl Held {
+    /// Takes rows in that stand after those it holds of the same source partition.
+    pub fn add(&mut self, partition: SourcePartition, rows: Rows) {
+        self.parts.entry(partition).or_default().push(rows);
+    }
+
+    /// The rows, ordered by source partition and place: the order in which they are written and judged.
+    pub fn rows(&self) -> impl Iterator<Item = &Rows> {
+        self.parts.values().flatten()
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.rows().map(Rows::len).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// First and last event time.
+    pub fn time_range(&self) -> Option<(Timestamp, Timestamp)> {
+        let times = || self.rows().flat_map(|rows| rows.times().iter().copied());
+        Some((times().min()?, times().max()?))
+    }
+
+    /// Where the rows come from.
+    pub fn sources(&self) -> Vec<SourceRange> {
+        let range = |(partition, parts): (&SourcePartition, &Vec<Rows>)| {
+            let positions = || parts.iter().flat_map(|rows| rows.positions().iter().copied());
+            Some(SourceRange {
+                partition: partition.clone(),
+                first: positions().min()?,
+                last: positions().max()?,
+                rows: positions().count() as u64,
+            })
+        };
+        self.parts.iter().filter_map(range).collect()
+    }
+}

@@ -1,0 +1,227 @@
+//! Object names. One type formats and parses them all:
+//!
+//! ```text
+//! <area>/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/<object>
+//!
+//! area     data | rejects | anomalies
+//! date     local date of the interval's start, four-digit year
+//! hhmm     local hour and minute of the interval's start
+//! object   part-rRRRR-NNNNN.csv | .parquet    rows; revision R, part N, both from 0
+//!          _manifest-rRRRR.json               what revision R consists of; its presence is the commit
+//!          rejects-SSSSSSSS.jsonl             records that left with closing number S
+//!          anomalies.jsonl                    one anomaly group a line
+//! ```
+//!
+//! Names that begin with `_` or `.` are invisible to Athena, Spark and their kin.
+
+use std::fmt;
+
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+
+use super::{Interval, Length};
+
+/// A tree of interval folders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Area {
+    /// Rows.
+    Data,
+    /// Records that could not be used.
+    Rejects,
+    /// Anomaly groups.
+    Anomalies,
+}
+
+impl Area {
+    /// The name of its folder.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Area::Data => "data",
+            Area::Rejects => "rejects",
+            Area::Anomalies => "anomalies",
+        }
+    }
+
+    /// The folder of one local date.
+    pub fn date_folder(self, date: NaiveDate) -> String {
+        format!("{}/intvl_date={date}", self.folder())
+    }
+
+    /// The local date of a date folder.
+    pub fn parse_date_folder(self, folder: &str) -> Option<NaiveDate> {
+        let text = folder.strip_prefix(self.folder())?.strip_prefix("/intvl_date=")?;
+        NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()
+    }
+}
+
+/// The name of one object of one interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectPath {
+    /// Which tree.
+    pub area: Area,
+    /// Which interval.
+    pub interval: Interval,
+    /// Which object.
+    pub object: Object,
+}
+
+/// An object in an interval's folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Object {
+    /// Rows.
+    Part {
+        /// Revision, 0 for the rows that came in time.
+        revision: u32,
+        /// Part of the revision.
+        number: u32,
+        /// `csv` or `parquet`.
+        format: Format,
+    },
+    /// What a revision consists of.
+    Manifest {
+        /// Revision.
+        revision: u32,
+    },
+    /// Records that could not be used.
+    Rejects {
+        /// Number of the closing with which they left.
+        sequence: u64,
+    },
+    /// Anomaly groups.
+    Anomalies,
+}
+
+/// The format of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Comma-separated values with a header.
+    Csv,
+    /// Apache Parquet.
+    Parquet,
+}
+
+impl Format {
+    /// The ending of its objects.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Parquet => "parquet",
+        }
+    }
+}
+
+impl ObjectPath {
+    /// The folder it is in.
+    pub fn folder(area: Area, interval: Interval) -> String {
+        format!("{}/intvl_hhmm={}", area.date_folder(interval.date()), interval.start().format("%H%M"))
+    }
+
+    /// The last part of its name.
+    pub fn file_name(&self) -> String {
+        self.object.to_string()
+    }
+
+    /// Reads a name; none where it does not follow the specification or the interval is not aligned to `length`.
+    pub fn parse(name: &str, length: Length) -> Option<ObjectPath> {
+        let (folder, object) = name.rsplit_once('/')?;
+        let (area, interval) = ObjectPath::parse_folder(folder, length)?;
+        let path = ObjectPath { area, interval, object: Object::parse(object)? };
+        // one spelling for each name: what does not format back to itself is not ours
+        (path.to_string() == name).then_some(path)
+    }
+
+    /// Reads the name of an interval's folder.
+    pub fn parse_folder(folder: &str, length: Length) -> Option<(Area, Interval)> {
+        let (date_folder, hhmm) = folder.rsplit_once("/intvl_hhmm=")?;
+        let area = [Area::Data, Area::Rejects, Area::Anomalies]
+            .into_iter()
+            .find(|area| area.parse_date_folder(date_folder).is_some())?;
+        let date = area.parse_date_folder(date_folder)?;
+        let time = NaiveTime::parse_from_str(hhmm, "%H%M").ok().filter(|_| hhmm.len() == 4)?;
+        Some((area, Interval::starting(NaiveDateTime::new(date, time), length)?))
+    }
+}
+
+impl fmt::Display for ObjectPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", ObjectPath::folder(self.area, self.interval), self.object)
+    }
+}
+
+impl Object {
+    fn parse(name: &str) -> Option<Object> {
+        if name == "anomalies.jsonl" {
+            return Some(Object::Anomalies);
+        }
+        let (stem, extension) = name.rsplit_once('.')?;
+        if let Some(revision) = stem.strip_prefix("_manifest-r") {
+            return (extension == "json").then_some(Object::Manifest { revision: revision.parse().ok()? });
+        }
+        if let Some(sequence) = stem.strip_prefix("rejects-") {
+            return (extension == "jsonl").then_some(Object::Rejects { sequence: sequence.parse().ok()? });
+        }
+        let (revision, number) = stem.strip_prefix("part-r")?.split_once('-')?;
+        let format = [Format::Csv, Format::Parquet].into_iter().find(|format| format.extension() == extension)?;
+        Some(Object::Part { revision: revision.parse().ok()?, number: number.parse().ok()?, format })
+    }
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Object::Part { revision, number, format } => {
+                write!(f, "part-r{revision:04}-{number:05}.{}", format.extension())
+            }
+            Object::Manifest { revision } => write!(f, "_manifest-r{revision:04}.json"),
+            Object::Rejects { sequence } => write!(f, "rejects-{sequence:08}.jsonl"),
+            Object::Anomalies => f.write_str("anomalies.jsonl"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn object() -> impl Strategy<Value = Object> {
+        prop_oneof![
+            (0..99_999u32, 0..999_999u32, any::<bool>()).prop_map(|(revision, number, csv)| {
+                Object::Part { revision, number, format: if csv { Format::Csv } else { Format::Parquet } }
+            }),
+            (0..99_999u32).prop_map(|revision| Object::Manifest { revision }),
+            any::<u64>().prop_map(|sequence| Object::Rejects { sequence }),
+            Just(Object::Anomalies),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn names_read_back(
+            micros in -62_000_000_000_000_000i64..250_000_000_000_000_000, minutes in prop::sample::select(vec![1u64, 5, 10, 60, 1440]),
+            area in prop::sample::select(vec![Area::Data, Area::Rejects, Area::Anomalies]), object in object(),
+        ) {
+            let length = Length::from_seconds(minutes * 60).unwrap();
+            let path = ObjectPath { area, interval: Interval::containing(micros, length), object };
+            prop_assert_eq!(ObjectPath::parse(&path.to_string(), length), Some(path));
+        }
+
+        #[test]
+        fn other_names_are_not_ours(name in "[a-z0-9_=/.-]{0,60}") {
+            if let Some(path) = ObjectPath::parse(&name, Length::from_seconds(300).unwrap()) {
+                prop_assert_eq!(path.to_string(), name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_tree_looks_as_its_readers_know_it() {
+        let length = Length::from_seconds(300).unwrap();
+        let name = "data/intvl_date=2021-06-02/intvl_hhmm=2235/part-r0000-00000.csv";
+        let path = ObjectPath::parse(name, length).unwrap();
+        assert_eq!(path.interval.to_string(), "2021-06-02 22:35:00");
+        assert_eq!(ObjectPath::parse("data/intvl_date=2021-06-02/intvl_hhmm=2236/part-r0000-00000.csv", length), None);
+        assert_eq!(ObjectPath::parse("data/intvl_date=2021-06-02/intvl_hhmm=2235/part-r0-0.csv", length), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! Partitions become rows again: which intervals are there, and what their objects hold. Partitions that another job
+//! wrote, without manifests, are read too: all visible objects of a folder count.
+//!
+//! CSV objects are handed on as chunks, so that the same decoder reads them that read the stream: live and backtest see
+//! the same bits. Parquet objects are handed on as rows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::TimestampMicrosecondType;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use arrow_schema::{ArrowError, DataType};
+use bytes::Bytes;
+use chrono::NaiveDate;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
+
+use super::manifest::{Manifest, ManifestError};
+use crate::model::{
+    Area, Chunk, Columns, Format, Interval, Length, Object, ObjectPath, Position, Rows, RowsError, SourcePartition,
+    Timestamp,
+};
+use crate::store::{Store, StoreError};
+
+/// Reads partitions.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    store: Store,
+    columns: Columns,
+    length: Length,
+}
+
+/// One interval that is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Which interval.
+    pub interval: Interval,
+    /// Visible objects of its folder, by name.
+    objects: Vec<String>,
+    /// Whether it has a manifest of revision 0: it is complete, and what came in time is known.
+    pub committed: bool,
+}
+
+/// What the objects of an interval hold.
+#[derive(Debug)]
+pub enum Content {
+    /// CSV, still to be decoded.
+    Chunks(Vec<Chunk>),
+    /// Rows.
+    Rows(Vec<Rows>),
+}
+
+/// Partitions that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// An object that a manifest names is not there, or is not what it was.
+    #[error(
+        "`{name}` is missing or damaged: its manifest names {rows} rows; hint: restore it, or remove the partition"
+    )]
+    Damaged {
+        /// The object.
+        name: String,
+        /// Rows it should hold.
+        rows: u64,
+    },
+    /// A manifest that cannot be read.
+    #[error("`{name}`: {source}")]
+    Manifest {
+        /// Its name.
+        name: String,
+        /// Why.
+        source: ManifestError,
+    },
+    /// A Parquet object that cannot be read.
+    #[error("`{name}` cannot be read as parquet: {source}")]
+    Parquet {
+        /// The object.
+        name: String,
+        /// Why.
+        source: ParquetError,
+    },
+    /// A Parquet object without a column, or with one of another type.
+    #[error("`{name}`: column `{column}` is missing or is not {wanted}")]
+    Column {
+        /// The object.
+        name: String,
+        /// The column.
+        column: String,
+        /// The type that it should have.
+        wanted: DataType,
+    },
+    /// Rows that do not fit together.
+    #[error("`{name}`: {source}")]
+    Rows {
+        /// The object.
+        name: String,
+        /// Why.
+        source: RowsError,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Reader {
+    /// A reader of partitions with these columns and intervals of this length.
+    pub fn new(store: Store, columns: Columns, length: Length) -> Reader {
+        Reader { store, columns, length }
+    }
+
+    /// The intervals that are there, in order, of local dates `from` to `to` inclusive.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list(&self, from: NaiveDate, to: NaiveDate) -> Result<Vec<Listed>, ReadError> {
+        let mut intervals = BTreeMap::new();
+        for folder in self.store.list_folders(Area::Data.folder()).await? {
+            let date = Area::Data.parse_date_folder(&folder);
+            if date.is_none_or(|date| date < from || date > to) {
+                continue;
+            }
+            for entry in self.store.list(&folder).await? {
+                self.note(&entry.name, &mut intervals);
+            }
+        }
+        Ok(intervals.into_values().collect())
+    }
+
+    /// What came in time for an interval: the objects of revision 0, or all where no manifest is there.
+    ///
+    /// # Errors
+    /// When an object is missing, damaged or cannot be read.
+    pub async fn read(&self, listed: &Listed) -> Result<Content, ReadError> {
+        let (mut chunks, mut rows) = (Vec::new(), Vec::new());
+        for (name, bytes) in self.objects(listed).await? {
+            if name.ends_with(Format::Parquet.extension()) {
+                rows.extend(self.parquet(&name, bytes)?);
+            } else {
+                chunks.push(chunk(&name, bytes));
+            }
+        }
+        Ok(if chunks.is_empty() { Content::Rows(rows) } else { Content::Chunks(chunks) })
+    }
+
+    fn note(&self, name: &str, intervals: &mut BTreeMap<Interval, Listed>) {
+        let Some((folder, file)) = name.rsplit_once('/') else { return };
+        let Some((_, interval)) = ObjectPath::parse_folder(folder, self.length) else { return };
+        let empty = || Listed { interval, objects: Vec::new(), committed: false };
+        let listed = intervals.entry(interval).or_insert_with(empty);
+        match ObjectPath::parse(name, self.length).map(|path| path.object) {
+            Some(Object::Manifest { revision: 0 }) => listed.committed = true,
+            _ if file.starts_with(['_', '.']) => {}
+            _ => listed.objects.push(name.to_owned()),
+        }
+    }
+
+    async fn objects(&self, listed: &Listed) -> Result<Vec<(String, Bytes)>, ReadError> {
+        let mut objects = Vec::new();
+        if !listed.committed {
+            for name in &listed.objects {
+                // an object that went away since the listing was never committed
+                objects.extend(self.store.get(name).await?.map(|bytes| (name.clone(), bytes)));
+            }
+            return Ok(objects);
+        }
+        let folder = ObjectPath::folder(Area::Data, listed.interval);
+        for entry in self.manifest(listed.interval).await?.objects {
+            let name = format!("{folder}/{}", entry.name);
+            match self.store.get(&name).await? {
+                Some(bytes) if entry.describes(&bytes) => objects.push((name, bytes)),
+                _ => return Err(ReadError::Damaged { name, rows: entry.rows }),
+            }
+        }
+        Ok(objects)
+    }
+
+    async fn manifest(&self, interval: Interval) -> Result<Manifest, ReadError> {
+        let object = Object::Manifest { revision: 0 };
+        let name = ObjectPath { area: Area::Data, interval, object }.to_string();
+        let bytes = self.store.get(&name).await?.unwrap_or_default();
+        Manifest::from_json(&bytes).map_err(|source| ReadError::Manifest { name, source })
+    }
+
+    fn parquet(&self, name: &str, bytes: Bytes) -> Result<Vec<Rows>, ReadError> {
+        let failed = |source: ParquetError| ReadError::Parquet { name: name.to_owned(), source };
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
+        let mut all = Vec::new();
+        for batch in reader.map_err(failed)? {
+            let batch = batch.map_err(|error| failed(error.into()))?;
+            all.push(self.rows(name, &batch)?);
+        }
+        Ok(all)
+    }
+
+    /// Brings a batch into the order and types of our columns; the timestamp's text is not kept in Parquet and stays
+    /// empty.
+    fn rows(&self, name: &str, batch: &RecordBatch) -> Result<Rows, ReadError> {
+        let missing =
+            |column: &str, wanted| ReadError::Column { name: name.to_owned(), column: column.to_owned(), wanted };
+        let schema = self.columns.schema();
+        let mut arrays: Vec<ArrayRef> = Vec::new();
+        let mut times = vec![Timestamp::MIN; batch.num_rows()];
+        for (index, field) in schema.fields().iter().enumerate() {
+            let array = batch.column_by_name(field.name());
+            if index == self.columns.timestamp_index() {
+                let micros = array.and_then(|array| array.as_primitive_opt::<TimestampMicrosecondType>());
+                if let Some(micros) = micros {
+                    times = micros.values().iter().map(|micros| instant(*micros)).collect();
+                }
+                arrays.push(Arc::new(StringArray::from_iter_values(std::iter::repeat_n("", batch.num_rows()))));
+                continue;
+            }
+            match array {
+                Some(array) if array.data_type() == field.data_type() => arrays.push(Arc::clone(array)),
+                _ => return Err(missing(field.name(), field.data_type().clone())),
+            }
+        }
+        let batch = RecordBatch::try_new(schema, arrays)
+            .map_err(|error: ArrowError| ReadError::Parquet { name: name.to_owned(), source: error.into() })?;
+        let positions = (0..batch.num_rows() as u64).collect();
+        Rows::new(batch, times, positions).map_err(|source| ReadError::Rows { name: name.to_owned(), source })
+    }
+}
+
+fn instant(micros: i64) -> Timestamp {
+    Timestamp::from_micros(micros).unwrap_or(Timestamp::MIN)
+}
+
+/// A CSV object as a chunk: the first line is its header.
+fn chunk(name: &str, bytes: Bytes) -> Chunk {
+    let header_end = memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |end| end + 1);
+    Chunk {
+        partition: SourcePartition::new(name),
+        header: Some(bytes.slice(..header_end)),
+        offset: header_end as u64,
+        bytes: bytes.slice(header_end..),
+        read_to: Position::End,
+    }
+}

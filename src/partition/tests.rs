@@ -1,0 +1,217 @@
+//! Rows survive the way to objects and back; a commit repeated changes nothing; other rows are refused.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use bytes::Bytes;
+use chrono::NaiveDate;
+
+use super::*;
+use crate::model::{
+    Closing, Columns, Format, Held, Interval, Length, MeasureType, Reason, Reject, Rows, SourcePartition, Tally,
+    Timestamp,
+};
+use crate::store::Store;
+
+fn columns() -> Columns {
+    Columns {
+        dimensions: vec!["shop".into()],
+        timestamp: "at".into(),
+        keep: vec!["note".into()],
+        measures: vec![("views".into(), MeasureType::Integer), ("revenue".into(), MeasureType::Float)],
+    }
+}
+
+/// Rows of one interval: `(shop, note, views, revenue)`, one second apart.
+fn rows(start_s: i64, lines: &[(&str, &str, Option<i64>, Option<f64>)]) -> Rows {
+    let text = |f: fn(&(&str, &str, Option<i64>, Option<f64>)) -> String| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(lines.iter().map(f)))
+    };
+    let times: Vec<_> =
+        (0..lines.len() as i64).map(|i| Timestamp::from_micros((start_s + i) * 1_000_000).unwrap()).collect();
+    let arrays: Vec<ArrayRef> = vec![
+        text(|line| line.0.to_owned()),
+        Arc::new(StringArray::from_iter_values(times.iter().map(ToString::to_string))),
+        text(|line| line.1.to_owned()),
+        Arc::new(Int64Array::from_iter(lines.iter().map(|line| line.2))),
+        Arc::new(Float64Array::from_iter(lines.iter().map(|line| line.3))),
+    ];
+    let batch = RecordBatch::try_new(columns().schema(), arrays).unwrap();
+    let positions = (0..lines.len() as u64).collect();
+    Rows::new(batch, times, positions).unwrap()
+}
+
+fn held(rows: Vec<Rows>) -> Held {
+    let mut held = Held::default();
+    rows.into_iter().for_each(|rows| held.add(SourcePartition::new("file"), rows));
+    held
+}
+
+fn interval(start_s: i64) -> Interval {
+    Interval::containing(start_s * 1_000_000, Length::from_seconds(300).unwrap())
+}
+
+fn closing(sequence: u64, start_s: i64, lines: &[(&str, &str, Option<i64>, Option<f64>)]) -> Closing {
+    Closing {
+        sequence,
+        interval: interval(start_s),
+        rows: held(vec![rows(start_s, lines)]),
+        late: BTreeMap::new(),
+        rejects: Vec::new(),
+        tally: Tally { written: lines.len() as u64, ..Tally::default() },
+    }
+}
+
+const LINES: [(&str, &str, Option<i64>, Option<f64>); 3] = [
+    ("a", "plain", Some(1), Some(0.1 + 0.2)),
+    ("b,\"c\"", "line\nbreak", None, Some(1e-300)),
+    ("", "", Some(-7), None),
+];
+
+async fn names(store: &Store) -> Vec<String> {
+    store.list("").await.unwrap().into_iter().map(|entry| entry.name).collect()
+}
+
+async fn list(reader: &Reader) -> Vec<Listed> {
+    reader.list(NaiveDate::MIN, NaiveDate::MAX).await.unwrap()
+}
+
+#[tokio::test]
+async fn csv_is_quoted_where_needed_and_numbers_are_exact() {
+    let store = Store::in_memory();
+    Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
+    let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0000-00000.csv";
+    assert_eq!(names(&store).await, ["data/intvl_date=1970-01-01/intvl_hhmm=0010/_manifest-r0000.json", part]);
+    let text = store.get(part).await.unwrap().unwrap();
+    assert_eq!(
+        std::str::from_utf8(&text).unwrap(),
+        "shop,at,note,views,revenue\n\
+         a,1970-01-01T00:10:00Z,plain,1,0.30000000000000004\n\
+         \"b,\"\"c\"\"\",1970-01-01T00:10:01Z,\"line\nbreak\",,1e-300\n\
+         ,1970-01-01T00:10:02Z,,-7,\n"
+    );
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap());
+    let listed = list(&reader).await;
+    assert!(listed[0].committed);
+    let Content::Chunks(chunks) = reader.read(&listed[0]).await.unwrap() else { panic!("csv comes as chunks") };
+    assert_eq!(chunks[0].header.as_deref(), Some(&b"shop,at,note,views,revenue\n"[..]));
+}
+
+#[tokio::test]
+async fn parquet_rows_survive() {
+    let store = Store::in_memory();
+    Writer::new(store.clone(), columns(), Format::Parquet, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap());
+    let Content::Rows(back) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("parquet is rows") };
+    let written = rows(600, &LINES);
+    assert_eq!(back[0].times(), written.times());
+    for column in [0, 2, 3, 4] {
+        assert_eq!(back[0].batch().column(column), written.batch().column(column));
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_commit_changes_nothing_and_other_rows_are_refused() {
+    let store = Store::in_memory();
+    let writer = Writer::new(store.clone(), columns(), Format::Csv, 1 << 20);
+    writer.commit(&closing(1, 600, &LINES)).await.unwrap();
+    let before = names(&store).await;
+    writer.commit(&closing(1, 600, &LINES)).await.unwrap();
+    assert_eq!(names(&store).await, before);
+    let error = writer.commit(&closing(1, 600, &LINES[..1])).await.unwrap_err().to_string();
+    assert!(error.contains("committed with other rows") && error.contains("hint:"), "{error}");
+}
+
+#[tokio::test]
+async fn a_part_without_its_manifest_is_replaced() {
+    let store = Store::in_memory();
+    let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0000-00000.csv";
+    store.put(part, Bytes::from_static(b"of a job that was stopped")).await.unwrap();
+    Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
+    assert!(store.get(part).await.unwrap().unwrap().starts_with(b"shop,at"));
+}
+
+#[tokio::test]
+async fn late_rows_make_one_revision_per_closing_and_are_not_among_what_came_in_time() {
+    let store = Store::in_memory();
+    let writer = Writer::new(store.clone(), columns(), Format::Csv, 1 << 20);
+    writer.commit(&closing(1, 600, &LINES)).await.unwrap();
+    for sequence in [2, 3, 3] {
+        let mut late = closing(sequence, 600 + sequence as i64 * 300, &LINES[..1]);
+        late.late.insert(interval(600), held(vec![rows(600, &LINES[1..2])]));
+        assert_eq!(writer.commit(&late).await.unwrap().late_revisions, 1);
+    }
+    let folder = "data/intvl_date=1970-01-01/intvl_hhmm=0010";
+    let there = names(&store).await;
+    let there: Vec<_> = there.iter().filter_map(|name| name.strip_prefix(folder)).collect();
+    assert_eq!(
+        there,
+        [
+            "/_manifest-r0000.json",
+            "/_manifest-r0001.json",
+            "/_manifest-r0002.json",
+            "/part-r0000-00000.csv",
+            "/part-r0001-00000.csv",
+            "/part-r0002-00000.csv"
+        ]
+    );
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap());
+    let Content::Chunks(chunks) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("csv") };
+    assert_eq!(chunks.len(), 1);
+}
+
+#[tokio::test]
+async fn large_intervals_have_several_parts_and_the_same_rows_the_same_bytes() {
+    let lines: Vec<_> = (0..20_000).map(|i| ("shop", "note", Some(i), Some(f64::from(i as i32)))).collect();
+    let (one, many) = (Store::in_memory(), Store::in_memory());
+    Writer::new(one.clone(), columns(), Format::Csv, 400_000).commit(&closing(1, 600, &lines)).await.unwrap();
+    Writer::new(many.clone(), columns(), Format::Csv, 400_000).commit(&closing(1, 600, &lines)).await.unwrap();
+    let parts = names(&one).await;
+    assert!(parts.len() > 2, "{parts:?}");
+    for name in parts {
+        assert_eq!(one.get(&name).await.unwrap(), many.get(&name).await.unwrap(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn rejects_keep_bytes_place_and_reason() {
+    let store = Store::in_memory();
+    let mut with_rejects = closing(7, 600, &LINES);
+    let reject = |position, bytes: &'static [u8]| Reject {
+        partition: SourcePartition::new("file"),
+        position,
+        bytes: Bytes::from_static(bytes),
+        reason: Reason::Missing("at".into()),
+    };
+    with_rejects.rejects = vec![reject(3, b"{\"a\":1}"), reject(9, b"\xff\xfe")];
+    Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&with_rejects).await.unwrap();
+    let name = "rejects/intvl_date=1970-01-01/intvl_hhmm=0010/rejects-00000007.jsonl";
+    let text = store.get(name).await.unwrap().unwrap();
+    assert_eq!(
+        std::str::from_utf8(&text).unwrap(),
+        "{\"partition\":\"file\",\"position\":3,\"reason\":\"missing\",\"detail\":\"column `at` is missing\",\"record\":\"{\\\"a\\\":1}\"}\n\
+         {\"partition\":\"file\",\"position\":9,\"reason\":\"missing\",\"detail\":\"column `at` is missing\",\"record_base64\":\"//4=\"}\n"
+    );
+}
+
+#[tokio::test]
+async fn damage_is_noticed() {
+    let store = Store::in_memory();
+    Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
+    let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0000-00000.csv";
+    store.put(part, Bytes::from_static(b"shop,at,note,views,revenue\n")).await.unwrap();
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap());
+    let error = reader.read(&list(&reader).await[0]).await.unwrap_err().to_string();
+    assert!(error.contains("part-r0000-00000.csv") && error.contains("damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn a_tree_of_another_configuration_is_refused_with_the_difference() {
+    let store = Store::in_memory();
+    let descriptor = |seconds| Descriptor::new(columns(), seconds, "UTC".into(), Format::Csv);
+    descriptor(300).claim(&store).await.unwrap();
+    descriptor(300).claim(&store).await.unwrap();
+    let error = descriptor(600).claim(&store).await.unwrap_err().to_string();
+    assert!(error.contains("interval.length is `300s` there, `600s` here"), "{error}");
+}
