@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
 use arrow_csv::WriterBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_select::concat::concat_batches;
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
@@ -15,8 +16,8 @@ use parquet::file::properties::WriterProperties;
 
 use crate::model::{Columns, Format, Rows};
 
-/// Rows that go to the CSV writer at once; small, so that a part ends close to its limit.
-const CSV_ROWS: usize = 8192;
+/// A part may end after so many rows, or a multiple of them, and nowhere else.
+const GROUP_ROWS: usize = 8192;
 
 /// The bytes of one part object.
 #[derive(Debug)]
@@ -44,55 +45,56 @@ pub(super) fn encode<'a>(
     bytes_max: usize,
 ) -> Result<Vec<Part>, EncodeError> {
     match format {
-        Format::Csv => csv(rows, bytes_max),
-        Format::Parquet => parquet(rows, columns, bytes_max),
+        Format::Csv => csv(rows.map(|rows| rows.batch().clone()), bytes_max),
+        Format::Parquet => {
+            let schema = parquet_schema(columns);
+            parquet(rows.map(|rows| with_timestamp(rows, columns, &schema)), &schema, bytes_max)
+        }
     }
 }
 
-fn csv<'a>(rows: impl Iterator<Item = &'a Rows>, bytes_max: usize) -> Result<Vec<Part>, EncodeError> {
+fn csv(batches: impl Iterator<Item = RecordBatch>, bytes_max: usize) -> Result<Vec<Part>, EncodeError> {
     let mut parts = Vec::new();
-    let (mut buffer, mut count) = (Vec::new(), 0);
-    for slice in rows.flat_map(|rows| slices(rows.batch())) {
-        WriterBuilder::new().with_header(buffer.is_empty()).build(&mut buffer).write(&slice)?;
-        count += slice.num_rows() as u64;
+    let (mut buffer, mut rows) = (Vec::new(), 0);
+    for group in groups(batches) {
+        for batch in group {
+            WriterBuilder::new().with_header(buffer.is_empty()).build(&mut buffer).write(&batch)?;
+            rows += batch.num_rows() as u64;
+        }
         if buffer.len() >= bytes_max {
-            parts.push(Part { rows: count, bytes: Bytes::from(std::mem::take(&mut buffer)) });
-            count = 0;
+            parts.push(Part { rows, bytes: Bytes::from(std::mem::take(&mut buffer)) });
+            rows = 0;
         }
     }
-    if count > 0 {
-        parts.push(Part { rows: count, bytes: Bytes::from(buffer) });
+    if rows > 0 {
+        parts.push(Part { rows, bytes: Bytes::from(buffer) });
     }
     Ok(parts)
 }
 
-fn slices(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> {
-    let rows = batch.num_rows();
-    (0..rows).step_by(CSV_ROWS).map(move |from| batch.slice(from, CSV_ROWS.min(rows - from)))
-}
-
-fn parquet<'a>(
-    rows: impl Iterator<Item = &'a Rows>,
-    columns: &Columns,
+fn parquet(
+    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
+    schema: &SchemaRef,
     bytes_max: usize,
 ) -> Result<Vec<Part>, EncodeError> {
-    let schema = parquet_schema(columns);
     let properties =
         WriterProperties::builder().set_compression(Compression::SNAPPY).set_created_by("tidewatch".to_owned()).build();
-    let open = || ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties.clone()));
+    let batches = batches.collect::<Result<Vec<_>, _>>()?;
     let mut parts = Vec::new();
     let mut current: Option<(ArrowWriter<Vec<u8>>, u64)> = None;
-    for rows in rows.filter(|rows| !rows.is_empty()) {
-        let (mut writer, count) = match current.take() {
+    for group in groups(batches.into_iter()) {
+        let (mut writer, rows) = match current.take() {
             Some(open) => open,
-            None => (open()?, 0),
+            None => (ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties.clone()))?, 0),
         };
-        writer.write(&with_timestamp(rows, columns, &schema)?)?;
-        let count = count + rows.len() as u64;
+        // pages break where a write ends: a group is written at once
+        let batch = concat_batches(schema, &group)?;
+        writer.write(&batch)?;
+        let rows = rows + batch.num_rows() as u64;
         if writer.bytes_written() + writer.in_progress_size() >= bytes_max {
-            parts.push(Part { rows: count, bytes: Bytes::from(writer.into_inner()?) });
+            parts.push(Part { rows, bytes: Bytes::from(writer.into_inner()?) });
         } else {
-            current = Some((writer, count));
+            current = Some((writer, rows));
         }
     }
     if let Some((writer, rows)) = current {
@@ -101,8 +103,25 @@ fn parquet<'a>(
     Ok(parts)
 }
 
+/// The same rows in groups of [`GROUP_ROWS`], the last one smaller, wherever their batches began and ended.
+fn groups(batches: impl Iterator<Item = RecordBatch>) -> impl Iterator<Item = Vec<RecordBatch>> {
+    let mut batches = batches.filter(|batch| batch.num_rows() > 0);
+    let mut rest: Option<RecordBatch> = None;
+    std::iter::from_fn(move || {
+        let (mut group, mut rows) = (Vec::new(), 0);
+        while rows < GROUP_ROWS {
+            let Some(batch) = rest.take().or_else(|| batches.next()) else { break };
+            let taken = batch.num_rows().min(GROUP_ROWS - rows);
+            rest = (taken < batch.num_rows()).then(|| batch.slice(taken, batch.num_rows() - taken));
+            group.push(batch.slice(0, taken));
+            rows += taken;
+        }
+        (rows > 0).then_some(group)
+    })
+}
+
 /// The columns of a Parquet part: as in memory, with the timestamp as microseconds in UTC.
-pub(super) fn parquet_schema(columns: &Columns) -> SchemaRef {
+fn parquet_schema(columns: &Columns) -> SchemaRef {
     let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let mut fields: Vec<Arc<Field>> = columns.schema().fields().iter().cloned().collect();
     if let Some(field) = fields.get_mut(columns.timestamp_index()) {

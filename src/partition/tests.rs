@@ -164,13 +164,19 @@ async fn late_rows_make_one_revision_per_closing_and_are_not_among_what_came_in_
 #[tokio::test]
 async fn large_intervals_have_several_parts_and_the_same_rows_the_same_bytes() {
     let lines: Vec<_> = (0..20_000).map(|i| ("shop", "note", Some(i), Some(f64::from(i as i32)))).collect();
-    let (one, many) = (Store::in_memory(), Store::in_memory());
-    Writer::new(one.clone(), columns(), Format::Csv, 400_000).commit(&closing(1, 600, &lines)).await.unwrap();
-    Writer::new(many.clone(), columns(), Format::Csv, 400_000).commit(&closing(1, 600, &lines)).await.unwrap();
-    let parts = names(&one).await;
-    assert!(parts.len() > 2, "{parts:?}");
-    for name in parts {
-        assert_eq!(one.get(&name).await.unwrap(), many.get(&name).await.unwrap(), "{name}");
+    for format in [Format::Csv, Format::Parquet] {
+        let (one, many) = (Store::in_memory(), Store::in_memory());
+        let whole = closing(1, 600, &lines);
+        let in_pieces =
+            || lines.chunks(3000).zip((0..).map(|i| 600 + i * 3000)).map(|(lines, start)| rows(start, lines));
+        let pieces = Closing { rows: held(in_pieces().collect()), ..closing(1, 600, &lines) };
+        Writer::new(one.clone(), columns(), format, 100_000).commit(&whole).await.unwrap();
+        Writer::new(many.clone(), columns(), format, 100_000).commit(&pieces).await.unwrap();
+        let parts = names(&one).await;
+        assert!(parts.len() > 2, "{parts:?}");
+        for name in parts.iter().filter(|name| !name.ends_with("json")) {
+            assert_eq!(one.get(name).await.unwrap(), many.get(name).await.unwrap(), "{name}");
+        }
     }
 }
 
