@@ -3,7 +3,7 @@
 //! At every step at which none runs, an incident starts with the given probability. Two incidents of a series never
 //! touch: the step after the end of one is always normal, so that a label is one episode in the data too (the sample
 //! generator lets the next one start at once). The length is drawn in whole minutes and covers every step that it
-//! touches; an incident that runs past the last step is cut there.
+//! touches; an incident that runs past the last step is cut there (a longer run with the same seed shows the rest).
 //!
 //! Views are never negative, so a shift below zero is clipped. It stays visible: the level without it is at least
 //! the smallest offset less the largest noise, 90 views, and a smaller value is all that is left of it.

@@ -3,8 +3,7 @@
 //!
 //! Three layers, each usable alone. [`Values`] is the plain truth: views per series and step. [`Records`] splits each
 //! value into records that add up to it and sends them slightly out of order, a few late, a few malformed besides.
-//! [`Stream`] renders the records as one endless-looking source partition with byte offsets. [`labels`] says where the
-//! incidents are.
+//! [`Stream`] renders the records as one source partition with byte offsets. [`labels()`] says where the incidents are.
 //!
 //! The same [`Settings`] give the same bytes on every machine: integer random numbers, IEEE arithmetic and a software
 //! cosine. Each series has random streams of its own, seeded by its names, one per purpose (shape and noise, incidents,
@@ -15,6 +14,7 @@
 mod incidents;
 mod labels;
 mod line;
+mod parameters;
 mod random;
 mod records;
 mod settings;
@@ -26,7 +26,8 @@ mod tests;
 
 pub use labels::{LABELS_HEADER, Label, labels, labels_csv};
 pub use line::{Format, LineWriter};
+pub use parameters::{Extent, Parameters, SeriesSet};
 pub use records::{Fault, Kind, Record, Records};
-pub use settings::{Extent, Parameters, SeriesSet, Settings, SettingsError};
+pub use settings::{Settings, SettingsError};
 pub use stream::{Limits, Paced, Stream, StreamError};
 pub use values::{Value, Values, closed_intervals};

@@ -6,8 +6,8 @@
 //! arrives 10 to 40 minutes after the end of the step. Stragglers are small so that a step judged without them is off by
 //! no more than noise. Malformed records are extra lines: they carry no views of any value, so sums still hold.
 //!
-//! One step of records is held at a time, sorted, besides the few that are still on their way: memory is about
-//! `32 bytes * series * records per step`.
+//! One step of records is held at a time, sorted, besides the few that are still on their way. Memory is 32 bytes per
+//! record of a step and about 200 per series: 34 MB at 100,000 series and 4 records.
 
 use crate::model::Timestamp;
 

@@ -1,23 +1,13 @@
-//! What the generator is told: `Parameters` as they come, `Settings` once every value is checked. Units and ranges
-//! are here and nowhere else.
+//! What the generator is told, once every value is checked. All problems are found in one pass.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
-
 use crate::model::{Interval, Length, SeriesKey, Timestamp};
 
-/// The platforms of the sample data.
-const PLATFORMS: [&str; 3] = ["pc_web", "mobile_web", "mobile_app"];
-/// The marketplaces of the sample data.
-const MARKETPLACES: [&str; 7] = ["us", "uk", "de", "fr", "es", "it", "jp"];
-/// A Monday.
-const START: NaiveDateTime = match NaiveDate::from_ymd_opt(2024, 3, 4) {
-    Some(monday) => monday.and_time(NaiveTime::MIN),
-    None => panic!("2024-03-04 exists"),
-};
+use super::parameters::{Extent, MARKETPLACES, PLATFORMS, Parameters, SeriesSet};
+
 /// Memory is a few hundred bytes per series: more would not fit a laptop.
 const SERIES_MAX: usize = 10_000_000;
 const NAME_BYTES_MAX: usize = 64;
@@ -26,78 +16,6 @@ const MILLION: u32 = 1_000_000;
 /// More than the longest way from the end of a step to an arrival.
 const MARGIN_MICROS: i64 = 86_400_000_000;
 const NAMES_ALLOWED: &str = "distinct names of 1 to 64 letters, digits, `_`, `-` or `.`";
-
-/// How long the data is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// So many days.
-    Days(u32),
-    /// So many steps.
-    Steps(u64),
-}
-
-/// Which series there are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SeriesSet {
-    /// Every platform on every marketplace.
-    Product {
-        /// Values of the first dimension.
-        platforms: Vec<String>,
-        /// Values of the second dimension.
-        marketplaces: Vec<String>,
-    },
-    /// So many series: the platforms of the sample on its marketplaces and then on made-up ones (`m0007`, `m0008`, ...).
-    Count(usize),
-}
-
-/// What the generator can be told, unchecked. The default is the sample generator's.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Parameters {
-    /// Everything random follows from it.
-    pub seed: u64,
-    /// UTC time of the first step, a multiple of the cadence after midnight.
-    pub start: NaiveDateTime,
-    /// How long the data is, 1 step or more, ending before the year 9999.
-    pub extent: Extent,
-    /// Distance of two steps in seconds: whole minutes that divide a day. It is also the length of the intervals whose
-    /// records add up to one value.
-    pub cadence_seconds: u64,
-    /// Which series, 1 to 10,000,000; names of 1 to 64 letters, digits, `_`, `-` or `.`.
-    pub series: SeriesSet,
-    /// Probability, 0 to 1, that an incident starts at a step of a series while none runs.
-    pub anomaly_probability: f64,
-    /// Length of an incident in minutes, drawn uniformly; 1 to 10,080. It covers every step that it touches.
-    pub anomaly_minutes: RangeInclusive<u32>,
-    /// Size of an incident's shift in views per step, drawn uniformly, up or down at even odds; 1 to 1,000,000.
-    pub anomaly_shift: RangeInclusive<f64>,
-    /// Mean number of records per series and step, 1 to 1000; the number is uniform in `1..=2 * mean - 1`.
-    pub records_mean: u32,
-    /// Longest way from event time to arrival of a record in time, in seconds, 0 to 3600; uniform.
-    pub jitter_seconds_max: u32,
-    /// Late records per million others, 0 to 1,000,000.
-    pub late_per_million: u32,
-    /// Malformed records per million others, 0 to 1,000,000.
-    pub malformed_per_million: u32,
-}
-
-impl Default for Parameters {
-    fn default() -> Parameters {
-        Parameters {
-            seed: 1,
-            start: START,
-            extent: Extent::Days(7),
-            cadence_seconds: 300,
-            series: SeriesSet::Count(PLATFORMS.len() * MARKETPLACES.len()),
-            anomaly_probability: 0.005,
-            anomaly_minutes: 1..=300,
-            anomaly_shift: 100.0..=600.0,
-            records_mean: 4,
-            jitter_seconds_max: 20,
-            late_per_million: 1000,
-            malformed_per_million: 200,
-        }
-    }
-}
 
 /// One parameter out of its range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -231,8 +149,8 @@ impl Settings {
         self.series_count
     }
 
-    /// Platform and marketplace of a series. Numbers run from 0 to the count; all platforms of the first marketplace
-    /// come first.
+    /// Platform and marketplace of a series. Numbers run from 0 up to the count, all platforms of the first
+    /// marketplace first; a number past the count wraps around.
     pub fn names(&self, series: u32) -> (&str, &str) {
         let index = usize::try_from(series).unwrap_or(usize::MAX);
         let platform = index % self.platforms.len();

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, NaiveDateTime};
 
@@ -432,7 +433,7 @@ fn every_parameter_out_of_range_is_named() {
         extent: Extent::Steps(0),
         series: SeriesSet::Product { platforms: vec!["a".into(), "a".into()], marketplaces: vec!["a,b".into()] },
         anomaly_probability: f64::NAN,
-        anomaly_minutes: 5..=4,
+        anomaly_minutes: RangeInclusive::new(5, 4),
         anomaly_shift: 0.0..=f64::INFINITY,
         records_mean: 0,
         jitter_seconds_max: 3601,
