@@ -1,0 +1,175 @@
+//! The records as one source partition: bytes with offsets, cut into chunks, resumable at any record.
+//!
+//! The partition is virtual: nothing is stored, so a resume makes everything before its offset again and drops it, at
+//! about a second per gigabyte. The stream ends with the last step; its last chunk reads to the end.
+
+use bytes::Bytes;
+
+use crate::model::{Chunk, Position, SourcePartition, Timestamp};
+
+use super::line::{Format, LineWriter};
+use super::records::Records;
+use super::settings::Settings;
+
+const PARTITION: &str = "generator";
+
+/// How far one chunk may reach. It takes one record at least, if one has arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// At most so many bytes.
+    pub bytes_max: usize,
+    /// At most so many records.
+    pub records_max: usize,
+    /// Only records that arrive at or before this instant.
+    pub arrived_by: Timestamp,
+}
+
+/// A chunk, and when the last of its records arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paced {
+    /// The chunk.
+    pub chunk: Chunk,
+    /// Arrival of its last record; arrivals never fall back.
+    pub arrival: Timestamp,
+}
+
+/// A place to resume at that the stream does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StreamError {
+    /// A record begins before the offset and ends after it.
+    #[error("offset {0} of the generated stream lies inside a record, hint: resume with the settings of the first run")]
+    InsideRecord(u64),
+    /// The stream is shorter.
+    #[error("the generated stream ends before offset {0}, hint: resume with the settings of the first run")]
+    PastEnd(u64),
+}
+
+/// The virtual source partition `generator`.
+#[derive(Clone, Debug)]
+pub struct Stream {
+    records: Records,
+    writer: LineWriter,
+    format: Format,
+    partition: SourcePartition,
+    offset: u64,
+    /// What is before it was read before the resume.
+    read_to: Position,
+    /// The next record as written: it may not have fitted the last chunk.
+    line: Vec<u8>,
+}
+
+impl Stream {
+    /// From the first record on.
+    pub fn new(settings: Settings, format: Format) -> Stream {
+        Stream {
+            records: Records::new(settings),
+            writer: LineWriter::new(format),
+            format,
+            partition: Stream::partition(),
+            offset: 0,
+            read_to: Position::Offset(0),
+            line: Vec::new(),
+        }
+    }
+
+    /// From the record at byte `from` on. Chunks before `read_to` are marked as replayed, and one ends exactly there.
+    ///
+    /// # Errors
+    /// When no record begins at `from`.
+    pub fn resume(settings: Settings, format: Format, from: u64, read_to: Position) -> Result<Stream, StreamError> {
+        let mut stream = Stream::new(settings, format);
+        while stream.offset < from {
+            if !stream.render() {
+                return Err(StreamError::PastEnd(from));
+            }
+            stream.take();
+        }
+        if stream.offset != from {
+            return Err(StreamError::InsideRecord(from));
+        }
+        stream.read_to = read_to;
+        Ok(stream)
+    }
+
+    /// The name of the one partition.
+    pub fn partition() -> SourcePartition {
+        SourcePartition::new(PARTITION)
+    }
+
+    /// Offset of the next record.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// When the next record arrives; none once the stream has ended.
+    pub fn next_arrival(&mut self) -> Option<Timestamp> {
+        self.records.peek().map(|record| record.arrival())
+    }
+
+    /// The next records within `limits`; none when the next one arrives later or the stream has ended.
+    ///
+    /// # Errors
+    /// When the end of the replay lies inside a record or past the end.
+    pub fn next_chunk(&mut self, limits: Limits) -> Result<Option<Paced>, StreamError> {
+        let replay_end = self.replay_end();
+        let offset = self.offset;
+        let (mut bytes, mut records, mut last) = (Vec::new(), 0, None);
+        while records < limits.records_max.max(1) && replay_end != Some(self.offset) {
+            let Some(arrival) = self.next_arrival() else { break };
+            if arrival > limits.arrived_by {
+                break;
+            }
+            self.render();
+            if records > 0 && bytes.len() + self.line.len() > limits.bytes_max {
+                break;
+            }
+            bytes.extend_from_slice(&self.line);
+            self.take();
+            records += 1;
+            last = Some(arrival);
+            if let Some(end) = replay_end.filter(|end| *end < self.offset) {
+                return Err(StreamError::InsideRecord(end));
+            }
+        }
+        if let (Some(end), None) = (replay_end.filter(|end| *end > self.offset), self.next_arrival()) {
+            return Err(StreamError::PastEnd(end));
+        }
+        Ok(last.map(|arrival| Paced { chunk: self.chunk(offset, bytes), arrival }))
+    }
+
+    /// Where the replay ends, if that is still ahead.
+    fn replay_end(&self) -> Option<u64> {
+        match self.read_to {
+            Position::Offset(end) if end > self.offset => Some(end),
+            _ => None,
+        }
+    }
+
+    /// Writes the next record into `line`, unless it is there; `false` at the end of the stream.
+    fn render(&mut self) -> bool {
+        if self.line.is_empty() {
+            let Some(record) = self.records.peek() else { return false };
+            self.writer.write(self.records.settings(), &record, &mut self.line);
+        }
+        true
+    }
+
+    /// Moves on past the record in `line`.
+    fn take(&mut self) {
+        self.offset += self.line.len() as u64;
+        self.line.clear();
+        self.records.next();
+    }
+
+    fn chunk(&mut self, offset: u64, bytes: Vec<u8>) -> Chunk {
+        let here = Position::Offset(self.offset);
+        Chunk {
+            partition: self.partition.clone(),
+            header: self.format.header().map(|header| Bytes::from_static(header.as_bytes())),
+            offset,
+            bytes: Bytes::from(bytes),
+            read_to: if self.next_arrival().is_some() { here } else { Position::End },
+            replay: here <= self.read_to,
+        }
+    }
+}
