@@ -52,8 +52,8 @@ pub struct Stream {
     format: Format,
     partition: SourcePartition,
     offset: u64,
-    /// What is before it was read before the resume.
-    read_to: Position,
+    /// Where chunks must end, ascending.
+    cuts: Vec<u64>,
     /// The next record as written: it may not have fitted the last chunk.
     line: Vec<u8>,
 }
@@ -67,16 +67,16 @@ impl Stream {
             format,
             partition: Stream::partition(),
             offset: 0,
-            read_to: Position::Offset(0),
+            cuts: Vec::new(),
             line: Vec::new(),
         }
     }
 
-    /// From the record at byte `from` on. Chunks before `read_to` are marked as replayed, and one ends exactly there.
+    /// From the record at byte `from` on; a chunk ends at each of `cuts`.
     ///
     /// # Errors
     /// When no record begins at `from`.
-    pub fn resume(settings: Settings, format: Format, from: u64, read_to: Position) -> Result<Stream, StreamError> {
+    pub fn resume(settings: Settings, format: Format, from: u64, mut cuts: Vec<u64>) -> Result<Stream, StreamError> {
         let mut stream = Stream::new(settings, format);
         while stream.offset < from {
             if !stream.render() {
@@ -87,7 +87,8 @@ impl Stream {
         if stream.offset != from {
             return Err(StreamError::InsideRecord(from));
         }
-        stream.read_to = read_to;
+        cuts.sort_unstable();
+        stream.cuts = cuts;
         Ok(stream)
     }
 
@@ -109,12 +110,12 @@ impl Stream {
     /// The next records within `limits`; none when the next one arrives later or the stream has ended.
     ///
     /// # Errors
-    /// When the end of the replay lies inside a record or past the end.
+    /// When a cut lies inside a record or past the end.
     pub fn next_chunk(&mut self, limits: Limits) -> Result<Option<Paced>, StreamError> {
-        let replay_end = self.replay_end();
+        let cut = self.next_cut();
         let offset = self.offset;
         let (mut bytes, mut records, mut last) = (Vec::new(), 0, None);
-        while records < limits.records_max.max(1) && replay_end != Some(self.offset) {
+        while records < limits.records_max.max(1) && cut != Some(self.offset) {
             let Some(arrival) = self.next_arrival() else { break };
             if arrival > limits.arrived_by {
                 break;
@@ -127,22 +128,19 @@ impl Stream {
             self.take();
             records += 1;
             last = Some(arrival);
-            if let Some(end) = replay_end.filter(|end| *end < self.offset) {
-                return Err(StreamError::InsideRecord(end));
+            if let Some(cut) = cut.filter(|cut| *cut < self.offset) {
+                return Err(StreamError::InsideRecord(cut));
             }
         }
-        if let (Some(end), None) = (replay_end.filter(|end| *end > self.offset), self.next_arrival()) {
-            return Err(StreamError::PastEnd(end));
+        if let (Some(cut), None) = (cut.filter(|cut| *cut > self.offset), self.next_arrival()) {
+            return Err(StreamError::PastEnd(cut));
         }
         Ok(last.map(|arrival| Paced { chunk: self.chunk(offset, bytes), arrival }))
     }
 
-    /// Where the replay ends, if that is still ahead.
-    fn replay_end(&self) -> Option<u64> {
-        match self.read_to {
-            Position::Offset(end) if end > self.offset => Some(end),
-            _ => None,
-        }
+    /// The next place where a chunk must end.
+    fn next_cut(&self) -> Option<u64> {
+        self.cuts.iter().copied().find(|cut| *cut > self.offset)
     }
 
     /// Writes the next record into `line`, unless it is there; `false` at the end of the stream.
@@ -169,7 +167,6 @@ impl Stream {
             offset,
             bytes: Bytes::from(bytes),
             read_to: if self.next_arrival().is_some() { here } else { Position::End },
-            replay: here <= self.read_to,
         }
     }
 }

@@ -334,7 +334,7 @@ fn chunks_keep_to_their_limits_and_follow_one_another() {
     for Paced { chunk, .. } in &paced {
         assert_eq!(chunk.offset, offset);
         assert_eq!(chunk.partition, Stream::partition());
-        assert!(chunk.bytes.ends_with(b"\n") && chunk.bytes.len() <= 1000 && !chunk.replay);
+        assert!(chunk.bytes.ends_with(b"\n") && chunk.bytes.len() <= 1000);
         assert!((1..=5).contains(&lines(&chunk.bytes).count()));
         offset += chunk.bytes.len() as u64;
     }
@@ -371,7 +371,7 @@ fn a_chunk_takes_only_what_has_arrived() {
 }
 
 #[test]
-fn a_resumed_stream_gives_the_same_bytes_and_marks_the_replay() {
+fn a_resumed_stream_gives_the_same_bytes_and_cuts_where_it_was_told() {
     let settings = settings(|p| {
         p.extent = Extent::Steps(12);
         p.malformed_per_million = 10_000;
@@ -383,30 +383,26 @@ fn a_resumed_stream_gives_the_same_bytes_and_marks_the_replay() {
         Some(*offset)
     }));
     for (number, from) in starts.iter().copied().enumerate().step_by(37) {
-        for read_to in starts[number..].iter().copied().step_by(53) {
-            let position = Position::Offset(read_to as u64);
-            let mut stream = Stream::resume(settings.clone(), Format::JsonLines, from as u64, position).unwrap();
+        for cut in starts[number..].iter().copied().step_by(53) {
+            let cuts = vec![cut as u64];
+            let mut stream = Stream::resume(settings.clone(), Format::JsonLines, from as u64, cuts).unwrap();
             let paced = drain(&mut stream, Limits { bytes_max: 4000, ..ALL });
             let mut bytes = Vec::new();
             for Paced { chunk, .. } in &paced {
                 assert_eq!(chunk.offset, (from + bytes.len()) as u64);
                 bytes.extend_from_slice(&chunk.bytes);
-                let end = from + bytes.len();
-                assert_eq!(chunk.replay, end <= read_to);
-                assert!(chunk.replay || chunk.offset >= read_to as u64, "a chunk spans the end of the replay");
+                assert!(from + bytes.len() <= cut || chunk.offset >= cut as u64, "a chunk spans the cut");
             }
-            assert_eq!(bytes, whole[from..], "from {from} to {read_to}");
+            assert_eq!(bytes, whole[from..], "from {from}, cut at {cut}");
         }
     }
-    let mut stream = Stream::resume(settings.clone(), Format::JsonLines, starts[3] as u64, Position::End).unwrap();
-    assert!(drain(&mut stream, Limits { bytes_max: 4000, ..ALL }).iter().all(|paced| paced.chunk.replay));
 }
 
 #[test]
 fn a_resume_where_no_record_begins_is_refused() {
     let settings = settings(|p| p.extent = Extent::Steps(2));
     let length = text(&settings, Format::JsonLines).len() as u64;
-    let resume = |from, read_to| Stream::resume(settings.clone(), Format::JsonLines, from, Position::Offset(read_to));
+    let resume = |from, cut| Stream::resume(settings.clone(), Format::JsonLines, from, vec![cut]);
     assert_eq!(resume(1, 1).unwrap_err(), StreamError::InsideRecord(1));
     assert_eq!(resume(length + 1, length + 1).unwrap_err(), StreamError::PastEnd(length + 1));
     assert_eq!(resume(length, length).unwrap().next_chunk(ALL), Ok(None));

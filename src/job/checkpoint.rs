@@ -1,0 +1,202 @@
+//! The checkpoint: one object that says how far a job is. It holds where to read on from, the account so far and the
+//! detector's snapshot, and is written only after everything that it passes is committed (E2).
+//!
+//! Checkpoints are numbered and created, never replaced: of two jobs on the same state the slower one finds its number
+//! taken and stops. The one before the last is kept, so that a damaged object costs some reading and nothing else.
+//!
+//! ```text
+//! state/checkpoint-NNNNNNNNNN
+//! "TWCHK001" | length of the JSON, u32 little-endian | JSON | snapshot | CRC-32 of all before, u32 little-endian
+//! ```
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::interval::{ResumePoint, State};
+use crate::model::Tally;
+use crate::store::{Created, Store, StoreError};
+
+const MAGIC: &[u8; 8] = b"TWCHK001";
+const PREFIX: &str = "checkpoint-";
+const KEPT: u64 = 2;
+
+/// How far a job is.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// Where to read on from.
+    pub resume: ResumePoint,
+    /// What was closed and counted when it was made.
+    pub done: State,
+    /// The account of all that is committed.
+    pub tally: Tally,
+    /// Intervals closed.
+    pub intervals: u64,
+    /// Findings.
+    pub findings: u64,
+    /// The detector, where there is one.
+    #[serde(skip)]
+    pub snapshot: Option<Bytes>,
+}
+
+/// The checkpoints of one job.
+#[derive(Debug)]
+pub struct Checkpoints {
+    store: Store,
+    last: u64,
+}
+
+/// A checkpoint that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// Another process wrote the next checkpoint.
+    #[error(
+        "another process wrote checkpoint {number} of this state; hint: run one job per state, each with a \
+         `partition.url` or `job.state` of its own"
+    )]
+    Overtaken {
+        /// The number.
+        number: u64,
+    },
+    /// None of the checkpoints that are there can be read.
+    #[error(
+        "no checkpoint in `{folder}` can be read: {reason}; hint: remove the folder to begin again: what is committed \
+         stays and is not written twice"
+    )]
+    Unreadable {
+        /// Where they are.
+        folder: String,
+        /// What is wrong with the newest.
+        reason: String,
+    },
+    /// The checkpoint cannot be written as JSON; a fault of ours.
+    #[error("checkpoint cannot be encoded: {0}")]
+    Encode(#[from] serde_json::Error),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Checkpoints {
+    /// Finds the newest checkpoint that can be read, if there is any.
+    ///
+    /// # Errors
+    /// When there are checkpoints and none can be read, or the store fails.
+    pub async fn open(store: Store) -> Result<(Checkpoints, Option<Checkpoint>), CheckpointError> {
+        let numbers = numbers(&store).await?;
+        let last = numbers.last().copied().unwrap_or(0);
+        let mut reason = None;
+        for number in numbers.iter().rev() {
+            let bytes = store.get(&name(*number)).await?.unwrap_or_default();
+            match decode(&bytes) {
+                Ok(checkpoint) => return Ok((Checkpoints { store, last }, Some(checkpoint))),
+                Err(found) => reason = reason.or(Some(found)),
+            }
+        }
+        match reason {
+            Some(reason) => Err(CheckpointError::Unreadable { folder: format!("{store:?}"), reason }),
+            None => Ok((Checkpoints { store, last }, None)),
+        }
+    }
+
+    /// Writes the next checkpoint and removes those that are no longer needed.
+    ///
+    /// # Errors
+    /// When another process has written it, or the store fails.
+    pub async fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), CheckpointError> {
+        let number = self.last + 1;
+        if self.store.create(&name(number), encode(checkpoint)?).await? == Created::Exists {
+            return Err(CheckpointError::Overtaken { number });
+        }
+        self.last = number;
+        for old in numbers(&self.store).await? {
+            if old + KEPT <= number {
+                self.store.delete(&name(old)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn name(number: u64) -> String {
+    format!("{PREFIX}{number:010}")
+}
+
+async fn numbers(store: &Store) -> Result<Vec<u64>, StoreError> {
+    let number = |name: &str| name.strip_prefix(PREFIX)?.parse().ok();
+    Ok(store.list("").await?.iter().filter_map(|entry| number(&entry.name)).collect())
+}
+
+fn encode(checkpoint: &Checkpoint) -> Result<Bytes, serde_json::Error> {
+    let json = serde_json::to_vec(checkpoint)?;
+    let snapshot = checkpoint.snapshot.clone().unwrap_or_default();
+    let mut bytes = Vec::with_capacity(16 + json.len() + snapshot.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&u32::try_from(json.len()).unwrap_or(u32::MAX).to_le_bytes());
+    bytes.extend_from_slice(&json);
+    bytes.extend_from_slice(&snapshot);
+    let crc = crc32fast::hash(&bytes);
+    bytes.extend_from_slice(&crc.to_le_bytes());
+    Ok(Bytes::from(bytes))
+}
+
+fn decode(bytes: &Bytes) -> Result<Checkpoint, String> {
+    let (body, crc) = bytes.split_last_chunk::<4>().ok_or("it is cut short")?;
+    let rest = body.strip_prefix(MAGIC).ok_or("it is no checkpoint, or one of another version")?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+        return Err("its checksum is wrong".into());
+    }
+    let (length, rest) = rest.split_first_chunk::<4>().ok_or("it is cut short")?;
+    let length = u32::from_le_bytes(*length) as usize;
+    let (json, snapshot) = rest.split_at_checked(length).ok_or("it is cut short")?;
+    let mut checkpoint: Checkpoint = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    checkpoint.snapshot = (!snapshot.is_empty()).then(|| Bytes::copy_from_slice(snapshot));
+    Ok(checkpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint(intervals: u64) -> Checkpoint {
+        Checkpoint { intervals, snapshot: Some(Bytes::from(vec![7; 100])), ..Checkpoint::default() }
+    }
+
+    #[tokio::test]
+    async fn the_newest_is_found_and_old_ones_go() {
+        let store = Store::in_memory();
+        let (mut checkpoints, none) = Checkpoints::open(store.clone()).await.unwrap();
+        assert_eq!(none, None);
+        for intervals in 1..=5 {
+            checkpoints.save(&checkpoint(intervals)).await.unwrap();
+        }
+        assert_eq!(numbers(&store).await.unwrap(), [4, 5]);
+        assert_eq!(Checkpoints::open(store).await.unwrap().1, Some(checkpoint(5)));
+    }
+
+    #[tokio::test]
+    async fn a_second_writer_is_noticed() {
+        let store = Store::in_memory();
+        let (mut one, _) = Checkpoints::open(store.clone()).await.unwrap();
+        let (mut two, _) = Checkpoints::open(store).await.unwrap();
+        two.save(&checkpoint(1)).await.unwrap();
+        assert!(matches!(one.save(&checkpoint(1)).await, Err(CheckpointError::Overtaken { number: 1 })));
+    }
+
+    #[tokio::test]
+    async fn a_damaged_one_falls_back_to_the_one_before_and_two_are_an_error() {
+        let store = Store::in_memory();
+        let (mut checkpoints, _) = Checkpoints::open(store.clone()).await.unwrap();
+        checkpoints.save(&checkpoint(1)).await.unwrap();
+        checkpoints.save(&checkpoint(2)).await.unwrap();
+        let mut bytes = store.get(&name(2)).await.unwrap().unwrap().to_vec();
+        for index in [0, 9, 20, bytes.len() - 1] {
+            bytes[index] ^= 1;
+            store.put(&name(2), Bytes::from(bytes.clone())).await.unwrap();
+            assert_eq!(Checkpoints::open(store.clone()).await.unwrap().1, Some(checkpoint(1)), "byte {index}");
+            bytes[index] ^= 1;
+        }
+        store.put(&name(1), Bytes::new()).await.unwrap();
+        store.put(&name(2), Bytes::from_static(b"TWCHK001")).await.unwrap();
+        assert!(matches!(Checkpoints::open(store).await, Err(CheckpointError::Unreadable { .. })));
+    }
+}

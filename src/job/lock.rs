@@ -1,0 +1,70 @@
+//! One job per state. On a local disk a lock on a file refuses a second process at once and is gone with the process
+//! that held it, however that ended; elsewhere the numbered checkpoints refuse the slower one.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::PathBuf;
+
+use crate::store::Store;
+
+const NAME: &str = "lock";
+
+/// Held as long as a job runs.
+#[derive(Debug)]
+pub struct Lock {
+    _file: Option<File>,
+}
+
+/// A state that is in use or cannot be locked.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process holds it.
+    #[error(
+        "another process runs on the state in `{directory}`; hint: stop it, or give this job a `partition.url` or \
+         `job.state` of its own"
+    )]
+    Held {
+        /// The directory of the state.
+        directory: PathBuf,
+    },
+    /// The lock file cannot be made.
+    #[error("`{path}` cannot be locked: {source}")]
+    File {
+        /// The lock file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+impl Lock {
+    /// Takes the lock of a state.
+    ///
+    /// # Errors
+    /// When another process holds it or the lock file cannot be made.
+    pub fn take(state: &Store) -> Result<Lock, LockError> {
+        let Some(directory) = state.directory() else { return Ok(Lock { _file: None }) };
+        let path = directory.join(NAME);
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|source| LockError::File { path: path.clone(), source })?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: Some(file) }),
+            Err(TryLockError::WouldBlock) => Err(LockError::Held { directory: directory.to_owned() }),
+            Err(TryLockError::Error(source)) => Err(LockError::File { path, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_job_is_refused_until_the_first_is_gone() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().display().to_string()).unwrap();
+        let first = Lock::take(&store).unwrap();
+        assert!(matches!(Lock::take(&store), Err(LockError::Held { .. })));
+        drop(first);
+        Lock::take(&store).unwrap();
+    }
+}
