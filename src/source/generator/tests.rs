@@ -54,6 +54,31 @@ fn the_bytes_of_a_seed_are_pinned() {
 }
 
 #[test]
+fn values_are_a_daily_wave_within_the_ranges_of_the_formula() {
+    let settings = settings(|p| p.anomaly_probability = 0.0);
+    let mut series = vec![Vec::new(); 21];
+    for value in Values::new(settings) {
+        // `int` takes half a view off on average
+        series[value.series as usize].push(f64::from(value.views) + 0.5);
+    }
+    for views in series {
+        let count = f64::from(u16::try_from(views.len()).unwrap());
+        let angle = |step: usize| std::f64::consts::TAU * f64::from(u16::try_from(step % 288).unwrap()) / 288.0;
+        let mean = views.iter().sum::<f64>() / count;
+        let cos = views.iter().enumerate().map(|(step, v)| v * angle(step).cos()).sum::<f64>() * 2.0 / count;
+        let sin = views.iter().enumerate().map(|(step, v)| v * angle(step).sin()).sum::<f64>() * 2.0 / count;
+        let (peak, peak_angle) = (cos.hypot(sin), sin.atan2(cos));
+        let peak_hour = peak_angle.rem_euclid(std::f64::consts::TAU) * 24.0 / std::f64::consts::TAU;
+        assert!((199.0..401.0).contains(&peak), "peak {peak}");
+        assert!((99.0..201.0).contains(&(mean - peak)), "offset {}", mean - peak);
+        assert!((11.9..21.1).contains(&peak_hour), "peak at {peak_hour} h");
+        let noise = |step: usize, v: f64| v - mean - peak * (angle(step) - peak_angle).cos();
+        let largest = views.iter().enumerate().map(|(step, v)| noise(step, *v).abs()).fold(0.0, f64::max);
+        assert!((1.5..12.0).contains(&largest), "noise up to {largest}");
+    }
+}
+
+#[test]
 fn written_records_add_up_to_the_value_of_every_series_and_step() {
     for cadence_seconds in [300, 600, 86_400] {
         let settings = settings(|p| {
