@@ -1,1 +1,90 @@
-//! To come.
+//! The command line: arguments in, a command of the library out, its results printed. stdout is data, stderr is talk.
+//! Exit codes: 0 fine, 1 something that the user can mend, 2 a fault of ours.
+
+mod anomalies;
+mod args;
+mod backtest;
+mod check;
+mod format;
+mod generate;
+mod host;
+mod listener;
+mod run;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use crate::config::{self, ConfigError};
+use crate::job::JobError;
+use args::{Args, Command};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Job(#[from] JobError),
+    #[error(transparent)]
+    Generate(#[from] generate::GenerateError),
+    #[error("no anomaly `{id}` in `{url}`; hint: `tidewatch anomalies CONFIG` lists them")]
+    NoAnomaly { id: String, url: String },
+    #[error("cannot print: {0}")]
+    Print(#[from] io::Error),
+    #[error("the runtime cannot start: {0}")]
+    Runtime(io::Error),
+}
+
+impl CliError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            CliError::Job(error) if error.is_ours() => ExitCode::from(2),
+            CliError::Runtime(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let code = if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+            // a reader that went away is no reason to fail
+            let _ = error.print();
+            return code;
+        }
+    };
+    tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
+    match dispatch(args.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // whoever read our output has seen enough
+        Err(CliError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "error: {}", format::hint_on_a_line(&error.to_string()));
+            error.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    match command {
+        Command::Run(job) => run::run(&config::load(&job.config)?, crate::job::live::Line::Run, &mut out),
+        Command::Etl(job) => run::run(&config::load(&job.config)?, crate::job::live::Line::Etl, &mut out),
+        Command::Detect(detect) => run::detect(&config::load(&detect.config)?, detect.once, &mut out),
+        Command::Backtest(options) => backtest::backtest(&config::load(&options.config)?, &options, &mut out),
+        Command::Check(job) => check::check(&config::load(&job.config)?, &mut out),
+        Command::Discover(discover) => check::discover(&discover.path, &mut out),
+        Command::Generate(generate) => generate::generate(&generate, &mut out),
+        Command::Anomalies(list) => anomalies::list(&config::load(&list.config)?, &list, &mut out),
+        Command::Explain(explain) => anomalies::explain(&config::load(&explain.config)?, &explain, &mut out),
+        Command::Completions(completions) => {
+            clap_complete::generate(completions.shell, &mut Args::command(), "tidewatch", &mut out);
+            Ok(())
+        }
+    }
+}

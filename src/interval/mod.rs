@@ -183,10 +183,18 @@ impl Intervals {
 
     /// Raises the watermark to `to` where it stands lower, because a live source is silent and time has passed.
     pub fn raise(&mut self, to: Timestamp) -> Vec<Closing> {
-        if self.watermark().is_some_and(|now| now >= to) {
-            return Vec::new();
+        let mut closings = self.due_raises();
+        if self.watermark().is_none_or(|now| now < to) {
+            closings.extend(self.apply(Raise { at: self.progress.clone(), to_micros: to.micros() }));
         }
-        self.apply(Raise { at: self.progress.clone(), to_micros: to.micros() })
+        closings
+    }
+
+    /// Where a job that starts again must begin to read so that it raises the watermark to `to` at this moment.
+    pub fn planned_raise(&self, to: Timestamp) -> ResumePoint {
+        let mut point = self.resume_point();
+        point.raises.push(Raise { at: self.progress.clone(), to_micros: to.micros() });
+        point
     }
 
     /// Closes all that is open: the source has ended.
@@ -265,7 +273,9 @@ impl Intervals {
         }
         self.raises.push_back(raise);
         self.raise_count += 1;
-        self.set_watermark(to);
+        if self.watermark().is_none_or(|now| now < to) {
+            self.set_watermark(to);
+        }
         self.close_passed()
     }
 

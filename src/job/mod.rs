@@ -1,1 +1,37 @@
-//! To come.
+//! Drives the line: the only place that knows all stages, and the only one that knows the time.
+//!
+//! The order of a commit, which the exactly-once promise rests on:
+//!
+//! 1. part objects of the closed interval, under names that follow from the interval;
+//! 2. its manifest, created and never replaced: this is the commit;
+//! 3. detection and its outputs, under names that follow from the interval;
+//! 4. at the end of the micro-batch one checkpoint: where to read on from, the account so far, the detector.
+//!
+//! Whether a record is late and when an interval closes depends on the order of records alone (`interval`), so a job
+//! that starts again from its checkpoint makes the same closings as one that was never stopped, finds its commits
+//! done, and goes on. The one thing that is not in the records is a live source that falls silent: the watermark is
+//! then raised by the clock, and that decision is in a checkpoint before anything follows from it.
+//!
+//! [`live`] is `run` and `etl`; [`follow`] is `detect`, the detector over partitions that another job writes;
+//! [`backtest`] is the same detector over history. All three share `judge`, and so their findings (D1).
+
+pub mod backtest;
+mod checkpoint;
+mod clock;
+mod error;
+mod feed;
+mod history;
+pub mod follow;
+mod host;
+mod judge;
+pub mod live;
+mod lock;
+pub mod score;
+mod schema;
+
+pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints};
+pub use clock::{Clock, SystemClock};
+pub use error::JobError;
+pub use host::{Event, Host, Listener, Shutdown, Stopper, Summary};
+pub use lock::{Lock, LockError};
+pub use schema::SchemaError;

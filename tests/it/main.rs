@@ -1,1 +1,3 @@
-//! The one integration binary.
+//! The one integration binary: linking is paid once.
+
+mod layering;

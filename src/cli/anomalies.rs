@@ -1,0 +1,113 @@
+//! `anomalies` and `explain`: the anomaly table as a table, JSON lines or CSV.
+
+use std::io::Write;
+
+use chrono::NaiveDate;
+
+use super::CliError;
+use super::args::{Anomalies, Explain, OutputFormat};
+use super::format;
+use crate::alert::AnomalyTable;
+use crate::config::Config;
+use crate::job::JobError;
+use crate::model::{AnomalyGroup, Direction, Finding};
+use crate::store::Store;
+
+pub(super) fn list(config: &Config, args: &Anomalies, out: &mut impl Write) -> Result<(), CliError> {
+    let (from, to) = (args.from.unwrap_or(NaiveDate::MIN), args.to.unwrap_or(NaiveDate::MAX));
+    let mut groups = read(config, from, to)?;
+    groups.retain(|group| group.severity >= args.severity);
+    groups.retain(|group| args.measure.as_ref().is_none_or(|measure| *measure == group.measure));
+    print(config, &groups, args.format, out)
+}
+
+pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> Result<(), CliError> {
+    let mut groups = read(config, NaiveDate::MIN, NaiveDate::MAX)?;
+    groups.retain(|group| group.id == args.id || group.findings.iter().any(|finding| finding.id == args.id));
+    let Some(group) = groups.first() else {
+        return Err(CliError::NoAnomaly { id: args.id.clone(), url: config.partition.url.clone() });
+    };
+    match args.format {
+        OutputFormat::Table => card(group, &args.id, out),
+        format => print(config, &groups, format, out),
+    }
+}
+
+fn read(config: &Config, from: NaiveDate, to: NaiveDate) -> Result<Vec<AnomalyGroup>, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(CliError::Runtime)?;
+    let table = AnomalyTable::new(Store::open(&config.partition.url).map_err(JobError::from)?);
+    Ok(runtime.block_on(table.read(from, to)).map_err(JobError::from)?)
+}
+
+fn print(config: &Config, groups: &[AnomalyGroup], how: OutputFormat, out: &mut impl Write) -> Result<(), CliError> {
+    match how {
+        OutputFormat::Table => {
+            let widest = groups.iter().flat_map(|group| &group.findings).map(|finding| finding.id.len()).max();
+            let width = widest.unwrap_or(0);
+            writeln!(out, "{:<width$}  {}", "ID", format::FINDING_HEADER)?;
+            for (group, finding) in findings(groups) {
+                writeln!(out, "{:<width$}  {}", finding.id, format::finding_line(group, finding))?;
+            }
+        }
+        OutputFormat::Json => {
+            for group in groups {
+                serde_json::to_writer(&mut *out, group).map_err(std::io::Error::from)?;
+                writeln!(out)?;
+            }
+        }
+        OutputFormat::Csv => csv(config, groups, out)?,
+    }
+    Ok(())
+}
+
+fn findings(groups: &[AnomalyGroup]) -> impl Iterator<Item = (&AnomalyGroup, &Finding)> {
+    groups.iter().flat_map(|group| group.findings.iter().map(move |finding| (group, finding)))
+}
+
+fn csv(config: &Config, groups: &[AnomalyGroup], out: &mut impl Write) -> Result<(), CliError> {
+    let failed = |error: csv::Error| CliError::Print(error.into());
+    let mut writer = csv::Writer::from_writer(out);
+    let dimensions = config.select.dimensions.iter().map(String::as_str);
+    let front = ["id", "group", "interval_start", "since", "measure"].into_iter();
+    let back = ["value", "expected", "lower", "upper", "direction", "score", "severity"];
+    writer.write_record(front.chain(dimensions).chain(back)).map_err(failed)?;
+    for (group, finding) in findings(groups) {
+        let (interval, since) = (group.interval.to_string(), finding.since.to_string());
+        let front = [finding.id.as_str(), &group.id, &interval, &since, &group.measure];
+        let numbers = [finding.expected, finding.lower, finding.upper].map(|number| number.to_string());
+        let value = finding.value.map(|value| value.to_string()).unwrap_or_default();
+        let last = [finding.score, finding.severity].map(|number| number.to_string());
+        let direction = match finding.direction {
+            Direction::High => "high",
+            Direction::Low => "low",
+        };
+        let dimensions = finding.dimensions.iter().map(|(_, value)| value);
+        let back = std::iter::once(value.as_str()).chain(numbers.iter().map(String::as_str)).chain([direction]);
+        let record = front.into_iter().chain(dimensions).chain(back).chain(last.iter().map(String::as_str));
+        writer.write_record(record).map_err(failed)?;
+    }
+    Ok(writer.flush()?)
+}
+
+/// One anomaly group for people.
+fn card(group: &AnomalyGroup, id: &str, out: &mut impl Write) -> Result<(), CliError> {
+    writeln!(out, "{}  {} in the interval from {} to {}", group.id, group.measure, group.interval, group.interval.end())?;
+    writeln!(out, "severity  {:.0} of 100", group.severity)?;
+    for finding in group.findings.iter().filter(|finding| group.id == id || finding.id == id) {
+        let given = finding.value.map_or_else(|| "nothing".into(), format::value);
+        let deviation = finding.value.unwrap_or(0.0) - finding.expected;
+        let by = format!("{}{}", if deviation >= 0.0 { "+" } else { "" }, format::value(deviation));
+        writeln!(out, "\n{}", finding.dimensions)?;
+        writeln!(out, "  id        {}", finding.id)?;
+        writeln!(out, "  since     {}", finding.since)?;
+        writeln!(out, "  value     {given}, expected {} ({by})", format::value(finding.expected))?;
+        writeln!(out, "  band      {} to {}", format::value(finding.lower), format::value(finding.upper))?;
+        writeln!(out, "  severity  {:.0}, score {}", finding.severity, format::value(finding.score))?;
+    }
+    for contribution in &group.contributions {
+        let share = |share: &crate::model::Share| format!("{} {:.0} %", share.value, share.share * 100.0);
+        let shares: Vec<_> = contribution.values.iter().map(share).collect();
+        writeln!(out, "\n{}: {}", contribution.dimension, shares.join(", "))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use chrono::NaiveDate;
+use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+/// A stream becomes interval partitions, and every partition is judged the moment it closes.
+#[derive(Debug, Parser)]
+#[command(name = "tidewatch", version, max_term_width = 100, arg_required_else_help = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run the whole line: stream, partitions, findings
+    Run(Job),
+    /// Run the line up to the partitions
+    Etl(Job),
+    /// Judge partitions that another job writes, as they come
+    Detect(Detect),
+    /// Judge history and, with labels, measure how well
+    Backtest(Backtest),
+    /// Name every problem of a configuration, then look at its data
+    Check(Job),
+    /// Look at a sample of data and write a configuration for it
+    Discover(Discover),
+    /// Make up data with known incidents
+    Generate(Generate),
+    /// List the anomaly table
+    Anomalies(Anomalies),
+    /// Show one anomaly: what, where, since when, by how much
+    Explain(Explain),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Job {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Detect {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// Leave when all partitions that are there have been judged
+    #[arg(long)]
+    pub(super) once: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Backtest {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// First local date to judge
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) from: Option<NaiveDate>,
+    /// Last local date to judge
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) to: Option<NaiveDate>,
+    /// Where the history is; partitions where there are any, if not given
+    #[arg(long)]
+    pub(super) input: Option<Input>,
+    /// Labelled incidents (CSV: start,end,<dimensions>,measure): prints precision, recall, F1, delay
+    #[arg(long, value_name = "FILE")]
+    pub(super) labels: Option<PathBuf>,
+    /// Write every scored point as CSV
+    #[arg(long, value_name = "FILE")]
+    pub(super) scores: Option<PathBuf>,
+    /// Write the anomaly groups as JSON lines
+    #[arg(long, value_name = "FILE")]
+    pub(super) anomalies: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Input {
+    /// Partitions under `partition.url`
+    Partitions,
+    /// The configured source, from its beginning
+    Source,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Discover {
+    /// A file, a directory or a glob with JSON lines or CSV, plain or gzip
+    pub(super) path: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Generate {
+    /// What to make up
+    pub(super) dataset: Dataset,
+    /// Directory for the records (a file per day) and `labels.csv`
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: PathBuf,
+    /// Everything random follows from it
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// How many days
+    #[arg(long, default_value_t = 7)]
+    pub(super) days: u32,
+    /// First day
+    #[arg(long, value_name = "YYYY-MM-DD", default_value = "2024-03-04")]
+    pub(super) start: NaiveDate,
+    /// How many series (dimension combinations)
+    #[arg(long, default_value_t = 21)]
+    pub(super) series: usize,
+    /// Minutes between two values of a series
+    #[arg(long, value_name = "MINUTES", default_value_t = 5)]
+    pub(super) cadence: u64,
+    /// Mean number of records per series and value
+    #[arg(long, default_value_t = 4)]
+    pub(super) records: u32,
+    /// Probability that an anomaly starts, per value of a series
+    #[arg(long, value_name = "P", default_value_t = 0.005)]
+    pub(super) anomaly_probability: f64,
+    /// Least shift of the level during an anomaly
+    #[arg(long, value_name = "VIEWS", default_value_t = 100.0)]
+    pub(super) anomaly_shift_min: f64,
+    /// Largest shift of the level during an anomaly
+    #[arg(long, value_name = "VIEWS", default_value_t = 600.0)]
+    pub(super) anomaly_shift_max: f64,
+    /// Late records per million
+    #[arg(long, default_value_t = 1000)]
+    pub(super) late_per_million: u32,
+    /// Malformed records per million
+    #[arg(long, default_value_t = 200)]
+    pub(super) malformed_per_million: u32,
+    /// How records are written
+    #[arg(long, default_value = "json_lines")]
+    pub(super) format: RecordFormat,
+    /// Compress the files
+    #[arg(long)]
+    pub(super) gzip: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Dataset {
+    /// Views and revenue of platforms and marketplaces
+    Ecommerce,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(super) enum RecordFormat {
+    /// A JSON object a line
+    JsonLines,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Anomalies {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// First local date
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) from: Option<NaiveDate>,
+    /// Last local date
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) to: Option<NaiveDate>,
+    /// Only this measure
+    #[arg(long)]
+    pub(super) measure: Option<String>,
+    /// Only groups of at least this severity
+    #[arg(long, value_name = "0-100", default_value_t = 0.0)]
+    pub(super) severity: f64,
+    /// How to print
+    #[arg(long, default_value = "table")]
+    pub(super) format: OutputFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Explain {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// Id of an anomaly group or of a finding, from `tidewatch anomalies`
+    pub(super) id: String,
+    /// How to print
+    #[arg(long, default_value = "table")]
+    pub(super) format: OutputFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum OutputFormat {
+    /// For people
+    Table,
+    /// JSON lines
+    Json,
+    /// Comma-separated values, a line per finding
+    Csv,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Completions {
+    /// Which shell
+    pub(super) shell: clap_complete::Shell,
+}

@@ -1,0 +1,109 @@
+//! Numbers, findings and summaries as people read them.
+
+use crate::job::Summary;
+use crate::model::{AnomalyGroup, Direction, Finding};
+
+/// Thousands apart: `1,234,567`.
+pub(super) fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A measured value with four significant digits at least: `1234.5`, `0.01235`.
+pub(super) fn value(number: f64) -> String {
+    let size = number.abs();
+    if size >= 1000.0 && number.fract() == 0.0 && size < 1e15 {
+        return format!("{number:.0}");
+    }
+    match size {
+        _ if size == 0.0 => "0".into(),
+        _ if !(1e-4..1e12).contains(&size) => format!("{number:.3e}"),
+        _ if size >= 100.0 => format!("{number:.1}"),
+        _ if size >= 1.0 => format!("{number:.2}"),
+        _ => format!("{number:.5}"),
+    }
+}
+
+/// A bound of a band, which may be open.
+fn bound(number: f64) -> String {
+    if number.is_finite() { value(number) } else { "∞".into() }
+}
+
+pub(super) const FINDING_HEADER: &str =
+    "INTERVAL             MEASURE          SEV      VALUE   EXPECTED  BAND                    WHERE";
+
+/// One line per finding, under [`FINDING_HEADER`].
+pub(super) fn finding_line(group: &AnomalyGroup, finding: &Finding) -> String {
+    let arrow = match finding.direction {
+        Direction::High => '▲',
+        Direction::Low => '▼',
+    };
+    let interval = group.interval.to_string();
+    let given = finding.value.map_or_else(|| "none".into(), value);
+    let band = format!("{} – {}", bound(finding.lower), bound(finding.upper));
+    format!(
+        "{interval:<20} {measure:<16} {severity:>3.0} {arrow} {given:>9}  {expected:>9}  {band:<22}  {dimensions}",
+        measure = group.measure,
+        severity = finding.severity,
+        expected = value(finding.expected),
+        dimensions = finding.dimensions,
+    )
+}
+
+/// The account of a job.
+pub(super) fn summary(summary: &Summary) -> String {
+    let mut lines = Vec::new();
+    let tally = &summary.tally;
+    let held = if summary.held > 0 { format!(" + open {}", count(summary.held)) } else { String::new() };
+    lines.push(format!(
+        "rows       read {} = written {} + late {} + filtered {} + rejected {}{held}",
+        count(tally.read() + summary.held),
+        count(tally.written),
+        count(tally.late),
+        count(tally.filtered),
+        count(tally.rejected)
+    ));
+    lines.push(format!("intervals  {} closed", count(summary.intervals)));
+    if summary.series > 0 {
+        let learning = if summary.learning > 0 { format!(", {} of them still learning", count(summary.learning)) } else { String::new() };
+        lines.push(format!("series     {}{learning}", count(summary.series)));
+        lines.push(format!("findings   {}", count(summary.findings)));
+    }
+    lines.push(format!("speed      {}", speed(summary)));
+    lines.join("\n")
+}
+
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate to read")]
+fn speed(summary: &Summary) -> String {
+    let seconds = summary.elapsed.as_secs_f64();
+    if summary.read == 0 {
+        return format!("nothing new to read, {seconds:.1} s");
+    }
+    format!("{} rows/s, {seconds:.1} s", count((summary.read as f64 / seconds.max(1e-9)) as u64))
+}
+
+/// Puts the hint of an error message on a line of its own.
+pub(super) fn hint_on_a_line(message: &str) -> String {
+    message.replacen("; hint: ", "\n  hint: ", usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0.0, 5.0, 1234.0, 1234.56, 0.012_345, 1e-9, -3.0].map(value),
+            ["0", "5.00", "1234", "1234.6", "0.01235", "1.000e-9", "-3.00"]
+        );
+    }
+}

@@ -1,0 +1,428 @@
+//! What a configuration means: one function per section, each giving its stage's checked settings or noting what is
+//! wrong. The order of the functions is the order of the line.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::raw::{Section, nearest};
+use crate::alert;
+use crate::decode::{Format as RecordFormat, Header, TimestampFormat};
+use crate::detect::{self, Aggregation, ForestShape};
+use crate::interval::{self, CloseAt};
+use crate::model::{CsvDialect, Format, Length, MeasureType, Zone};
+use crate::partition::OBJECT_BYTES_MAX;
+use crate::source::{files, generator};
+use crate::store::Store;
+
+const KB: u64 = 1000;
+const MB: u64 = 1000 * KB;
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A configuration of valid values.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `[job]`
+    pub job: Job,
+    /// `[source]`
+    pub source: Source,
+    /// `[decode]`
+    pub decode: Decode,
+    /// `[select]`
+    pub select: Select,
+    /// `[interval]`
+    pub interval: interval::Settings,
+    /// `[partition]`
+    pub partition: Partition,
+    /// `[detect]`
+    pub detect: Detect,
+    /// `[[alert]]`
+    pub alerts: Vec<Alert>,
+}
+
+/// How the job runs.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// A name for logs.
+    pub name: String,
+    /// A micro-batch is cut after so much time,
+    pub stream_batch_time: Duration,
+    /// or so many records,
+    pub batch_records_max: u64,
+    /// or so many bytes.
+    pub batch_bytes_max: u64,
+    /// Where checkpoints lie.
+    pub state: String,
+}
+
+/// Where records come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// Files.
+    Files(files::Settings),
+    /// Standard input.
+    Stdin,
+    /// Made-up records, so many times faster than they would arrive, or as fast as possible.
+    Generator {
+        /// What to make up.
+        settings: Box<generator::Settings>,
+        /// How many times faster than real time.
+        speed: Option<f64>,
+    },
+}
+
+/// How records are written.
+#[derive(Clone, Debug)]
+pub struct Decode {
+    /// JSON lines or CSV.
+    pub format: RecordFormat,
+    /// A longer record is rejected.
+    pub record_bytes_max: usize,
+}
+
+/// Which columns leave the line.
+#[derive(Clone, Debug)]
+pub struct Select {
+    /// The column that holds the event time.
+    pub timestamp: String,
+    /// How the event time is written.
+    pub timestamp_format: TimestampFormat,
+    /// The zone of an event time that does not name one.
+    pub zone: Zone,
+    /// Category columns.
+    pub dimensions: Vec<String>,
+    /// Numeric columns; those without a type are looked at in the data.
+    pub measures: Vec<(String, Option<MeasureType>)>,
+    /// Further columns, carried along as text.
+    pub keep: Vec<String>,
+    /// Allowed values by column.
+    pub filters: Vec<(String, Vec<String>)>,
+}
+
+/// Where partitions lie and how they are written.
+#[derive(Clone, Debug)]
+pub struct Partition {
+    /// Directory or `file://` url.
+    pub url: String,
+    /// CSV or Parquet.
+    pub format: Format,
+    /// A larger interval has several objects.
+    pub object_bytes_max: usize,
+}
+
+/// What is judged and how.
+#[derive(Clone, Debug)]
+pub struct Detect {
+    /// Seed of all that is random.
+    pub seed: u64,
+    /// Expected false alerts per series and week.
+    pub sensitivity: f64,
+    /// Size of the forests.
+    pub forest: ForestShape,
+    /// What is measured.
+    pub measures: Vec<DetectMeasure>,
+}
+
+/// One measure.
+#[derive(Clone, Debug)]
+pub struct DetectMeasure {
+    /// Its name in findings.
+    pub name: Arc<str>,
+    /// Its column.
+    pub column: String,
+    /// How values become one number per interval.
+    pub aggregation: Aggregation,
+}
+
+/// Who is told about what.
+pub type Alert = alert::Rule;
+
+pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
+    let partition = partition(&root.section("partition"));
+    let job = job(&root.section("job"), partition.as_ref());
+    let decode = decode(&root.section("decode"));
+    let source = source(&root.section("source"), decode.as_ref());
+    let select = select(&root.section("select"));
+    let interval = interval(&root.section("interval"));
+    let detect = detect(&root.section("detect"), select.as_ref());
+    let alerts = root.sections("alert").iter().map(|section| alert(section, detect.as_ref())).collect();
+    root.finish();
+    let config =
+        Config { job, source: source?, decode: decode?, select: select?, interval: interval?, partition: partition?, detect: detect?, alerts };
+    Some(config)
+}
+
+fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
+    let job = Job {
+        name: section.text("name").unwrap_or_else(|| "tidewatch".into()),
+        stream_batch_time: section.duration("stream_batch_time", 60 * SECOND, Duration::from_millis(100)..=DAY),
+        batch_records_max: section.integer("batch_records_max", 1_000_000, 1..=1_000_000_000),
+        batch_bytes_max: section.size("batch_bytes_max", 64 * MB, 64 * KB..=100_000 * MB),
+        state: section.text("state").unwrap_or_else(|| {
+            partition.map(|partition| format!("{}/state", partition.url.trim_end_matches('/'))).unwrap_or_default()
+        }),
+    };
+    section.finish();
+    job
+}
+
+fn source(section: &Section<'_>, decode: Option<&Decode>) -> Option<Source> {
+    let (files, stdin, generator) = (section.section("files"), section.section("stdin"), section.section("generator"));
+    section.finish();
+    let given = [&files, &stdin, &generator].iter().filter(|kind| kind.is_present()).count();
+    if given != 1 {
+        section.section_problem(
+            "needs exactly one of `[source.files]`, `[source.stdin]` and `[source.generator]`; \
+             hint: for example `[source.files]` with `path = \"data/*.jsonl.gz\"`",
+        );
+    }
+    if files.is_present() {
+        return source_files(&files, decode?);
+    }
+    if generator.is_present() {
+        return source_generator(&generator);
+    }
+    stdin.finish();
+    stdin.is_present().then_some(Source::Stdin)
+}
+
+fn source_files(section: &Section<'_>, decode: &Decode) -> Option<Source> {
+    let path = section.required_text("path", "\"data/*.jsonl.gz\"");
+    let compressions = [
+        ("auto", files::Compression::Auto),
+        ("none", files::Compression::None),
+        ("gzip", files::Compression::Gzip),
+    ];
+    let compression = section.choice("compression", files::Compression::Auto, &compressions);
+    let follow = section.flag("follow", false);
+    let chunk_bytes = usize_of(section.size("chunk_bytes", 1 << 20, 4 * KB..=64 * MB));
+    section.finish();
+    Some(Source::Files(files::Settings {
+        path: PathBuf::from(path?),
+        framing: decode.format.framing(),
+        header: decode.format.has_header(),
+        compression,
+        follow,
+        chunk_bytes,
+        record_bytes_max: decode.record_bytes_max,
+    }))
+}
+
+fn source_generator(section: &Section<'_>) -> Option<Source> {
+    let parameters = generator::Parameters {
+        seed: section.integer("seed", 1, 0..=u64::MAX),
+        extent: generator::Extent::Days(u32_of(section.integer("days", 7, 1..=36_500))),
+        cadence_seconds: section.duration("cadence", 300 * SECOND, 60 * SECOND..=DAY).as_secs(),
+        series: generator::SeriesSet::Count(usize_of(section.integer("series", 21, 1..=10_000_000))),
+        anomaly_probability: section.number("anomaly_probability", 0.0005, 0.0..=1.0),
+        ..generator::Parameters::default()
+    };
+    let speed = section.has("speed").then(|| section.number("speed", 1.0, 0.001..=1e9));
+    section.finish();
+    match generator::Settings::new(parameters) {
+        Ok(settings) => Some(Source::Generator { settings: Box::new(settings), speed }),
+        Err(problems) => {
+            problems.iter().for_each(|problem| section.section_problem(&problem.to_string()));
+            None
+        }
+    }
+}
+
+fn decode(section: &Section<'_>) -> Option<Decode> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Kind {
+        JsonLines,
+        Csv,
+    }
+    let kind = section.choice("format", Kind::JsonLines, &[("json_lines", Kind::JsonLines), ("csv", Kind::Csv)]);
+    let delimiter = character(section, "delimiter", ',');
+    let quote = character(section, "quote", '"');
+    let names = section.texts("header");
+    let record_bytes_max = usize_of(section.size("record_bytes_max", 10 * MB, KB..=1000 * MB));
+    section.finish();
+    let format = match kind {
+        Kind::JsonLines => {
+            let csv_only = ["delimiter", "quote", "header"].into_iter().filter(|key| section.has(key));
+            csv_only.for_each(|key| section.problem(key, "is for `format = \"csv\"` alone"));
+            RecordFormat::JsonLines
+        }
+        Kind::Csv => match CsvDialect::new(delimiter?, Some(quote?)) {
+            Ok(dialect) => {
+                let header = if names.is_empty() { Header::FirstRecord } else { Header::Names(names) };
+                RecordFormat::Csv { dialect, header }
+            }
+            Err(error) => {
+                section.problem("delimiter", &error.to_string());
+                return None;
+            }
+        },
+    };
+    Some(Decode { format, record_bytes_max })
+}
+
+fn select(section: &Section<'_>) -> Option<Select> {
+    let timestamp = section.required_text("timestamp", "\"event_time\"");
+    let timestamp_format = section.text("timestamp_format").unwrap_or_else(|| "%Y-%m-%d %H:%M:%S".into());
+    let timestamp_format = TimestampFormat::parse(&timestamp_format)
+        .map_err(|error| section.problem("timestamp_format", &error.to_string()));
+    let zone = zone(section, "timezone");
+    let dimensions = section.texts("dimensions");
+    let measures = section.texts("measures");
+    let keep = section.texts("keep");
+    let types_section = section.section("types");
+    let types = types_section.entries();
+    let filters_section = section.section("filters");
+    let filters = filters_section.entries();
+    section.finish();
+
+    let mut seen = Vec::new();
+    for name in timestamp.iter().chain(&dimensions).chain(&measures).chain(&keep) {
+        if seen.contains(&name) {
+            section.section_problem(&format!("names column `{name}` twice; hint: a column is timestamp, dimension, measure or kept"));
+        }
+        seen.push(name);
+    }
+    for (name, _) in types.iter().filter(|(name, _)| !measures.contains(name)) {
+        let near = nearest(name, measures.iter().map(String::as_str));
+        let hint = near.map_or_else(String::new, |near| format!("; hint: did you mean `{near}`?"));
+        types_section.section_problem(&format!("has `{name}`, which is no measure{hint}"));
+    }
+    let kind_of = |measure: &String| {
+        let words = types.iter().find(|(name, _)| name == measure).map(|(_, words)| words.join(" "))?;
+        let kind = [("integer", MeasureType::Integer), ("float", MeasureType::Float)].into_iter().find(|(name, _)| *name == words);
+        if kind.is_none() {
+            types_section.section_problem(&format!("has `{measure} = \"{words}\"`, allowed is `integer` or `float`"));
+        }
+        kind.map(|(_, kind)| kind)
+    };
+    let measures = measures.iter().map(|measure| (measure.clone(), kind_of(measure))).collect();
+    for (name, values) in filters.iter().filter(|(_, values)| values.is_empty()) {
+        filters_section.section_problem(&format!("has `{name}` with no value, which would drop every row: {values:?}"));
+    }
+    Some(Select { timestamp: timestamp?, timestamp_format: timestamp_format.ok()?, zone: zone?, dimensions, measures, keep, filters })
+}
+
+fn interval(section: &Section<'_>) -> Option<interval::Settings> {
+    let length = section.duration("length", 300 * SECOND, 60 * SECOND..=DAY);
+    let length = Length::from_seconds(length.as_secs())
+        .map_err(|error| section.problem("length", &format!("{error}; hint: for example \"5m\" or \"10m\"")));
+    let zone = zone(section, "timezone");
+    let offset = section.duration("offset", 60 * SECOND, Duration::ZERO..=5 * DAY);
+    let ahead_max = section.duration("ahead_max", 7 * DAY, SECOND..=36_500 * DAY);
+    let close = section.choice("close", CloseAt::Watermark, &[("watermark", CloseAt::Watermark), ("end", CloseAt::End)]);
+    section.finish();
+    Some(interval::Settings {
+        length: length.ok()?,
+        zone: zone?,
+        offset_micros: micros(offset),
+        ahead_max_micros: micros(ahead_max),
+        close,
+    })
+}
+
+fn partition(section: &Section<'_>) -> Option<Partition> {
+    let url = section.required_text("url", "\"out/ecommerce\"");
+    if let Some(Err(error)) = url.as_deref().map(Store::directory_of) {
+        section.problem("url", &error.to_string());
+    }
+    let format = section.choice("format", Format::Csv, &[("csv", Format::Csv), ("parquet", Format::Parquet)]);
+    let object_bytes_max = usize_of(section.size("object_bytes_max", OBJECT_BYTES_MAX as u64, 64 * KB..=5000 * MB));
+    section.finish();
+    Some(Partition { url: url?, format, object_bytes_max })
+}
+
+fn detect(section: &Section<'_>, select: Option<&Select>) -> Option<Detect> {
+    let shape = ForestShape::default();
+    let number = |key, default: usize, range: RangeInclusive<u64>| usize_of(section.integer(key, default as u64, range));
+    let detect = Detect {
+        seed: section.integer("seed", 42, 0..=u64::MAX),
+        sensitivity: section.number("sensitivity", detect::SENSITIVITY, detect::SENSITIVITY_MIN..=detect::SENSITIVITY_MAX),
+        forest: ForestShape {
+            trees: number("trees", shape.trees, 1..=1000),
+            sample: number("sample", shape.sample, 16..=4096),
+            shingle: number("shingle", shape.shingle, 1..=64),
+        },
+        measures: section.sections("measure").iter().filter_map(|measure| detect_measure(measure, select)).collect(),
+    };
+    section.finish();
+    let mut detect = detect;
+    if detect.measures.is_empty() {
+        detect.measures = select?.measures.iter().map(|(column, _)| sum_of(column)).collect();
+    }
+    for (index, measure) in detect.measures.iter().enumerate() {
+        if detect.measures[..index].iter().any(|earlier| earlier.name == measure.name) {
+            section.section_problem(&format!("has two measures named `{}`; hint: give one another `name`", measure.name));
+        }
+    }
+    Some(detect)
+}
+
+fn sum_of(column: &str) -> DetectMeasure {
+    DetectMeasure { name: Arc::from(column), column: column.to_owned(), aggregation: Aggregation::Sum }
+}
+
+fn detect_measure(section: &Section<'_>, select: Option<&Select>) -> Option<DetectMeasure> {
+    let column = section.required_text("column", "\"views\"");
+    let aggregations =
+        [Aggregation::Sum, Aggregation::Avg, Aggregation::Count, Aggregation::Min, Aggregation::Max].map(|a| (a.name(), a));
+    let aggregation = section.choice("aggregation", Aggregation::Sum, &aggregations);
+    let name = section.text("name");
+    section.finish();
+    let column = column?;
+    let measures = &select?.measures;
+    if !measures.iter().any(|(measure, _)| *measure == column) {
+        let near = nearest(&column, measures.iter().map(|(name, _)| name.as_str()));
+        let hint = near.map_or_else(|| "add it to `select.measures`".into(), |near| format!("did you mean `{near}`?"));
+        section.problem("column", &format!("is `{column}`, which is not among `select.measures`; hint: {hint}"));
+    }
+    let plain = || if aggregation == Aggregation::Sum { column.clone() } else { format!("{column}_{}", aggregation.name()) };
+    let name = name.unwrap_or_else(plain);
+    Some(DetectMeasure { name: Arc::from(name), column, aggregation })
+}
+
+fn alert(section: &Section<'_>, detect: Option<&Detect>) -> Alert {
+    let severity_threshold = section.number("severity_threshold", 70.0, 0.0..=100.0);
+    let measures = section.texts("measures");
+    section.finish();
+    let known: Vec<&str> = detect.map(|detect| detect.measures.iter().map(|measure| &*measure.name).collect()).unwrap_or_default();
+    for measure in measures.iter().filter(|measure| detect.is_some() && !known.contains(&measure.as_str())) {
+        let near = nearest(measure, known.iter().copied());
+        let hint = near.map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        section.problem("measures", &format!("names `{measure}`, which is not a measure; hint: {hint}"));
+    }
+    Alert { severity_threshold, measures }
+}
+
+fn zone(section: &Section<'_>, key: &'static str) -> Option<Zone> {
+    let Some(name) = section.text(key) else { return Some(Zone::UTC) };
+    let zone = Zone::from_name(&name);
+    if let Err(error) = &zone {
+        let near = nearest(&name, Zone::names());
+        let hint = near.map_or_else(|| "for example `Europe/Berlin`".into(), |near| format!("did you mean `{near}`?"));
+        section.problem(key, &format!("{error}; hint: {hint}"));
+    }
+    zone.ok()
+}
+
+fn character(section: &Section<'_>, key: &'static str, default: char) -> Option<u8> {
+    let text = section.text(key).unwrap_or_else(|| default.to_string());
+    let byte = <[u8; 1]>::try_from(text.as_bytes()).ok();
+    if byte.is_none() {
+        section.problem(key, &format!("is `{text}`, allowed is one ASCII character"));
+    }
+    byte.map(|[byte]| byte)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn u32_of(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

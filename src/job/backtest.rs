@@ -1,0 +1,261 @@
+//! The detector over history: partitions that are there, or the configured source from its beginning. Nothing of the
+//! job's state is read or changed. Over the partitions that `run` wrote it gives the findings that `run` gave (D1).
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+
+use super::error::JobError;
+use super::feed::{Fed, Input};
+use super::history::History;
+use super::host::{Event, Host, Summary};
+use super::judge::{Judge, Verdict};
+use super::schema;
+use super::score::{Labels, Score, Scorer};
+use crate::config::Config;
+use crate::interval::{Intervals, ResumePoint};
+use crate::model::{AnomalyGroup, Columns, Interval, Point, PointState, Rows};
+use crate::partition::Descriptor;
+use crate::store::Store;
+
+/// Where the history is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// In partitions.
+    Partitions,
+    /// In the configured source.
+    Source,
+}
+
+/// What to backtest.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where the history is; partitions where there are any, if it is not said.
+    pub input: Option<From>,
+    /// First local date.
+    pub from: NaiveDate,
+    /// Last local date.
+    pub to: NaiveDate,
+    /// Labelled incidents to score against.
+    pub labels: Option<PathBuf>,
+    /// Writes every scored point as CSV.
+    pub scores: Option<PathBuf>,
+    /// Writes the anomaly groups as JSON lines, as the anomaly table has them.
+    pub anomalies: Option<PathBuf>,
+}
+
+/// What came out.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Rows, intervals, series, findings.
+    pub summary: Summary,
+    /// The figures, where there are labels.
+    pub score: Option<Score>,
+    /// All anomaly groups.
+    pub groups: Vec<AnomalyGroup>,
+}
+
+/// Runs the detector over history.
+///
+/// # Errors
+/// When there is no history, it cannot be read, or an output cannot be written.
+pub async fn run(config: &Config, options: &Options, host: Host<'_>) -> Result<Report, JobError> {
+    let has_partitions =
+        Store::directory_of(&config.partition.url).is_ok_and(|directory| directory.join("data").is_dir());
+    let from = options.input.unwrap_or(if has_partitions { From::Partitions } else { From::Source });
+    match from {
+        From::Partitions if !has_partitions => Err(JobError::NoHistory(config.partition.url.clone())),
+        From::Partitions => over_partitions(config, options, host).await,
+        From::Source => over_source(config, options, host).await,
+    }
+}
+
+async fn over_partitions(config: &Config, options: &Options, mut host: Host<'_>) -> Result<Report, JobError> {
+    let store = Store::open(&config.partition.url)?;
+    let columns = match Descriptor::load(&store).await? {
+        Some(_) => schema::claim(config, &store, None).await?,
+        None => schema::of_partitions(config, &store, options.from, options.to).await?,
+    };
+    let mut history = History::new(config, store, &columns)?;
+    let mut run = Run::new(config, options, &columns)?;
+    let listed = history.list(options.from, options.to).await?;
+    host.listener.on(Event::Started { total_bytes: None, resumed: false });
+    for (done, interval) in (1..).zip(&listed) {
+        if host.shutdown.is_requested() {
+            run.summary.stopped = true;
+            break;
+        }
+        let rows = history.rows(interval).await?;
+        run.judge(interval.interval, rows.iter())?;
+        host.listener.on(Event::Judged { intervals: done, total: listed.len() as u64 });
+    }
+    if history.rejected > 0 {
+        let warning = format!("{} records of the partitions could not be read and are left out", history.rejected);
+        host.listener.on(Event::Warning(&warning));
+    }
+    run.summary.tally.rejected = history.rejected;
+    run.report(&host)
+}
+
+async fn over_source(config: &Config, options: &Options, mut host: Host<'_>) -> Result<Report, JobError> {
+    let mut input = Input::open(config, &ResumePoint::default())?;
+    let columns = schema::of_source(config, &mut input)?;
+    host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed: false });
+    let mut feed = input.start(&columns, host.clock.clone())?;
+    let mut run = Run::new(config, options, &columns)?;
+    let mut intervals = Intervals::new(config.interval);
+    loop {
+        let closings = tokio::select! {
+            biased;
+            () = host.shutdown.requested() => {
+                run.summary.stopped = true;
+                break;
+            }
+            fed = feed.next() => match fed? {
+                Fed::Batch(batch, bytes) => {
+                    let closings = intervals.push(batch)?;
+                    let (records, watermark) = (intervals.state().read, intervals.watermark());
+                    host.listener.on(Event::Read { bytes, records, watermark });
+                    closings
+                }
+                Fed::Idle => continue,
+                Fed::End => break,
+            },
+        };
+        for closing in closings {
+            run.summary.tally.add(&closing.tally);
+            run.judge(closing.interval, closing.rows.rows())?;
+        }
+    }
+    for closing in intervals.finish() {
+        run.summary.tally.add(&closing.tally);
+        run.judge(closing.interval, closing.rows.rows())?;
+    }
+    run.summary.read = intervals.state().read;
+    run.report(&host)
+}
+
+/// A backtest under way.
+struct Run<'a> {
+    options: &'a Options,
+    config: &'a Config,
+    judge: Judge,
+    labels: Option<Labels>,
+    scorer: Scorer,
+    scores: Option<Output>,
+    anomalies: Option<Output>,
+    groups: Vec<AnomalyGroup>,
+    summary: Summary,
+}
+
+impl<'a> Run<'a> {
+    fn new(config: &'a Config, options: &'a Options, columns: &Columns) -> Result<Run<'a>, JobError> {
+        let length = config.interval.length;
+        let measures: Vec<String> = config.detect.measures.iter().map(|measure| measure.name.to_string()).collect();
+        let labels = options.labels.as_deref().map(|path| Labels::read(path, &columns.dimensions, &measures, length));
+        let mut scores = options.scores.as_deref().map(Output::create).transpose()?;
+        if let Some(scores) = &mut scores {
+            scores.header(&columns.dimensions)?;
+        }
+        Ok(Run {
+            options,
+            config,
+            judge: Judge::new(config, columns, None)?,
+            labels: labels.transpose()?,
+            scorer: Scorer::default(),
+            scores,
+            anomalies: options.anomalies.as_deref().map(Output::create).transpose()?,
+            groups: Vec::new(),
+            summary: Summary::default(),
+        })
+    }
+
+    fn judge<'r>(&mut self, interval: Interval, rows: impl Iterator<Item = &'r Rows>) -> Result<(), JobError> {
+        let mut rows = rows.filter(|rows| !rows.is_empty()).peekable();
+        let in_range = (self.options.from..=self.options.to).contains(&interval.date());
+        if rows.peek().is_none() || !in_range {
+            return Ok(());
+        }
+        let Verdict { points, groups } = self.judge.judge(interval, rows);
+        self.summary.intervals += 1;
+        self.summary.groups += groups.len() as u64;
+        self.summary.findings += groups.iter().map(|group| group.findings.len() as u64).sum::<u64>();
+        if self.labels.is_some() {
+            self.scorer.add(&points);
+        }
+        if let Some(scores) = &mut self.scores {
+            points.iter().try_for_each(|point| scores.point(point))?;
+        }
+        if let Some(anomalies) = &mut self.anomalies {
+            groups.iter().try_for_each(|group| anomalies.group(group))?;
+        }
+        self.groups.extend(groups);
+        Ok(())
+    }
+
+    fn report(mut self, host: &Host<'_>) -> Result<Report, JobError> {
+        for output in [self.scores.take(), self.anomalies.take()].into_iter().flatten() {
+            output.finish()?;
+        }
+        let status = self.judge.detector().status();
+        self.summary.series = status.series as u64;
+        self.summary.learning = status.learning as u64;
+        self.summary.elapsed = host.clock.elapsed();
+        let length = self.config.interval.length;
+        let score = self.labels.as_ref().map(|labels| self.scorer.score(labels, length));
+        Ok(Report { summary: self.summary, score, groups: self.groups })
+    }
+}
+
+/// A file that the backtest writes.
+struct Output {
+    path: PathBuf,
+    writer: BufWriter<File>,
+}
+
+impl Output {
+    fn create(path: &Path) -> Result<Output, JobError> {
+        let file = File::create(path).map_err(|source| JobError::Output { path: path.to_owned(), source })?;
+        Ok(Output { path: path.to_owned(), writer: BufWriter::new(file) })
+    }
+
+    fn header(&mut self, dimensions: &[String]) -> Result<(), JobError> {
+        let measured = ["measure", "value", "expected", "lower", "upper", "score", "severity", "anomaly"];
+        let names = dimensions.iter().map(String::as_str);
+        self.record(std::iter::once("interval_start").chain(names).chain(measured))
+    }
+
+    /// One line per scored point; a series that learns has no score.
+    fn point(&mut self, point: &Point) -> Result<(), JobError> {
+        if matches!(point.state, PointState::Learning { .. }) {
+            return Ok(());
+        }
+        let anomaly = if matches!(point.state, PointState::Anomalous { .. }) { "1" } else { "0" };
+        let start = point.interval.to_string();
+        let numbers = [point.expected, point.lower, point.upper, point.score, point.severity].map(|n| n.to_string());
+        let value = point.value.map(|value| value.to_string()).unwrap_or_default();
+        let front = [start.as_str()].into_iter().chain(point.key.values());
+        let back = [&*point.measure, value.as_str()].into_iter().chain(numbers.iter().map(String::as_str));
+        self.record(front.chain(back).chain([anomaly]))
+    }
+
+    fn group(&mut self, group: &AnomalyGroup) -> Result<(), JobError> {
+        let written = serde_json::to_writer(&mut self.writer, group).map_err(std::io::Error::from);
+        let written = written.and_then(|()| self.writer.write_all(b"\n"));
+        written.map_err(|source| JobError::Output { path: self.path.clone(), source })
+    }
+
+    fn record<'r>(&mut self, fields: impl Iterator<Item = &'r str>) -> Result<(), JobError> {
+        let mut line = csv::Writer::from_writer(Vec::new());
+        let written = line.write_record(fields).map_err(std::io::Error::from);
+        let bytes = written.and_then(|()| line.into_inner().map_err(|error| std::io::Error::other(error.to_string())));
+        let written = bytes.and_then(|bytes| self.writer.write_all(&bytes));
+        written.map_err(|source| JobError::Output { path: self.path.clone(), source })
+    }
+
+    fn finish(mut self) -> Result<(), JobError> {
+        self.writer.flush().map_err(|source| JobError::Output { path: self.path, source })
+    }
+}

@@ -1,0 +1,114 @@
+//! Why a job cannot go on, sorted by who can do something about it.
+
+use super::checkpoint::CheckpointError;
+use super::lock::LockError;
+use super::schema::SchemaError;
+use super::score::LabelsError;
+use crate::alert::TableError;
+use crate::decode::DecodeError;
+use crate::detect::{SettingsError, SnapshotError};
+use crate::interval::ScatterError;
+use crate::partition::{CommitError, DescriptorError, ReadError};
+use crate::select::{FilterError, SelectError};
+use crate::source::SourceError;
+use crate::store::StoreError;
+
+/// Why a job cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// The source.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The records.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// Columns and their types.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// Filters.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+    /// Selecting rows.
+    #[error(transparent)]
+    Select(#[from] SelectError),
+    /// Scattering rows.
+    #[error(transparent)]
+    Scatter(#[from] ScatterError),
+    /// Writing partitions.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+    /// Reading partitions.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The description of the partitions.
+    #[error(transparent)]
+    Descriptor(#[from] DescriptorError),
+    /// The detector's settings.
+    #[error(transparent)]
+    Detect(#[from] SettingsError),
+    /// The detector's snapshot.
+    #[error("the detector in the checkpoint cannot be used: {0}; hint: set the configuration back, or remove the state folder to begin again")]
+    Snapshot(#[from] SnapshotError),
+    /// The anomaly table.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Checkpoints.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The lock of the state.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// Labels.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file that this command writes.
+    #[error("`{path}` cannot be written: {source}")]
+    Output {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The state belongs to the other of `run` and `etl`.
+    #[error("the state in `{state}` was made by `{there}`, this is `{here}`; hint: go on with `tidewatch {there}`, or give this job a `partition.url` or `job.state` of its own")]
+    OtherCommand {
+        /// Where it lies.
+        state: String,
+        /// The command that made it.
+        there: &'static str,
+        /// This command.
+        here: &'static str,
+    },
+    /// There is nothing to judge.
+    #[error("there is nothing to read in `{0}`; hint: run `tidewatch run` or `tidewatch etl` first, or give `--input source`")]
+    NoHistory(String),
+    /// Records are missing from the account (E3): a fault of ours.
+    #[error("the account does not add up: {read} records read, {accounted} accounted for; please report this")]
+    Accounting {
+        /// Records read.
+        read: u64,
+        /// Records accounted for.
+        accounted: u64,
+    },
+    /// A thread of the job died: a fault of ours.
+    #[error("a thread of the job died; please report this")]
+    Thread,
+}
+
+impl JobError {
+    /// Whether the fault is ours and not one that whoever runs the job can mend.
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            JobError::Select(_)
+                | JobError::Scatter(_)
+                | JobError::Accounting { .. }
+                | JobError::Thread
+                | JobError::Commit(CommitError::Encode(_) | CommitError::Rejects(_))
+                | JobError::Decode(DecodeError::Columns(_) | DecodeError::Rows(_))
+        )
+    }
+}

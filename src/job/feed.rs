@@ -1,0 +1,265 @@
+//! The front of the line on a thread of its own: source, decode and select, with batches handed over through a short
+//! channel. A slow back of the line holds the source up; nothing is read far ahead.
+
+use std::io::Stdin as SystemStdin;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::clock::Clock;
+use super::error::JobError;
+use crate::config::{self, Config};
+use crate::decode::{self, Decoder};
+use crate::interval::ResumePoint;
+use crate::model::{Batch, Chunk, Columns, Position, SourcePartition, Timestamp};
+use crate::select::{self, Filter, Selector};
+use crate::source::files::Files;
+use crate::source::generator::{self, Limits, Stream};
+use crate::source::stdin::{self, Stdin};
+use crate::source::{Next, Resume, SourceError};
+
+/// Batches that may wait between the two halves of the line.
+const WAITING_MAX: usize = 2;
+/// How long a silent source is left alone.
+const IDLE_POLL: Duration = Duration::from_millis(200);
+/// About how many bytes a chunk of standard input or of the generator has.
+const CHUNK_BYTES: usize = 1 << 20;
+const STDIN: &str = "stdin";
+
+/// What comes out of the front of the line.
+#[derive(Debug)]
+pub(super) enum Fed {
+    /// Rows and rejects of one chunk, and how many bytes of the input on disk have been read.
+    Batch(Batch, u64),
+    /// Nothing new at the moment.
+    Idle,
+    /// Nothing more will come.
+    End,
+}
+
+/// A source that has been opened and not begun.
+#[derive(Debug)]
+pub(super) struct Input {
+    source: Source,
+    /// A chunk that was looked at.
+    first: Option<Chunk>,
+    config: Config,
+}
+
+#[derive(Debug)]
+enum Source {
+    Files(Files),
+    Stdin(Stdin<SystemStdin>),
+    Generator {
+        stream: Box<Stream>,
+        speed: Option<f64>,
+        begin: Option<Timestamp>,
+    },
+    /// Was read to its end before.
+    Exhausted,
+}
+
+impl Input {
+    /// Opens the configured source at a place to resume from.
+    pub(super) fn open(config: &Config, point: &ResumePoint) -> Result<Input, JobError> {
+        let cuts = point.raises.iter().map(|raise| raise.at.clone()).collect();
+        let source = match &config.source {
+            config::Source::Files(settings) => {
+                Source::Files(Files::open(settings.clone(), &Resume { from: point.progress.clone(), cuts })?)
+            }
+            config::Source::Stdin => {
+                // each run reads another stream, so each has a partition of its own
+                let runs = point.progress.iter().filter(|(partition, _)| partition.name().starts_with(STDIN)).count();
+                let settings = stdin::Settings {
+                    partition: SourcePartition::new(&format!("{STDIN}-{}", runs + 1)),
+                    framing: config.decode.format.framing(),
+                    header: config.decode.format.has_header(),
+                    chunk_bytes: CHUNK_BYTES,
+                    record_bytes_max: config.decode.record_bytes_max,
+                };
+                Source::Stdin(Stdin::new(settings, std::io::stdin()))
+            }
+            config::Source::Generator { settings, speed } => {
+                generated(settings, config, point)?.map_or(Source::Exhausted, |stream| Source::Generator {
+                    stream: Box::new(stream),
+                    speed: *speed,
+                    begin: None,
+                })
+            }
+        };
+        Ok(Input { source, first: None, config: config.clone() })
+    }
+
+    /// Looks at the first chunk, which is handed on later all the same.
+    pub(super) fn peek(&mut self) -> Result<Option<&Chunk>, JobError> {
+        if self.first.is_none()
+            && let Next::Chunk(chunk) = self.source.next(Timestamp::MAX)?
+        {
+            self.first = Some(chunk);
+        }
+        Ok(self.first.as_ref())
+    }
+
+    /// Bytes of a finite input on disk.
+    pub(super) fn total_bytes(&self) -> Option<u64> {
+        match &self.source {
+            Source::Files(files) => Some(files.total_bytes()),
+            Source::Stdin(_) | Source::Generator { .. } | Source::Exhausted => None,
+        }
+    }
+
+    /// Whether the source goes on for ever, with event times close to the clock's.
+    pub(super) fn is_live(&self) -> bool {
+        matches!(&self.config.source, config::Source::Files(settings) if settings.follow)
+    }
+
+    /// Whether what was read can be read again after a restart.
+    pub(super) fn is_replayable(&self) -> bool {
+        !matches!(self.source, Source::Stdin(_))
+    }
+
+    /// Starts the thread.
+    pub(super) fn start(self, columns: &Columns, clock: Arc<dyn Clock>) -> Result<Feed, JobError> {
+        let filters = self.config.select.filters.iter();
+        let filters = filters.map(|(column, values)| Filter { column: column.clone(), values: values.clone() });
+        let settings = select::Settings { columns: columns.clone(), filters: filters.collect() };
+        let decoder = Decoder::new(decode_settings(&self.config, settings.decode_columns()))?;
+        let selector = Selector::new(&settings)?;
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        let front = Front { input: self, decoder, selector, clock };
+        thread::Builder::new()
+            .name("source".into())
+            .spawn(move || front.work(&sender))
+            .map_err(|_| JobError::Thread)?;
+        Ok(Feed { receiver })
+    }
+}
+
+/// How a configuration wants these columns decoded.
+pub(super) fn decode_settings(
+    config: &Config,
+    columns: Vec<(String, crate::model::ColumnType)>,
+) -> decode::Settings {
+    decode::Settings {
+        format: config.decode.format.clone(),
+        columns,
+        timestamp: config.select.timestamp.clone(),
+        timestamp_format: config.select.timestamp_format.clone(),
+        zone: config.select.zone,
+        record_bytes_max: config.decode.record_bytes_max,
+    }
+}
+
+/// The generated stream from where it was read to; none where it was read to its end.
+fn generated(
+    settings: &generator::Settings,
+    config: &Config,
+    point: &ResumePoint,
+) -> Result<Option<Stream>, SourceError> {
+    let format = match config.decode.format {
+        decode::Format::JsonLines => generator::Format::JsonLines,
+        decode::Format::Csv { .. } => generator::Format::Csv,
+    };
+    match point.progress.get(&Stream::partition()) {
+        Some(Position::End) => Ok(None),
+        Some(Position::Offset(from)) => Ok(Some(Stream::resume(settings.clone(), format, from, Vec::new())?)),
+        None => Ok(Some(Stream::new(settings.clone(), format))),
+    }
+}
+
+impl Source {
+    fn next(&mut self, arrived_by: Timestamp) -> Result<Next, SourceError> {
+        match self {
+            Source::Files(files) => files.next(),
+            Source::Stdin(stdin) => stdin.next(),
+            Source::Exhausted => Ok(Next::End),
+            Source::Generator { stream, .. } => {
+                let limits = Limits { bytes_max: CHUNK_BYTES, records_max: usize::MAX, arrived_by };
+                match stream.next_chunk(limits)? {
+                    Some(paced) => Ok(Next::Chunk(paced.chunk)),
+                    None if stream.next_arrival().is_some() => Ok(Next::Idle),
+                    None => Ok(Next::End),
+                }
+            }
+        }
+    }
+
+    /// Up to which arrival a paced source may be read now.
+    fn arrived_by(&mut self, clock: &dyn Clock) -> Timestamp {
+        let Source::Generator { stream, speed: Some(speed), begin } = self else { return Timestamp::MAX };
+        let Some(begin) = begin.or_else(|| stream.next_arrival()) else { return Timestamp::MAX };
+        if let Source::Generator { begin: at, .. } = self {
+            *at = Some(begin);
+        }
+        begin.saturating_add_micros(passed(clock.elapsed(), *speed))
+    }
+
+    fn bytes_read(&self) -> u64 {
+        match self {
+            Source::Files(files) => files.bytes_read(),
+            Source::Stdin(_) | Source::Exhausted => 0,
+            Source::Generator { stream, .. } => stream.offset(),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "microseconds of a run, saturating")]
+fn passed(elapsed: Duration, speed: f64) -> i64 {
+    (elapsed.as_secs_f64() * speed * 1e6) as i64
+}
+
+/// The receiving end.
+#[derive(Debug)]
+pub(super) struct Feed {
+    receiver: mpsc::Receiver<Result<Fed, JobError>>,
+}
+
+impl Feed {
+    /// What comes next. May be dropped while it waits; nothing is lost.
+    pub(super) async fn next(&mut self) -> Result<Fed, JobError> {
+        self.receiver.recv().await.unwrap_or(Err(JobError::Thread))
+    }
+}
+
+struct Front {
+    input: Input,
+    decoder: Decoder,
+    selector: Selector,
+    clock: Arc<dyn Clock>,
+}
+
+impl Front {
+    /// Works until the source ends or fails, or nobody listens any more.
+    fn work(mut self, sender: &mpsc::Sender<Result<Fed, JobError>>) {
+        loop {
+            let fed = self.step();
+            let (idle, last) = (matches!(fed, Ok(Fed::Idle)), matches!(fed, Ok(Fed::End) | Err(_)));
+            if sender.blocking_send(fed).is_err() || last {
+                return;
+            }
+            if idle {
+                thread::sleep(IDLE_POLL);
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<Fed, JobError> {
+        let next = match self.input.first.take() {
+            Some(chunk) => Next::Chunk(chunk),
+            None => {
+                let arrived_by = self.input.source.arrived_by(&*self.clock);
+                self.input.source.next(arrived_by)?
+            }
+        };
+        match next {
+            Next::Chunk(chunk) => {
+                let decoded = self.decoder.decode(&chunk)?;
+                Ok(Fed::Batch(self.selector.select(&chunk, decoded)?, self.input.source.bytes_read()))
+            }
+            Next::Idle => Ok(Fed::Idle),
+            Next::End => Ok(Fed::End),
+        }
+    }
+}

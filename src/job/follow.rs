@@ -1,0 +1,128 @@
+//! `detect`: the continuous detector alone, over partitions that another job writes. Each interval is judged once it
+//! is complete: when its manifest is there, or, for partitions without manifests, when a later interval has begun or
+//! the clock says that it is over. The detector's state is a checkpoint of its own, under `detect` beside the job's.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{NaiveDate, TimeDelta};
+
+use super::checkpoint::{Checkpoint, Checkpoints};
+use super::error::JobError;
+use super::history::History;
+use super::host::{Event, Host, Summary};
+use super::judge::Judge;
+use super::lock::Lock;
+use super::schema;
+use crate::alert::AnomalyTable;
+use crate::config::Config;
+use crate::model::Interval;
+use crate::partition::{Descriptor, Listed};
+use crate::store::Store;
+
+/// How often new partitions are looked for.
+const POLL: Duration = Duration::from_secs(1);
+/// Intervals judged between two checkpoints at most.
+const CHECKPOINT_INTERVALS: u64 = 288;
+
+/// Judges partitions as they come.
+///
+/// # Errors
+/// When partitions cannot be read, or the state cannot be used.
+pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summary, JobError> {
+    let state = Store::open(&format!("{}/detect", config.job.state.trim_end_matches('/')))?;
+    let _lock = Lock::take(&state)?;
+    let store = Store::open(&config.partition.url)?;
+    let columns = match Descriptor::load(&store).await? {
+        Some(_) => schema::claim(config, &store, None).await?,
+        None => schema::of_partitions(config, &store, NaiveDate::MIN, NaiveDate::MAX).await?,
+    };
+    let (mut checkpoints, checkpoint) = Checkpoints::open(state).await?;
+    let resumed = checkpoint.is_some();
+    let mut done = checkpoint.unwrap_or_default();
+    let mut judge = Judge::new(config, &columns, done.snapshot.as_deref())?;
+    let mut history = History::new(config, store.clone(), &columns)?;
+    let table = AnomalyTable::new(store);
+    let (mut groups, mut unsaved) = (0, 0);
+    host.listener.on(Event::Started { total_bytes: None, resumed });
+    loop {
+        let last = judge.detector().last();
+        let waiting = waiting(config, &history, last, &host).await?;
+        for (number, listed) in (1..).zip(&waiting) {
+            if host.shutdown.is_requested() {
+                break;
+            }
+            let rows = history.rows(listed).await?;
+            let verdict = judge.judge(listed.interval, rows.iter());
+            table.write(&verdict.groups).await?;
+            groups += verdict.groups.len() as u64;
+            done.findings += verdict.findings();
+            done.intervals += 1;
+            unsaved += 1;
+            let told = |group: &&_| config.alerts.iter().any(|rule| rule.passes(group));
+            let told: Vec<_> = verdict.groups.iter().filter(told).cloned().collect();
+            if !told.is_empty() {
+                host.listener.on(Event::Alert(&told));
+            }
+            host.listener.on(Event::Judged { intervals: number, total: waiting.len() as u64 });
+            if unsaved >= CHECKPOINT_INTERVALS {
+                save(&mut checkpoints, &mut done, &judge, &mut unsaved).await?;
+            }
+        }
+        save(&mut checkpoints, &mut done, &judge, &mut unsaved).await?;
+        if once || host.shutdown.is_requested() {
+            break;
+        }
+        tokio::select! {
+            () = host.shutdown.requested() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+    let status = judge.detector().status();
+    Ok(Summary {
+        intervals: done.intervals,
+        series: status.series as u64,
+        learning: status.learning as u64,
+        findings: done.findings,
+        groups,
+        elapsed: host.clock.elapsed(),
+        stopped: !once,
+        resumed,
+        ..Summary::default()
+    })
+}
+
+async fn save(
+    checkpoints: &mut Checkpoints,
+    done: &mut Checkpoint,
+    judge: &Judge,
+    unsaved: &mut u64,
+) -> Result<(), JobError> {
+    if std::mem::take(unsaved) > 0 {
+        done.snapshot = Some(Bytes::from(judge.detector().snapshot()));
+        checkpoints.save(done).await?;
+    }
+    Ok(())
+}
+
+/// The intervals after `last` that are complete, in order: an incomplete one holds back those after it.
+async fn waiting(
+    config: &Config,
+    history: &History,
+    last: Option<Interval>,
+    host: &Host<'_>,
+) -> Result<Vec<Listed>, JobError> {
+    let from = last.map_or(NaiveDate::MIN, |last| last.date());
+    let mut listed = history.list(from, NaiveDate::MAX - TimeDelta::days(1)).await?;
+    listed.retain(|listed| last.is_none_or(|last| listed.interval > last));
+    let newest = listed.last().map(|listed| listed.interval);
+    let offset = i64::try_from(config.interval.offset_micros).unwrap_or(i64::MAX);
+    let now = host.clock.now();
+    let is_complete = |listed: &Listed| {
+        let over = listed.interval.end_instant(config.interval.zone).saturating_add_micros(offset);
+        listed.committed || newest.is_some_and(|newest| listed.interval < newest) || over <= now
+    };
+    let complete = listed.iter().take_while(|listed| is_complete(listed)).count();
+    listed.truncate(complete);
+    Ok(listed)
+}

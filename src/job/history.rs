@@ -1,0 +1,51 @@
+//! Partitions as input of the detector: which intervals are there, and the rows of each, decoded by the same decoder
+//! that reads the stream.
+
+use chrono::NaiveDate;
+
+use super::error::JobError;
+use super::feed::decode_settings;
+use crate::config::Config;
+use crate::decode::{Decoder, Format, Header};
+use crate::model::{Columns, CsvDialect, Rows};
+use crate::partition::{Content, Listed, Reader};
+use crate::store::Store;
+
+/// Reads partitions for the detector.
+pub(super) struct History {
+    reader: Reader,
+    decoder: Decoder,
+    /// Records of partitions that could not be decoded.
+    pub(super) rejected: u64,
+}
+
+impl History {
+    pub(super) fn new(config: &Config, store: Store, columns: &Columns) -> Result<History, JobError> {
+        let fields = columns.fields().map(|(name, kind)| (name.to_owned(), kind)).collect();
+        let mut settings = decode_settings(config, fields);
+        settings.format = Format::Csv { dialect: CsvDialect::COMMA, header: Header::FirstRecord };
+        let reader = Reader::new(store, columns.clone(), config.interval.length);
+        Ok(History { reader, decoder: Decoder::new(settings)?, rejected: 0 })
+    }
+
+    /// The intervals that are there, in order, of local dates `from` to `to` inclusive.
+    pub(super) async fn list(&self, from: NaiveDate, to: NaiveDate) -> Result<Vec<Listed>, JobError> {
+        Ok(self.reader.list(from, to).await?)
+    }
+
+    /// The rows of one interval that came in time.
+    pub(super) async fn rows(&mut self, listed: &Listed) -> Result<Vec<Rows>, JobError> {
+        match self.reader.read(listed).await? {
+            Content::Rows(rows) => Ok(rows),
+            Content::Chunks(chunks) => {
+                let mut all = Vec::new();
+                for chunk in &chunks {
+                    let decoded = self.decoder.decode(chunk)?;
+                    self.rejected += decoded.rejects.len() as u64;
+                    all.push(decoded.rows);
+                }
+                Ok(all)
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What a job is given besides its configuration, and what it tells while it runs: the clock, a wish to stop, someone
+//! who listens. Nothing here prints.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::clock::Clock;
+use crate::model::{AnomalyGroup, Tally, Timestamp};
+use crate::store::Watch;
+
+/// The surroundings of a job.
+pub struct Host<'a> {
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Becomes true when the job shall finish its batch and leave.
+    pub shutdown: Shutdown,
+    /// Is told what happens.
+    pub listener: &'a mut dyn Listener,
+    /// Sees every write, in tests.
+    pub watch: Option<Arc<dyn Watch>>,
+}
+
+/// Is told what happens.
+pub trait Listener {
+    /// Something happened.
+    fn on(&mut self, event: Event<'_>);
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// The job is about to read.
+    Started {
+        /// Bytes of a finite input on disk.
+        total_bytes: Option<u64>,
+        /// Whether it goes on from a checkpoint.
+        resumed: bool,
+    },
+    /// Input was taken.
+    Read {
+        /// Bytes of the input on disk so far.
+        bytes: u64,
+        /// Records so far.
+        records: u64,
+        /// Largest event time so far.
+        watermark: Option<Timestamp>,
+    },
+    /// Intervals were judged, for a detector without a source.
+    Judged {
+        /// So many so far.
+        intervals: u64,
+        /// Of so many.
+        total: u64,
+    },
+    /// Groups that an alert rule lets pass.
+    Alert(&'a [AnomalyGroup]),
+    /// Something that whoever runs the job should know.
+    Warning(&'a str),
+}
+
+/// What a job did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Records read by this process.
+    pub read: u64,
+    /// The account of all records of the job so far, also before a restart.
+    pub tally: Tally,
+    /// Records held for intervals that are still open.
+    pub held: u64,
+    /// Intervals closed so far.
+    pub intervals: u64,
+    /// Series that the detector knows.
+    pub series: u64,
+    /// Of them, those that are still learning.
+    pub learning: u64,
+    /// Findings so far.
+    pub findings: u64,
+    /// Anomaly groups of this process.
+    pub groups: u64,
+    /// How long this process worked.
+    pub elapsed: Duration,
+    /// Whether it was asked to stop before its source ended.
+    pub stopped: bool,
+    /// Whether the job had a checkpoint to go on from.
+    pub resumed: bool,
+}
+
+/// Tells a job to stop.
+#[derive(Debug)]
+pub struct Stopper(watch::Sender<bool>);
+
+/// A wish to stop, seen by the job.
+#[derive(Clone, Debug)]
+pub struct Shutdown(watch::Receiver<bool>);
+
+impl Shutdown {
+    /// A wish that can be made, and its two ends.
+    pub fn new() -> (Stopper, Shutdown) {
+        let (sender, receiver) = watch::channel(false);
+        (Stopper(sender), Shutdown(receiver))
+    }
+
+    /// Whether the wish has been made.
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits for the wish; for ever, if whoever could make it is gone.
+    pub async fn requested(&mut self) {
+        if self.0.wait_for(|stop| *stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Stopper {
+    /// Makes the wish.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+}

@@ -1,0 +1,66 @@
+//! The detector as all drivers use it: rows of an interval in, verdicts and anomaly groups out.
+
+use crate::config::Config;
+use crate::detect::{Aggregator, Detector, Measure, Settings};
+use crate::explain;
+use crate::model::{AnomalyGroup, Columns, Interval, Point, Rows};
+
+use super::error::JobError;
+
+/// Judges intervals, one after the other.
+#[derive(Debug)]
+pub(super) struct Judge {
+    columns: Columns,
+    detector: Detector,
+}
+
+/// What was said about one interval, and about those without a row before it.
+#[derive(Debug)]
+pub(super) struct Verdict {
+    pub(super) points: Vec<Point>,
+    pub(super) groups: Vec<AnomalyGroup>,
+}
+
+impl Verdict {
+    pub(super) fn findings(&self) -> u64 {
+        self.groups.iter().map(|group| group.findings.len() as u64).sum()
+    }
+}
+
+impl Judge {
+    /// A judge that has seen nothing, or that goes on from a snapshot.
+    pub(super) fn new(config: &Config, columns: &Columns, snapshot: Option<&[u8]>) -> Result<Judge, JobError> {
+        let settings = settings(config, columns)?;
+        let detector = match snapshot {
+            Some(bytes) => Detector::restore(settings, bytes)?,
+            None => Detector::new(settings),
+        };
+        Ok(Judge { columns: columns.clone(), detector })
+    }
+
+    /// Judges one interval.
+    pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
+        let mut aggregator = Aggregator::new(&self.columns);
+        rows.for_each(|rows| aggregator.add(rows));
+        let points = self.detector.observe(&aggregator.close(interval));
+        let groups = explain::groups(&points, &self.columns.dimensions);
+        Verdict { points, groups }
+    }
+
+    pub(super) fn detector(&self) -> &Detector {
+        &self.detector
+    }
+}
+
+/// The detector's settings that a configuration gives for these columns.
+pub(super) fn settings(config: &Config, columns: &Columns) -> Result<Settings, JobError> {
+    let column = |name: &str| columns.measures.iter().position(|(measure, _)| measure == name).unwrap_or(0);
+    let measures = config.detect.measures.iter().map(|measure| Measure {
+        name: measure.name.clone(),
+        column: column(&measure.column),
+        aggregation: measure.aggregation,
+    });
+    let settings =
+        Settings::new(columns.dimensions.clone(), measures.collect(), config.interval.length, config.detect.seed)?;
+    Ok(settings.with_sensitivity(config.detect.sensitivity)?.with_forest(config.detect.forest)?)
+}

@@ -1,0 +1,246 @@
+//! `run` and `etl`: the whole line, or the line up to its partitions. Reads like the picture: next batch, push it into
+//! the intervals, commit what closes, judge it, tell; and a checkpoint at the end of each micro-batch.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::checkpoint::{Checkpoint, Checkpoints};
+use super::error::JobError;
+use super::feed::{Fed, Feed, Input};
+use super::host::{Event, Host, Summary};
+use super::judge::Judge;
+use super::lock::Lock;
+use super::schema;
+use crate::alert::AnomalyTable;
+use crate::config::Config;
+use crate::interval::{Intervals, ResumePoint};
+use crate::model::Closing;
+use crate::partition::Writer;
+use crate::store::Store;
+
+/// How far the line goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// To the partitions.
+    Etl,
+    /// To the findings.
+    Run,
+}
+
+impl Line {
+    fn command(self) -> &'static str {
+        match self {
+            Line::Etl => "etl",
+            Line::Run => "run",
+        }
+    }
+}
+
+/// Runs the line until its source ends or the host wants it to stop.
+///
+/// # Errors
+/// When a stage cannot go on; what is committed stays, and the job can be started again.
+pub async fn run(config: &Config, line: Line, host: Host<'_>) -> Result<Summary, JobError> {
+    let watched = |store: Store| match &host.watch {
+        Some(watch) => store.watched(watch.clone()),
+        None => store,
+    };
+    let state = watched(Store::open(&config.job.state)?);
+    let _lock = Lock::take(&state)?;
+    let store = watched(Store::open(&config.partition.url)?);
+    store.sweep()?;
+    let (checkpoints, checkpoint) = Checkpoints::open(state).await?;
+    let resumed = checkpoint.is_some();
+    let checkpoint = checkpoint.unwrap_or_default();
+    if resumed && checkpoint.snapshot.is_some() != (line == Line::Run) {
+        let there = if line == Line::Run { Line::Etl.command() } else { Line::Run.command() };
+        return Err(JobError::OtherCommand { state: config.job.state.clone(), there, here: line.command() });
+    }
+    let mut input = Input::open(config, &checkpoint.resume)?;
+    let columns = schema::claim(config, &store, Some(&mut input)).await?;
+    let judge = match line {
+        Line::Etl => None,
+        Line::Run => Some(Judge::new(config, &columns, checkpoint.snapshot.as_deref())?),
+    };
+    host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed });
+    let writer =
+        Writer::new(store.clone(), columns.clone(), config.partition.format, config.partition.object_bytes_max);
+    let live = Live {
+        config,
+        intervals: Intervals::resume(config.interval, checkpoint.resume.clone(), checkpoint.done),
+        read_before: checkpoint.done.read,
+        resumed,
+        unsaved: 0,
+        groups: 0,
+        is_live: input.is_live(),
+        is_replayable: input.is_replayable(),
+        done: checkpoint,
+        writer,
+        judge,
+        table: AnomalyTable::new(store),
+        checkpoints,
+        host,
+    };
+    let feed = input.start(&columns, live.host.clock.clone())?;
+    live.work(feed).await
+}
+
+struct Live<'a> {
+    config: &'a Config,
+    host: Host<'a>,
+    intervals: Intervals,
+    writer: Writer,
+    judge: Option<Judge>,
+    table: AnomalyTable,
+    checkpoints: Checkpoints,
+    /// The last checkpoint, with the account brought up to date after each commit.
+    done: Checkpoint,
+    /// Closings since the last checkpoint.
+    unsaved: u64,
+    groups: u64,
+    read_before: u64,
+    resumed: bool,
+    is_live: bool,
+    is_replayable: bool,
+}
+
+/// How much a micro-batch has taken.
+struct MicroBatch {
+    ends: Duration,
+    records: u64,
+    bytes: u64,
+}
+
+enum Step {
+    Fed(Fed),
+    Cut,
+    Stop,
+}
+
+impl Live<'_> {
+    async fn work(mut self, mut feed: Feed) -> Result<Summary, JobError> {
+        let mut batch = self.micro_batch();
+        let stopped = loop {
+            match self.step(&mut feed, &batch).await? {
+                Step::Fed(Fed::Batch(rows, bytes)) => {
+                    batch.records += (rows.rows.len() + rows.rejects.len()) as u64;
+                    batch.bytes += rows.bytes.len() as u64;
+                    let closings = self.intervals.push(rows)?;
+                    self.commit(closings).await?;
+                    let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
+                    self.host.listener.on(Event::Read { bytes, records, watermark });
+                }
+                Step::Fed(Fed::Idle) => self.close_by_clock().await?,
+                Step::Fed(Fed::End) => break false,
+                Step::Cut => {}
+                Step::Stop => break true,
+            }
+            let limits = &self.config.job;
+            let is_full = batch.records >= limits.batch_records_max || batch.bytes >= limits.batch_bytes_max;
+            if is_full || self.host.clock.elapsed() >= batch.ends {
+                self.checkpoint().await?;
+                batch = self.micro_batch();
+            }
+        };
+        if !stopped || !self.is_replayable {
+            let closings = self.intervals.finish();
+            self.commit(closings).await?;
+        }
+        self.checkpoint().await?;
+        Ok(self.summary(stopped))
+    }
+
+    fn micro_batch(&self) -> MicroBatch {
+        let ends = self.host.clock.elapsed() + self.config.job.stream_batch_time;
+        MicroBatch { ends, records: 0, bytes: 0 }
+    }
+
+    async fn step(&mut self, feed: &mut Feed, batch: &MicroBatch) -> Result<Step, JobError> {
+        let left = batch.ends.saturating_sub(self.host.clock.elapsed());
+        tokio::select! {
+            biased;
+            () = self.host.shutdown.requested() => Ok(Step::Stop),
+            fed = feed.next() => Ok(Step::Fed(fed?)),
+            () = tokio::time::sleep(left) => Ok(Step::Cut),
+        }
+    }
+
+    /// Commits closed intervals one by one, in the order that the module's opening gives.
+    async fn commit(&mut self, closings: Vec<Closing>) -> Result<(), JobError> {
+        for closing in closings {
+            self.writer.commit(&closing).await?;
+            if let Some(judge) = self.judge.as_mut().filter(|_| !closing.rows.is_empty()) {
+                let verdict = judge.judge(closing.interval, closing.rows.rows());
+                self.table.write(&verdict.groups).await?;
+                self.groups += verdict.groups.len() as u64;
+                self.done.findings += verdict.findings();
+                let told: Vec<_> = verdict.groups.into_iter().filter(|group| passes(self.config, group)).collect();
+                if !told.is_empty() {
+                    self.host.listener.on(Event::Alert(&told));
+                }
+            }
+            self.done.tally.add(&closing.tally);
+            self.done.intervals += u64::from(!closing.rows.is_empty());
+            self.unsaved += 1;
+        }
+        Ok(())
+    }
+
+    /// A live source is silent: intervals whose time is over by the clock are closed. The decision is saved before
+    /// anything follows from it, because the records alone do not tell of it.
+    async fn close_by_clock(&mut self) -> Result<(), JobError> {
+        while let Some(close) = self.intervals.next_close().filter(|close| self.is_live && *close <= self.host.clock.now()) {
+            self.checkpoint().await?;
+            self.done.done = self.intervals.state();
+            self.save(self.intervals.planned_raise(close)).await?;
+            let closings = self.intervals.raise(close);
+            self.commit(closings).await?;
+            self.checkpoint().await?;
+        }
+        Ok(())
+    }
+
+    async fn checkpoint(&mut self) -> Result<(), JobError> {
+        let state = self.intervals.state();
+        if state.read >= self.read_before {
+            let accounted = self.done.tally.read() + self.intervals.held();
+            if state.read != accounted {
+                return Err(JobError::Accounting { read: state.read, accounted });
+            }
+        }
+        if self.unsaved == 0 {
+            return Ok(());
+        }
+        self.unsaved = 0;
+        self.done.done = state;
+        self.save(self.intervals.resume_point()).await
+    }
+
+    async fn save(&mut self, resume: ResumePoint) -> Result<(), JobError> {
+        self.done.resume = resume;
+        self.done.snapshot = self.judge.as_ref().map(|judge| Bytes::from(judge.detector().snapshot()));
+        Ok(self.checkpoints.save(&self.done).await?)
+    }
+
+    fn summary(&self, stopped: bool) -> Summary {
+        let status = self.judge.as_ref().map(|judge| judge.detector().status());
+        Summary {
+            read: self.intervals.state().read.saturating_sub(self.read_before),
+            tally: self.done.tally,
+            held: self.intervals.held(),
+            intervals: self.done.intervals,
+            series: status.as_ref().map_or(0, |status| status.series as u64),
+            learning: status.as_ref().map_or(0, |status| status.learning as u64),
+            findings: self.done.findings,
+            groups: self.groups,
+            elapsed: self.host.clock.elapsed(),
+            stopped,
+            resumed: self.resumed,
+        }
+    }
+}
+
+fn passes(config: &Config, group: &crate::model::AnomalyGroup) -> bool {
+    config.alerts.iter().any(|rule| rule.passes(group))
+}
