@@ -1,1 +1,32 @@
-//! To come.
+//! The continuous detector: closed intervals in, one verdict per series and measure out.
+//!
+//! ```text
+//!  rows of an interval ── Aggregator ──> ClosedInterval ── Detector::observe ──> points
+//!                                                             │ one `Series` per dimension combination and measure
+//!                                                             ├ model     what was expected, from the past alone
+//!                                                             ├ evidence  how far the value is from it, and how rare that is here
+//!                                                             └ episode   one incident is one episode; what it may teach
+//! ```
+//!
+//! Read in this order: [`Settings`], [`Aggregator`], [`Detector`], then `series` (the step that joins everything), and
+//! the parts it joins: `model` (profile, baselines, noise), `evidence` (windows, tail, forest, silence, repeats), `episode`, `severity`.
+//! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
+//! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`, D2).
+
+mod aggregate;
+mod detector;
+mod episode;
+mod evidence;
+mod model;
+mod series;
+mod settings;
+mod severity;
+mod snapshot;
+
+pub use aggregate::Aggregator;
+pub use detector::{Detector, Status};
+pub use settings::{Aggregation, ForestShape, Measure, Settings, SettingsError};
+pub use snapshot::SnapshotError;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,241 @@
+//! An incident is one episode: from the alarm until the series is back, or until the new level has been learned.
+//!
+//! While an episode is open the model learns nothing from the values: it is fed with what was expected, so a long
+//! incident does not become normal and its end is no second incident. Two ways to know what was expected:
+//!
+//! - *held*: a baseline that reaches far (a seasonal one, or the slow level of a series without a season) is held as it was
+//!   before the alarm, and its shape moves on under it.
+//! - *riding*, on the first day, when no shape is known and a held level would soon be wrong: the series is followed with
+//!   the size of the first jump taken off; the incident ends when a value is nearer to the level without the jump, or
+//!   jumps back.
+//!
+//! A held episode also walks the level towards the new one, by one threshold in an eighth of a day but at least by the
+//! whole step in a day: a shift just above the threshold is accepted within about an hour or two, any shift within a day. After that the
+//! old level is remembered for a day as an echo: going back to it is a return, not an incident.
+
+use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
+
+/// The share of the alarm's deviation at which an episode is over.
+const EXIT: f64 = 0.5;
+/// Normal intervals in a row that end an episode.
+const QUIET: u32 = 2;
+/// A jump back of this share of the first one ends a riding episode.
+const BACK: f64 = 0.3;
+
+/// How the normal level is known during an episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Mode {
+    /// This baseline's level is held.
+    Held {
+        /// Index of the baseline.
+        baseline: usize,
+        /// Its level before the alarm.
+        level: f64,
+    },
+    /// The series is followed with the jump taken off.
+    Riding {
+        /// The jump.
+        jump: f64,
+    },
+}
+
+impl Codec for Mode {
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Mode::Held { baseline, level } => (0u8, (*baseline, *level)).write(to),
+            Mode::Riding { jump } => (1u8, (0usize, *jump)).write(to),
+        }
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Mode, SnapshotError> {
+        let (tag, (baseline, number)) = <(u8, (usize, f64))>::read(from)?;
+        match tag {
+            0 if baseline < super::model::BASELINES => Ok(Mode::Held { baseline, level: number }),
+            1 => Ok(Mode::Riding { jump: number }),
+            _ => Err(SnapshotError::Inconsistent("an episode")),
+        }
+    }
+}
+
+/// An open episode.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Episode {
+    /// Number of its first interval.
+    pub(super) since: i64,
+    /// Whether it is above.
+    pub(super) high: bool,
+    /// How the normal level is known.
+    pub(super) mode: Mode,
+    /// Mean deviation per interval that begins an alarm, in units of the noise shape.
+    threshold: f64,
+    /// Gain of the mean deviation: 1 for a jump, less for an alarm of a wide window.
+    gain: f64,
+    /// Mean deviation now.
+    deviation: f64,
+    /// How much of it the level has already walked.
+    accepted: f64,
+    age: u32,
+    quiet: u32,
+}
+
+codec!(Episode { since, high, mode, threshold, gain, deviation, accepted, age, quiet });
+
+/// What an interval means to an open episode.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// Still anomalous.
+    Goes,
+    /// Looks normal, not yet believed.
+    Quiet,
+    /// Back to normal.
+    Ends,
+    /// The new level, this far from the old one, is normal now.
+    Accepted(f64),
+}
+
+impl Episode {
+    /// Opened by an alarm of a window of `width` intervals with this mean deviation.
+    pub(super) fn new(since: i64, mode: Mode, deviation: f64, threshold: f64, width: usize) -> Episode {
+        Episode {
+            since,
+            high: deviation >= 0.0,
+            mode,
+            threshold,
+            gain: 2.0 / (width as f64 + 1.0),
+            deviation,
+            accepted: 0.0,
+            age: 0,
+            quiet: 0,
+        }
+    }
+
+    /// Mean deviation.
+    pub(super) fn deviation(&self) -> f64 {
+        self.deviation
+    }
+
+    /// Mean deviation that begins an alarm, where the noise shape is `shape`.
+    pub(super) fn threshold(&self, shape: f64) -> f64 {
+        self.threshold * shape
+    }
+
+    /// Takes the next interval: `expected` without the incident, the noise `shape` there, and the length of a day.
+    pub(super) fn step(&mut self, number: i64, value: f64, expected: f64, shape: f64, per_day: u32) -> Outcome {
+        self.age = self.age.saturating_add(1);
+        match self.mode {
+            Mode::Held { .. } => self.step_held(number, value - expected, self.threshold * shape, per_day),
+            Mode::Riding { jump } => self.step_riding(value - expected, jump, self.threshold * shape, per_day),
+        }
+    }
+
+    fn step_held(&mut self, number: i64, deviation: f64, threshold: f64, per_day: u32) -> Outcome {
+        self.deviation += self.gain * (deviation - self.deviation);
+        let day = f64::from(per_day.clamp(24, 1440));
+        let pace = (threshold / (day / 8.0)).max(self.deviation.abs() / day);
+        let gap = self.deviation - self.accepted;
+        self.accepted += gap.clamp(-pace, pace);
+        let rest = self.deviation - self.accepted;
+
+        let near = |distance: f64| distance.abs() <= EXIT * threshold;
+        if near(self.deviation) || (self.gain < 1.0 && deviation.abs() <= 0.5 * EXIT * threshold) {
+            self.quiet += 1;
+            return if self.quiet >= QUIET { Outcome::Ends } else { Outcome::Quiet };
+        }
+        self.quiet = 0;
+        if near(rest) {
+            return Outcome::Accepted(self.deviation);
+        }
+        let high = rest >= 0.0;
+        if high != self.high {
+            (self.high, self.since, self.accepted) = (high, number, 0.0);
+        }
+        Outcome::Goes
+    }
+
+    fn step_riding(&mut self, deviation: f64, jump: f64, threshold: f64, per_day: u32) -> Outcome {
+        let against = deviation - jump;
+        let back = (against < 0.0) != (jump < 0.0) && against.abs() > threshold.max(BACK * jump.abs());
+        if deviation.abs() < against.abs() || back {
+            return Outcome::Ends;
+        }
+        self.deviation = deviation;
+        if self.age > per_day.clamp(24, 1440) / 2 { Outcome::Accepted(jump) } else { Outcome::Goes }
+    }
+}
+
+/// The level before an accepted shift.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Echo {
+    /// From the present level to the old one.
+    step: f64,
+    /// In units of the noise shape.
+    tolerance: f64,
+    left: u32,
+}
+
+codec!(Echo { step, tolerance, left });
+
+impl Echo {
+    /// Of a shift by `shift` that an episode accepted.
+    pub(super) fn new(episode: &Episode, shift: f64, per_day: u32) -> Echo {
+        Echo { step: -shift, tolerance: episode.threshold, left: per_day.clamp(24, 1440) }
+    }
+
+    /// One interval older; false when forgotten.
+    pub(super) fn age(&mut self) -> bool {
+        self.left = self.left.saturating_sub(1);
+        self.left > 0
+    }
+
+    /// The step back, if a value that is `deviation` away from the present level is at the old one.
+    pub(super) fn matches(&self, deviation: f64, shape: f64) -> Option<f64> {
+        ((deviation - self.step).abs() <= self.tolerance * shape).then_some(self.step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn held(deviation: f64) -> Episode {
+        Episode::new(0, Mode::Held { baseline: 3, level: 0.0 }, deviation, 10.0, 1)
+    }
+
+    #[test]
+    fn a_lasting_shift_is_accepted_within_a_day_and_a_small_one_sooner() {
+        for (shift, longest) in [(12.0, 60), (100.0, 288), (1e6, 288)] {
+            let mut episode = held(shift);
+            let steps = (1..400).find(|step| episode.step(*step, shift, 0.0, 1.0, 288) == Outcome::Accepted(shift));
+            assert!(steps.unwrap() <= longest, "{shift}: {steps:?}");
+        }
+    }
+
+    #[test]
+    fn five_hours_of_a_strong_incident_stay_one_episode() {
+        let mut episode = held(60.0);
+        assert!((1..=60).all(|step| episode.step(step, 60.0, 0.0, 1.0, 288) == Outcome::Goes));
+        assert_eq!(episode.step(61, 1.0, 0.0, 1.0, 288), Outcome::Quiet);
+        assert_eq!(episode.step(62, -1.0, 0.0, 1.0, 288), Outcome::Ends);
+    }
+
+    #[test]
+    fn the_other_side_is_another_anomaly() {
+        let mut episode = held(60.0);
+        episode.step(1, 60.0, 0.0, 1.0, 288);
+        assert_eq!(episode.step(2, -60.0, 0.0, 1.0, 288), Outcome::Goes);
+        assert_eq!((episode.since, episode.high), (2, false));
+    }
+
+    #[test]
+    fn a_riding_episode_ends_where_the_jump_is_undone() {
+        let mut episode = Episode::new(0, Mode::Riding { jump: -200.0 }, -200.0, 20.0, 1);
+        assert_eq!(episode.step(1, 95.0, 300.0, 1.0, 288), Outcome::Goes);
+        assert_eq!(episode.step(2, 290.0, 300.0, 1.0, 288), Outcome::Ends);
+        let mut clipped = Episode::new(0, Mode::Riding { jump: -300.0 }, -300.0, 20.0, 1);
+        assert_eq!(clipped.step(1, 0.0, 300.0, 1.0, 288), Outcome::Goes);
+        assert_eq!(
+            clipped.step(2, 110.0, 300.0, 1.0, 288),
+            Outcome::Ends,
+            "up by 110 against the direction of the jump"
+        );
+    }
+}

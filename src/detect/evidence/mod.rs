@@ -1,0 +1,14 @@
+//! How unusual an interval is, on a scale that means the same on every series: each kind of evidence is ranked against
+//! its own past on this series and becomes a probability; the score is `-log10` of it.
+
+mod forest;
+mod repeats;
+mod silence;
+mod tail;
+mod windows;
+
+pub(super) use forest::ForestEvidence;
+pub(super) use repeats::Repeats;
+pub(super) use silence::Silence;
+pub(super) use tail::Tail;
+pub(super) use windows::{Errors, Verdict, WIDTHS, WINDOWS, Windows};

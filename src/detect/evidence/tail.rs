@@ -1,0 +1,112 @@
+//! The tail of a statistic on one series: how often does it exceed a value? Peaks over a threshold with an exponential
+//! tail: `P(z > x) = q exp(-(x - u) / b)` beyond `u`, the value exceeded with probability `q = 0.03`, and `b` the mean
+//! excess over it. Both are followed step by step: `u` by stochastic approximation (Robbins-Monro; the density at `u`
+//! of an exponential tail is `q / b`), `b` as a mean of the excesses, each cut at 6 b, so that one incident does not
+//! blind the series. Below `u` the probability is taken as `q^(x/u)`, which meets it at `u`.
+//!
+//! A prior stands in for the past of a young series; it counts as 500 intervals and 15 excesses.
+
+use crate::detect::snapshot::codec;
+
+/// Share of the values beyond `u`.
+const SHARE: f64 = 0.03;
+const PRIOR_VALUES: u32 = 500;
+const PRIOR_EXCESSES: u32 = 15;
+/// Memory of `u`, in values, and of `b`, in excesses.
+const MEMORY_VALUES: u32 = 6000;
+const MEMORY_EXCESSES: u32 = 120;
+/// An excess counts as at most this many mean excesses.
+const CLIP: f64 = 6.0;
+/// The surprise that no evidence exceeds: beyond it a probability means nothing.
+const SURPRISE_MAX: f64 = 300.0;
+
+/// The tail of one statistic.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::detect) struct Tail {
+    threshold: f64,
+    excess: f64,
+    values: u32,
+    excesses: u32,
+}
+
+codec!(Tail { threshold, excess, values, excesses });
+
+impl Tail {
+    /// A tail expected to begin at `threshold` and to fall by e in `excess`.
+    pub(in crate::detect) fn new(threshold: f64, excess: f64) -> Tail {
+        Tail { threshold, excess, values: PRIOR_VALUES, excesses: PRIOR_EXCESSES }
+    }
+
+    /// `-log10 P(z > value)`, finite and never negative.
+    pub(in crate::detect) fn surprise(&self, value: f64) -> f64 {
+        let at_threshold = -libm::log10(SHARE);
+        let surprise = if value <= self.threshold {
+            at_threshold * (value / self.threshold).max(0.0)
+        } else {
+            at_threshold + (value - self.threshold) / self.excess * std::f64::consts::LOG10_E
+        };
+        surprise.min(SURPRISE_MAX)
+    }
+
+    /// The value whose surprise is `surprise`.
+    pub(in crate::detect) fn value(&self, surprise: f64) -> f64 {
+        let at_threshold = -libm::log10(SHARE);
+        if surprise <= at_threshold {
+            self.threshold * surprise / at_threshold
+        } else {
+            self.threshold + (surprise - at_threshold) * self.excess / std::f64::consts::LOG10_E
+        }
+    }
+
+    /// Takes a value in.
+    pub(in crate::detect) fn learn(&mut self, value: f64) {
+        self.values = (self.values + 1).min(MEMORY_VALUES);
+        let step = self.excess / (SHARE * f64::from(self.values));
+        if value > self.threshold {
+            self.excesses = (self.excesses + 1).min(MEMORY_EXCESSES);
+            let excess = (value - self.threshold).min(CLIP * self.excess);
+            self.excess += (excess - self.excess) / f64::from(self.excesses);
+            self.threshold += step * (1.0 - SHARE);
+        } else {
+            self.threshold -= step * SHARE;
+        }
+        // a statistic that hardly ever moves must not shrink its own unit to nothing
+        self.threshold = self.threshold.max(0.5);
+        self.excess = self.excess.max(0.1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exponential_tail_is_learned() {
+        // exact quantiles of Exp(1), in an order without trend
+        let count = 20_000u32;
+        let mut tail = Tail::new(2.0, 2.0);
+        for step in 0..3 * count {
+            let rank = (u64::from(step) * 7919) % u64::from(count);
+            tail.learn(-libm::log((rank as f64 + 0.5) / f64::from(count)));
+        }
+        for probability in [0.01, 1e-3, 1e-5] {
+            let value = -libm::log(probability);
+            let surprise = tail.surprise(value);
+            assert!((surprise + libm::log10(probability)).abs() < 0.5, "{probability}: {surprise}");
+        }
+    }
+
+    #[test]
+    fn value_and_surprise_are_inverse_and_monotone() {
+        let tail = Tail::new(3.0, 0.9);
+        let mut last = -1.0;
+        for step in 0..100 {
+            let value = f64::from(step) * 0.2;
+            let surprise = tail.surprise(value);
+            assert!(surprise > last);
+            assert!((tail.value(surprise) - value).abs() < 1e-9);
+            last = surprise;
+        }
+        assert_eq!(tail.surprise(1e300), SURPRISE_MAX);
+    }
+}

@@ -1,0 +1,177 @@
+//! Evidence from sums: how far are the last `w` values together from what was expected before them? A jump shows at
+//! `w = 1`, a small lasting change only in a wide window.
+//!
+//! For every baseline `b` and width `w` the mean size `a[b][w]` of the window error is learned, in units of the noise
+//! shape `h`; per width the baseline with the smallest mean error speaks (with a handicap of `3/n` for a young one):
+//! `z[w] = |error| / (h a)`. Each width has a tail of its own, which turns `z` into a probability.
+
+use super::Tail;
+use crate::detect::model::{BASELINES, Bank, KINDS, Kind, Noise};
+use crate::detect::snapshot::codec;
+
+/// Widths of the windows, in intervals.
+pub(in crate::detect) const WIDTHS: [usize; WINDOWS] = [1, 2, 3, 5, 8, 12, 20];
+/// Number of widths.
+pub(in crate::detect) const WINDOWS: usize = 7;
+/// Widths up to this index are judged from the first; wider ones wait until a day has shown what a slope is.
+const NARROW: usize = 2;
+/// Errors before a local and a seasonal baseline may speak.
+const SEEN_LOCAL: u32 = 8;
+const SEEN_SEASONAL: u32 = 24;
+const HANDICAP: f64 = 3.0;
+/// Memory of the mean sizes, in intervals.
+const MEMORY: u32 = 800;
+/// An error counts as at most this many mean errors.
+const CLIP: f64 = 4.0;
+/// A ratio beyond this says no more.
+const RATIO_MAX: f64 = 1e9;
+/// Prior tail, in mean errors: begins a little beyond a Gaussian's (2.7) and is twice as heavy (0.5).
+const TAIL: (f64, f64) = (3.0, 0.9);
+
+/// What the windows have learned.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::detect) struct Windows {
+    size: [[f64; WINDOWS]; BASELINES],
+    seen: [[u32; WINDOWS]; BASELINES],
+    tails: [Tail; WINDOWS],
+}
+
+codec!(Windows { size, seen, tails });
+
+/// Window errors of one interval, in the unit of the values; none where a baseline cannot judge.
+pub(in crate::detect) type Errors = [[Option<f64>; WINDOWS]; BASELINES];
+
+/// What one width says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::detect) struct Verdict {
+    /// Index of the width.
+    pub(in crate::detect) window: usize,
+    /// The baseline that speaks.
+    pub(in crate::detect) baseline: usize,
+    /// Sum of the errors, in the unit of the values.
+    pub(in crate::detect) error: f64,
+    /// The error in mean errors, never negative.
+    pub(in crate::detect) ratio: f64,
+    /// `-log10` of its probability on this series.
+    pub(in crate::detect) surprise: f64,
+}
+
+impl Windows {
+    /// Of a series that nothing is known of.
+    pub(in crate::detect) fn new() -> Windows {
+        Windows {
+            size: [[0.0; WINDOWS]; BASELINES],
+            seen: [[0; WINDOWS]; BASELINES],
+            tails: std::array::from_fn(|_| Tail::new(TAIL.0, TAIL.1)),
+        }
+    }
+
+    /// The baseline that speaks for a width, if any may.
+    pub(in crate::detect) fn best(
+        &self,
+        window: usize,
+        bank: &Bank,
+        shapes: &[Option<f64>; KINDS],
+        wide: bool,
+    ) -> Option<usize> {
+        let mut best: Option<(usize, f64)> = None;
+        for baseline in 0..BASELINES {
+            let local = Bank::kind(baseline) == Kind::Local;
+            let seen = self.seen[baseline][window];
+            if seen < if local { SEEN_LOCAL } else { SEEN_SEASONAL }
+                || (local && window > NARROW && !wide)
+                || !bank.ready(baseline, WIDTHS[window], shapes)
+            {
+                continue;
+            }
+            let cost = self.size[baseline][window] * (1.0 + HANDICAP / f64::from(seen));
+            if best.is_none_or(|(_, least)| cost < least) {
+                best = Some((baseline, cost));
+            }
+        }
+        best.map(|(baseline, _)| baseline)
+    }
+
+    /// Mean error of a baseline over a width, in the unit of the values, where `shape` is the noise shape now and
+    /// `least` the least noise that is believed for a single value.
+    pub(in crate::detect) fn unit(&self, baseline: usize, window: usize, shape: f64, least: f64) -> f64 {
+        let width = WIDTHS[window] as f64;
+        (self.size[baseline][window] * shape).max(least * width.sqrt())
+    }
+
+    /// Errors of every baseline and width that can be judged.
+    pub(in crate::detect) fn errors(bank: &Bank, shapes: &[Option<f64>; KINDS], value: f64) -> Errors {
+        std::array::from_fn(|baseline| {
+            std::array::from_fn(|window| {
+                let width = WIDTHS[window];
+                bank.ready(baseline, width, shapes).then(|| bank.window_error(baseline, width, value, shapes))
+            })
+        })
+    }
+
+    /// What each width says about these errors.
+    pub(in crate::detect) fn judge(
+        &self,
+        errors: &Errors,
+        bank: &Bank,
+        shapes: &[Option<f64>; KINDS],
+        noise: (f64, f64),
+        wide: bool,
+    ) -> [Option<Verdict>; WINDOWS] {
+        std::array::from_fn(|window| {
+            let baseline = self.best(window, bank, shapes, wide)?;
+            let error = errors[baseline][window]?;
+            let ratio = (error.abs() / self.unit(baseline, window, noise.0, noise.1)).min(RATIO_MAX);
+            Some(Verdict { window, baseline, error, ratio, surprise: self.tails[window].surprise(ratio) })
+        })
+    }
+
+    /// The ratio at which a width is as surprising as `surprise`.
+    pub(in crate::detect) fn ratio_at(&self, window: usize, surprise: f64) -> f64 {
+        self.tails[window].value(surprise)
+    }
+
+    /// Surprise of a single value that is `ratio` mean errors away.
+    pub(in crate::detect) fn surprise_of_one(&self, ratio: f64) -> f64 {
+        self.tails[0].surprise(ratio)
+    }
+
+    /// Takes the errors of a normal interval in, and what they were judged as.
+    pub(in crate::detect) fn learn(
+        &mut self,
+        errors: &Errors,
+        verdicts: &[Option<Verdict>; WINDOWS],
+        shape: f64,
+        noise: &Noise,
+    ) {
+        let least = noise.least();
+        for (baseline, errors) in errors.iter().enumerate() {
+            for (window, error) in errors.iter().enumerate() {
+                let Some(error) = error else { continue };
+                let (size, seen) = (&mut self.size[baseline][window], &mut self.seen[baseline][window]);
+                *seen = (*seen + 1).min(MEMORY);
+                let now = error.abs() / shape;
+                let now = if *seen <= SEEN_LOCAL { now } else { now.min(CLIP * size.max(least)) };
+                *size += (now - *size) / f64::from(*seen);
+            }
+        }
+        self.learn_tails(verdicts);
+    }
+
+    /// Takes only the ranks in: the first interval of an incident is one exceedance more.
+    pub(in crate::detect) fn learn_tails(&mut self, verdicts: &[Option<Verdict>; WINDOWS]) {
+        for verdict in verdicts.iter().flatten() {
+            self.tails[verdict.window].learn(verdict.ratio);
+        }
+    }
+
+    /// The noise shape has changed its power: sizes in its new unit.
+    pub(in crate::detect) fn rescale(&mut self, factor: f64) {
+        self.size.iter_mut().flatten().for_each(|size| *size *= factor);
+    }
+
+    /// After a change of regime: what was learned of the noise counts as at most `seen` intervals.
+    pub(in crate::detect) fn relearn(&mut self, seen: u32) {
+        self.seen.iter_mut().flatten().for_each(|count| *count = (*count).min(seen));
+    }
+}

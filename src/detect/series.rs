@@ -1,0 +1,456 @@
+//! One series: the step that joins model, evidence and episode.
+//!
+//! A closed interval goes through it like this: what do the baselines expect, how far is the value from it over each
+//! window, how rare is that here (`evidence`); is there an alarm, or does an open episode go on (`episode`); what may the
+//! interval teach. A normal value teaches itself, cut at five mean errors from what was expected; an anomalous one
+//! teaches only what was expected.
+
+use super::episode::{Echo, Episode, Mode, Outcome};
+use super::evidence::{Errors, ForestEvidence, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
+use super::model::{Bank, KINDS, Kind, Noise, Place, Profile};
+use super::settings::ForestShape;
+use super::severity::severity;
+use super::snapshot::codec;
+use crate::model::Length;
+
+/// Intervals before a series speaks.
+pub(super) const WARM_UP: u32 = 28;
+/// A normal value teaches at most this many mean errors.
+const TEACH_CUT: f64 = 5.0;
+/// Prior tails of the largest surprise and of the forest's score.
+const COMBINED_TAIL: (f64, f64) = (2.0, 0.48);
+const FOREST_TAIL: (f64, f64) = (1.5, 0.3);
+/// Intervals without alarm after a break in what the local levels know.
+const SETTLE: u32 = 3;
+/// Values beyond this say no more; it keeps every sum finite.
+const VALUE_MAX: f64 = 1e100;
+/// Above this share of intervals with a value, a series is a steady sender.
+const STEADY: f64 = 0.95;
+
+/// What a step needs to know of the settings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context {
+    /// Intervals per day.
+    pub(super) per_day: u32,
+    /// Score at which an interval alarms.
+    pub(super) alarm: f64,
+    /// Whether an empty interval has the value 0.
+    pub(super) empty_is_zero: bool,
+}
+
+/// What a step says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Judgement {
+    pub(super) expected: f64,
+    pub(super) lower: f64,
+    pub(super) upper: f64,
+    pub(super) score: f64,
+    pub(super) severity: f64,
+    pub(super) state: State,
+}
+
+/// The state of a series in an interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum State {
+    Learning { remaining: u32 },
+    Normal,
+    Anomalous { high: bool, since: i64 },
+}
+
+/// Everything that is kept of one series.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Series {
+    age: u32,
+    absent: u32,
+    settle: u32,
+    /// Number of the first interval of a gap that is being told, and of a flat line.
+    gap_since: i64,
+    flat_since: i64,
+    profile: Profile,
+    bank: Bank,
+    noise: Noise,
+    /// Mean magnitude of the values that were there.
+    typical: f64,
+    windows: Windows,
+    combined: Tail,
+    forest: ForestEvidence,
+    forest_tail: Tail,
+    silence: Silence,
+    repeats: Repeats,
+    episode: Option<Episode>,
+    echo: Option<Echo>,
+    /// How many episodes began lately; fades within a day.
+    unrest: f64,
+}
+
+codec!(Series {
+    age,
+    absent,
+    settle,
+    gap_since,
+    flat_since,
+    profile,
+    bank,
+    noise,
+    typical,
+    windows,
+    combined,
+    forest,
+    forest_tail,
+    silence,
+    repeats,
+    episode,
+    echo,
+    unrest,
+});
+
+/// What is expected of one interval, before its value is looked at.
+struct Outlook {
+    shapes: [Option<f64>; KINDS],
+    expected: f64,
+    /// Noise shape there, and least noise.
+    shape: f64,
+    least: f64,
+    /// Mean error of one value, if some baseline may speak.
+    unit: Option<f64>,
+    wide: bool,
+}
+
+impl Series {
+    /// A series that nothing is known of.
+    pub(super) fn new(length: Length, forest: ForestShape, seed: u64) -> Series {
+        Series {
+            age: 0,
+            absent: 0,
+            settle: 0,
+            gap_since: 0,
+            flat_since: 0,
+            profile: Profile::new(length),
+            bank: Bank::new(),
+            noise: Noise::new(),
+            typical: 0.0,
+            windows: Windows::new(),
+            combined: Tail::new(COMBINED_TAIL.0, COMBINED_TAIL.1),
+            forest: ForestEvidence::new(forest, seed),
+            forest_tail: Tail::new(FOREST_TAIL.0, FOREST_TAIL.1),
+            silence: Silence::new(),
+            repeats: Repeats::new(),
+            episode: None,
+            echo: None,
+            unrest: 0.0,
+        }
+    }
+
+    /// Intervals until it speaks.
+    pub(super) fn remaining(&self) -> u32 {
+        WARM_UP.saturating_sub(self.age)
+    }
+
+    /// Whether it has been silent for so long that it may be forgotten: four times as long as it was there, at least
+    /// a day and at most two weeks.
+    pub(super) fn is_gone(&self, per_day: u32) -> bool {
+        let there = self.age.saturating_sub(self.absent);
+        self.absent > there.saturating_mul(4).clamp(per_day, per_day.saturating_mul(14))
+    }
+
+    /// Bytes that it takes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Series>() + self.profile.heap_bytes() + self.bank.heap_bytes() + self.forest.heap_bytes()
+    }
+
+    /// Time was skipped: what the local levels know is old.
+    pub(super) fn jump(&mut self) {
+        self.settle = SETTLE;
+        self.episode = None;
+        self.echo = None;
+    }
+
+    /// Judges one interval and learns from it. O(windows x baselines), and one forest step.
+    pub(super) fn step(&mut self, context: &Context, place: &Place, value: Option<f64>) -> Judgement {
+        self.age = self.age.saturating_add(1);
+        self.absent = if value.is_some() { 0 } else { self.absent.saturating_add(1) };
+        let share = place.slot as f64 / f64::from(context.per_day);
+        let gap = self.silence.observe(value.is_some(), share);
+        let value = value.map(|value| value.clamp(-VALUE_MAX, VALUE_MAX));
+        if let Some(value) = value {
+            let seen = f64::from(self.age - self.absent).min(500.0);
+            self.typical += (value.abs() - self.typical) / seen;
+        }
+        match value {
+            Some(value) => self.judge(context, place, value, share),
+            None if context.empty_is_zero => self.judge(context, place, 0.0, share),
+            None => self.judge_silence(context, place, gap),
+        }
+    }
+
+    fn outlook(&self, context: &Context, place: &Place) -> Outlook {
+        let shapes = Bank::shapes(&self.profile, place);
+        let wide = self.age >= (context.per_day + context.per_day / 4).clamp(60, 2000);
+        let best = self.windows.best(0, &self.bank, &shapes, wide);
+        let expected = self.bank.expected(best.unwrap_or(0), 1, &shapes).unwrap_or(0.0);
+        let shape = self.noise.shape(expected);
+        let least = self.noise.least().max(self.least_of_sparse(expected));
+        let unit = best.map(|baseline| self.windows.unit(baseline, 0, shape, least));
+        Outlook { shapes, expected, shape, least, unit, wide }
+    }
+
+    /// Where less is expected than one typical value, values come one by one, and one of them is no news.
+    fn least_of_sparse(&self, expected: f64) -> f64 {
+        if self.typical <= 0.0 {
+            return 0.0;
+        }
+        let sparse = ((STEADY - self.silence.share()) / 0.15).clamp(0.0, 1.0);
+        let below = (1.0 - expected.abs() / self.typical).clamp(0.0, 1.0);
+        0.6 * self.typical * sparse * below
+    }
+
+    fn judge(&mut self, context: &Context, place: &Place, value: f64, share: f64) -> Judgement {
+        let outlook = self.outlook(context, place);
+        let flat = self.repeats.observe(value, share);
+        self.unrest *= 1.0 - 1.0 / f64::from(context.per_day.max(24));
+        self.settle = self.settle.saturating_sub(1);
+        if self.echo.as_mut().is_some_and(|echo| !echo.age()) {
+            self.echo = None;
+        }
+        if self.episode.is_some() {
+            return self.go_on(context, place, value, &outlook);
+        }
+
+        let errors = Windows::errors(&self.bank, &outlook.shapes, value);
+        let noise = (outlook.shape, outlook.least);
+        let verdicts = self.windows.judge(&errors, &self.bank, &outlook.shapes, noise, outlook.wide);
+        let standardised = outlook.unit.map_or(0.0, |unit| (value - outlook.expected) / unit);
+        let forest = self.forest.score(standardised);
+        let forest_surprise = forest.map_or(0.0, |score| self.forest_tail.surprise(score));
+        let lead = verdicts.iter().flatten().copied().reduce(|a, b| if b.surprise > a.surprise { b } else { a });
+        let largest = lead.map_or(0.0, |lead| lead.surprise).max(forest_surprise);
+        let score = self.combined.surprise(largest);
+        let speaks = self.remaining() == 0 && self.settle == 0;
+
+        if let (true, true, Some(lead)) = (speaks, score >= context.alarm, lead) {
+            let returned = self.echo.as_ref().and_then(|echo| echo.matches(value - outlook.expected, outlook.shape));
+            if let Some(step) = returned {
+                self.bank.shift(step);
+                self.echo = None;
+                self.learn(place, value, value, &outlook);
+                return self.judgement(context, &outlook, value, 0.0, State::Normal);
+            }
+            return self.alarm(context, place, &outlook, &verdicts, lead, (largest, score));
+        }
+
+        self.combined.learn(largest);
+        if let Some(score) = forest {
+            self.forest_tail.learn(score);
+        }
+        self.forest.learn(standardised);
+        self.learn_normal(place, value, &outlook, &errors, &verdicts);
+        let state = if self.remaining() > 0 { State::Learning { remaining: self.remaining() } } else { State::Normal };
+        if state == State::Normal && flat >= context.alarm {
+            if self.flat_since == 0 {
+                self.flat_since = place.number;
+            }
+            if place.number - self.flat_since < i64::from(context.per_day) {
+                let state = State::Anomalous { high: value >= outlook.expected, since: self.flat_since };
+                let mut judgement = self.judgement(context, &outlook, value, flat.max(score), state);
+                judgement.severity = judgement.severity.max(severity(flat / context.alarm));
+                return judgement;
+            }
+        } else {
+            self.flat_since = 0;
+        }
+        let score = if self.remaining() > 0 { 0.0 } else { score };
+        self.judgement(context, &outlook, value, score, state)
+    }
+
+    /// Opens an episode.
+    fn alarm(
+        &mut self,
+        context: &Context,
+        place: &Place,
+        outlook: &Outlook,
+        verdicts: &[Option<Verdict>; WINDOWS],
+        lead: Verdict,
+        (largest, score): (f64, f64),
+    ) -> Judgement {
+        let width = WIDTHS[lead.window];
+        let limit = self.combined.value(context.alarm);
+        let ratio = self.windows.ratio_at(lead.window, limit);
+        let unit = |series: &Series, baseline| series.windows.unit(baseline, lead.window, outlook.shape, outlook.least);
+        let far = self.far_baseline(outlook);
+        let mode = match far {
+            Some(baseline) => {
+                let shape = outlook.shapes[Bank::kind(baseline) as usize].unwrap_or(0.0);
+                let expected = self.bank.expected(baseline, width, &outlook.shapes).unwrap_or(outlook.expected);
+                Mode::Held { baseline, level: expected - shape }
+            }
+            None => Mode::Riding { jump: lead.error / width as f64 },
+        };
+        let unit = unit(self, lead.baseline).max(far.map_or(0.0, |baseline| 0.5 * unit(self, baseline)));
+        let threshold = ratio * unit / width as f64;
+        let deviation = lead.error / width as f64;
+        let episode = Episode::new(place.number, mode, deviation, threshold / outlook.shape, width);
+        self.unrest += 1.0;
+        self.windows.learn_tails(verdicts);
+        self.combined.learn(largest);
+        self.bank.take_back(width - 1);
+        let expected = match mode {
+            Mode::Held { baseline, level } => level + outlook.shapes[Bank::kind(baseline) as usize].unwrap_or(0.0),
+            Mode::Riding { .. } => self.bank.expected(lead.baseline, 1, &outlook.shapes).unwrap_or(outlook.expected),
+        };
+        self.learn(place, expected, expected, outlook);
+        let state = State::Anomalous { high: episode.high, since: episode.since };
+        self.episode = Some(episode);
+        self.band(expected, threshold, score, deviation.abs(), state)
+    }
+
+    /// The baseline that foresees the widest window best, once a day is known.
+    fn far_baseline(&self, outlook: &Outlook) -> Option<usize> {
+        let seasonal = |baseline: &usize| outlook.wide || Bank::kind(*baseline) != Kind::Local;
+        (3..WINDOWS)
+            .rev()
+            .find_map(|window| self.windows.best(window, &self.bank, &outlook.shapes, outlook.wide))
+            .filter(seasonal)
+    }
+
+    /// An interval of an open episode.
+    fn go_on(&mut self, context: &Context, place: &Place, value: f64, outlook: &Outlook) -> Judgement {
+        let Some(mut episode) = self.episode.take() else {
+            return self.judgement(context, outlook, value, 0.0, State::Normal);
+        };
+        let expected = match episode.mode {
+            Mode::Held { baseline, level } => {
+                let shape = outlook.shapes[Bank::kind(baseline) as usize];
+                shape.map_or(outlook.expected, |shape| level + shape)
+            }
+            Mode::Riding { .. } => outlook.expected,
+        };
+        let shape = self.noise.shape(expected);
+        let before = episode.deviation();
+        let news = outlook.unit.map_or(0.0, |unit| (value - expected - before).abs() / unit);
+        let score = self.combined.surprise(self.windows.surprise_of_one(news.min(1e9)));
+        let outcome = episode.step(place.number, value, expected, shape, context.per_day);
+        let threshold = episode.threshold(shape);
+        let state = match outcome {
+            Outcome::Goes => State::Anomalous { high: episode.high, since: episode.since },
+            Outcome::Quiet | Outcome::Ends | Outcome::Accepted(_) => State::Normal,
+        };
+        let taught = match (episode.mode, outcome) {
+            (Mode::Riding { jump }, Outcome::Goes) => {
+                let cut = outlook.unit.map_or(0.0, |unit| TEACH_CUT * unit);
+                expected + (value - jump - expected).clamp(-cut, cut)
+            }
+            (Mode::Riding { .. }, _) => value,
+            (Mode::Held { .. }, Outcome::Quiet | Outcome::Ends) => {
+                expected + (value - expected).clamp(-threshold, threshold)
+            }
+            (Mode::Held { .. }, _) => expected,
+        };
+        match outcome {
+            Outcome::Ends => {
+                if matches!(episode.mode, Mode::Riding { .. }) {
+                    self.settle = SETTLE;
+                    self.bank.shift(value - expected);
+                }
+                if self.unrest > 3.0 {
+                    self.windows.relearn(30);
+                }
+            }
+            Outcome::Accepted(shift) => {
+                self.bank.shift(shift);
+                self.settle = SETTLE;
+                self.echo = Some(Echo::new(&episode, shift, context.per_day));
+                self.windows.relearn(30);
+            }
+            Outcome::Goes | Outcome::Quiet => {}
+        }
+        let deviation = (value - expected).abs();
+        match outcome {
+            Outcome::Accepted(shift) => self.learn(place, expected, expected + shift, outlook),
+            _ => self.learn(place, taught, taught, outlook),
+        }
+        if matches!(outcome, Outcome::Goes | Outcome::Quiet) {
+            self.episode = Some(episode);
+        }
+        self.band(expected, threshold, score, deviation, state)
+    }
+
+    /// An interval without value of a series whose empty intervals have none.
+    fn judge_silence(&mut self, context: &Context, place: &Place, gap: f64) -> Judgement {
+        let outlook = self.outlook(context, place);
+        if self.silence.gap() <= 1 {
+            self.gap_since = 0;
+        }
+        let told = gap >= context.alarm && self.remaining() == 0;
+        if told && self.gap_since == 0 {
+            self.gap_since = place.number;
+        }
+        if self.silence.gap() > context.per_day.max(24) {
+            self.silence.accept();
+        }
+        if self.age > self.absent {
+            self.bank.learn(outlook.expected, &outlook.shapes);
+        }
+        let state = if self.remaining() > 0 {
+            State::Learning { remaining: self.remaining() }
+        } else if told {
+            State::Anomalous { high: false, since: self.gap_since }
+        } else {
+            State::Normal
+        };
+        let score = if self.remaining() > 0 { 0.0 } else { gap };
+        let mut judgement = self.judgement(context, &outlook, outlook.expected, score, state);
+        judgement.severity = severity(score / context.alarm);
+        judgement
+    }
+
+    fn learn_normal(
+        &mut self,
+        place: &Place,
+        value: f64,
+        outlook: &Outlook,
+        errors: &Errors,
+        verdicts: &[Option<Verdict>; WINDOWS],
+    ) {
+        self.noise.value(value);
+        self.windows.learn(errors, verdicts, outlook.shape, &self.noise);
+        if outlook.unit.is_some() {
+            let factor = self.noise.error(outlook.expected, value - outlook.expected);
+            if let Some(factor) = factor {
+                self.windows.rescale(factor);
+            }
+        }
+        let taught = match outlook.unit {
+            Some(unit) => outlook.expected + (value - outlook.expected).clamp(-TEACH_CUT * unit, TEACH_CUT * unit),
+            None => value,
+        };
+        self.learn(place, taught, taught, outlook);
+    }
+
+    /// Teaches the profile one value and the levels another.
+    fn learn(&mut self, place: &Place, to_profile: f64, to_levels: f64, outlook: &Outlook) {
+        self.bank.learn(to_levels, &outlook.shapes);
+        self.profile.learn(place, to_profile);
+    }
+
+    /// A judgement around what was expected of this one interval.
+    fn judgement(&self, context: &Context, outlook: &Outlook, value: f64, score: f64, state: State) -> Judgement {
+        let ratio = self.windows.ratio_at(0, self.combined.value(context.alarm));
+        let threshold = match outlook.unit {
+            Some(unit) => ratio * unit,
+            None => (value - outlook.expected).abs(),
+        };
+        let deviation = if outlook.unit.is_some() { (value - outlook.expected).abs() } else { 0.0 };
+        self.band(outlook.expected, threshold, score, deviation, state)
+    }
+
+    fn band(&self, expected: f64, threshold: f64, score: f64, deviation: f64, state: State) -> Judgement {
+        let severity = if matches!(state, State::Learning { .. }) { 0.0 } else { severity(deviation / threshold) };
+        let (lower, upper) = (expected - threshold, expected + threshold);
+        let (expected, lower, upper) = if self.noise.is_negative() {
+            (expected, lower, upper)
+        } else {
+            (expected.max(0.0), lower.max(0.0), upper.max(0.0))
+        };
+        Judgement { expected, lower, upper, score, severity, state }
+    }
+}

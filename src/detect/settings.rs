@@ -1,0 +1,248 @@
+//! What the detector is told: measures, interval length, sensitivity, size of the forests. Values are checked here once;
+//! nothing below meets an unchecked number.
+
+use std::sync::Arc;
+
+use crate::model::Length;
+
+/// Sensitivity where the user says nothing: about one false alert per series in twenty weeks.
+const SENSITIVITY: f64 = 0.05;
+/// Beyond one false alert per series and day nobody listens any more.
+const SENSITIVITY_MAX: f64 = 7.0;
+const SENSITIVITY_MIN: f64 = 1e-4;
+
+/// How the values of one interval become one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregation {
+    /// Their sum; an interval without rows counts as 0.
+    Sum,
+    /// Their mean; an interval without rows has none.
+    Avg,
+    /// How many there are; an interval without rows counts as 0.
+    Count,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+}
+
+impl Aggregation {
+    /// Whether an interval without rows has the value 0 (the quantity adds up) rather than none.
+    pub fn empty_is_zero(self) -> bool {
+        matches!(self, Aggregation::Sum | Aggregation::Count)
+    }
+
+    /// Name in snapshots and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Aggregation::Sum => "sum",
+            Aggregation::Avg => "avg",
+            Aggregation::Count => "count",
+            Aggregation::Min => "min",
+            Aggregation::Max => "max",
+        }
+    }
+}
+
+/// One measure: a numeric column and how it is aggregated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Measure {
+    /// Its name in findings.
+    pub name: Arc<str>,
+    /// Index into the measure columns of [`crate::model::Columns`].
+    pub column: usize,
+    /// How values become one number.
+    pub aggregation: Aggregation,
+}
+
+/// Size of the forest of one series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForestShape {
+    /// Number of trees.
+    pub trees: usize,
+    /// Points kept per tree.
+    pub sample: usize,
+    /// Consecutive values that make one point.
+    pub shingle: usize,
+}
+
+impl Default for ForestShape {
+    fn default() -> ForestShape {
+        ForestShape { trees: 40, sample: 256, shingle: 4 }
+    }
+}
+
+/// Settings of a detector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    dimensions: Vec<String>,
+    measures: Vec<Measure>,
+    length: Length,
+    seed: u64,
+    sensitivity: f64,
+    forest: ForestShape,
+}
+
+/// What cannot be a detector's setting.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SettingsError {
+    /// Nothing to watch.
+    #[error("no measure is given; hint: name at least one numeric column")]
+    NoMeasure,
+    /// Two measures cannot be told apart.
+    #[error("measure `{0}` is given twice; hint: give each measure a name of its own")]
+    SameMeasure(String),
+    /// Sensitivity out of range.
+    #[error("sensitivity {0} is not between {SENSITIVITY_MIN} and {SENSITIVITY_MAX} false alerts per series and week")]
+    Sensitivity(f64),
+    /// Forest out of range.
+    #[error("forest with {name} {value}; hint: use {low} to {high}")]
+    Forest {
+        /// Which number.
+        name: &'static str,
+        /// What was given.
+        value: usize,
+        /// Least allowed.
+        low: usize,
+        /// Most allowed.
+        high: usize,
+    },
+}
+
+impl Settings {
+    /// Settings with the shipped sensitivity and forest.
+    ///
+    /// # Errors
+    /// When there is no measure or two have one name.
+    pub fn new(
+        dimensions: Vec<String>,
+        measures: Vec<Measure>,
+        length: Length,
+        seed: u64,
+    ) -> Result<Settings, SettingsError> {
+        if measures.is_empty() {
+            return Err(SettingsError::NoMeasure);
+        }
+        for (index, measure) in measures.iter().enumerate() {
+            if measures[..index].iter().any(|earlier| earlier.name == measure.name) {
+                return Err(SettingsError::SameMeasure(measure.name.to_string()));
+            }
+        }
+        let forest = ForestShape::default();
+        Ok(Settings { dimensions, measures, length, seed, sensitivity: SENSITIVITY, forest })
+    }
+
+    /// Sets the sensitivity: the number of false alerts that one series may raise in a week, in expectation. It is the
+    /// probability budget of the calibrated evidence: an interval alarms when a value as rare as its own comes less
+    /// often than `sensitivity` times a week on this series, judged by the series' own past.
+    ///
+    /// # Errors
+    /// Outside 0.0001 to 7, or when it is not a number.
+    pub fn with_sensitivity(mut self, per_series_week: f64) -> Result<Settings, SettingsError> {
+        if !(SENSITIVITY_MIN..=SENSITIVITY_MAX).contains(&per_series_week) {
+            return Err(SettingsError::Sensitivity(per_series_week));
+        }
+        self.sensitivity = per_series_week;
+        Ok(self)
+    }
+
+    /// Sets the size of the forests.
+    ///
+    /// # Errors
+    /// Outside 1 to 1000 trees, 16 to 4096 points, shingle 1 to 64.
+    pub fn with_forest(mut self, forest: ForestShape) -> Result<Settings, SettingsError> {
+        let ranges =
+            [("trees", forest.trees, 1, 1000), ("sample", forest.sample, 16, 4096), ("shingle", forest.shingle, 1, 64)];
+        for (name, value, low, high) in ranges {
+            if value < low || value > high {
+                return Err(SettingsError::Forest { name, value, low, high });
+            }
+        }
+        self.forest = forest;
+        Ok(self)
+    }
+
+    /// Names of the dimensions, in the order of the values of a key.
+    pub fn dimensions(&self) -> &[String] {
+        &self.dimensions
+    }
+
+    /// The measures, in order.
+    pub fn measures(&self) -> &[Measure] {
+        &self.measures
+    }
+
+    /// Length of an interval.
+    pub fn length(&self) -> Length {
+        self.length
+    }
+
+    /// Seed of every forest.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Expected false alerts per series and week.
+    pub fn sensitivity(&self) -> f64 {
+        self.sensitivity
+    }
+
+    /// Size of the forests.
+    pub fn forest(&self) -> ForestShape {
+        self.forest
+    }
+
+    /// Probability of an alarm per interval of a quiet series that the sensitivity allows.
+    pub(super) fn alarm_probability(&self) -> f64 {
+        (self.sensitivity / (7.0 * f64::from(self.length.per_day()))).min(0.02)
+    }
+
+    /// Names and values of everything that shapes the state, for the snapshot header.
+    pub(super) fn description(&self) -> Vec<(String, String)> {
+        let mut pairs = vec![
+            ("dimensions".to_owned(), self.dimensions.join(",")),
+            ("interval length".to_owned(), format!("{} s", self.length.seconds())),
+            ("seed".to_owned(), self.seed.to_string()),
+            ("sensitivity".to_owned(), self.sensitivity.to_string()),
+            ("trees".to_owned(), self.forest.trees.to_string()),
+            ("sample".to_owned(), self.forest.sample.to_string()),
+            ("shingle".to_owned(), self.forest.shingle.to_string()),
+        ];
+        for measure in &self.measures {
+            let text = format!("{} of column {}", measure.aggregation.name(), measure.column);
+            pairs.push((format!("measure `{}`", measure.name), text));
+        }
+        pairs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measure(name: &str) -> Measure {
+        Measure { name: Arc::from(name), column: 0, aggregation: Aggregation::Sum }
+    }
+
+    fn settings(measures: Vec<Measure>) -> Result<Settings, SettingsError> {
+        Settings::new(vec!["platform".to_owned()], measures, Length::from_seconds(300).unwrap(), 1)
+    }
+
+    #[test]
+    fn measures_are_named_once() {
+        assert_eq!(settings(vec![]), Err(SettingsError::NoMeasure));
+        assert_eq!(settings(vec![measure("views"), measure("views")]), Err(SettingsError::SameMeasure("views".into())));
+        assert!(settings(vec![measure("views"), measure("revenue")]).is_ok());
+    }
+
+    #[test]
+    fn sensitivity_and_forest_have_ranges() {
+        let good = settings(vec![measure("views")]).unwrap();
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 7.5] {
+            assert!(good.clone().with_sensitivity(bad).is_err());
+        }
+        assert!((good.clone().with_sensitivity(0.1).unwrap().alarm_probability() - 0.1 / 2016.0).abs() < 1e-15);
+        assert!(good.clone().with_forest(ForestShape { trees: 0, ..ForestShape::default() }).is_err());
+        assert!(good.with_forest(ForestShape { trees: 50, sample: 128, shingle: 8 }).is_ok());
+    }
+}
