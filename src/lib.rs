@@ -1,4 +1,46 @@
-//! Tidewatch.
+//! Tidewatch: a stream becomes interval partitions, each partition is judged the moment it closes, and whoever is on
+//! call learns what broke, where, and by how much.
+//!
+//! ```text
+//!  raw bytes     typed rows    kept rows     closed intervals          objects
+//!  source ---> decode ---> select ---> interval ---+---> partition ---> store
+//!                                                  |          |
+//!                                                  |          +-- read back: detect alone, backtest
+//!                                                  +---> detect ---> explain ---> alert
+//!                                                         ^ rcf
+//!  shells:  cli  ->  config  ->  job (drives the line above)
+//! ```
+//!
+//! # Reading order
+//!
+//! [`model`] names what the stages exchange. [`interval`] decides, record by record, when an interval closes and what
+//! is late; everything that must be the same after a crash rests on it. [`partition`] commits what has closed.
+//! [`job`] tells the order of a commit and drives the line: `job::live` reads like the picture. [`detect`] judges, on
+//! top of [`rcf`]; [`explain`] groups what it finds. [`config`] turns a TOML file into checked settings.
+//!
+//! Stages never import each other: they meet in [`job`] through [`model`]. The middle is pure: no clock, no file, no
+//! runtime, no log in `model`, `rcf`, `decode`, `select`, `interval`, `detect`, `explain`. `tests/it/layering.rs`
+//! enforces both.
+//!
+//! # Invariants
+//!
+//! - **E1** Every accepted record is in exactly one committed partition revision.
+//! - **E2** The checkpoint never passes a record that is not in a committed partition, or read again from its resume
+//!   point.
+//! - **E3** read = written + late + filtered + rejected, per closing and in total.
+//! - **I1** An interval closes once; later rows are late and make a revision.
+//! - **I2** Starts are aligned; lengths divide the day.
+//! - **D1** The same partitions, settings and seed give the same findings, live or in a backtest, on any machine.
+//! - **D2** A restored detector equals one that was never stopped.
+//! - **R1** Scores are finite and never negative.
+//! - **X1** The contributions of a group add up.
+//! - **A1** A sink sees each finding at least once and can recognise a repeat.
+//! - **C1** Every problem of a configuration is reported in one run.
+//!
+//! # Absent on purpose
+//!
+//! No query engine. No time but in `job::clock`. No randomness without a seed. No rewriting of what was committed. No
+//! registry of stages, no dynamic plug-ins: the few sources, formats and sinks are enums.
 
 pub mod alert;
 pub mod cli;

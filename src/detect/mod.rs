@@ -25,7 +25,9 @@ mod snapshot;
 
 pub use aggregate::Aggregator;
 pub use detector::{Detector, Status};
-pub use settings::{Aggregation, ForestShape, Measure, Settings, SettingsError};
+pub use settings::{
+    Aggregation, ForestShape, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings, SettingsError,
+};
 pub use snapshot::SnapshotError;
 
 #[cfg(test)]

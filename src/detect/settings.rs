@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::model::Length;
 
 /// Sensitivity where the user says nothing: about one false alert per series in twenty weeks.
-const SENSITIVITY: f64 = 0.05;
+pub const SENSITIVITY: f64 = 0.05;
 /// Beyond one false alert per series and day nobody listens any more.
-const SENSITIVITY_MAX: f64 = 7.0;
-const SENSITIVITY_MIN: f64 = 1e-4;
+pub const SENSITIVITY_MAX: f64 = 7.0;
+pub const SENSITIVITY_MIN: f64 = 1e-4;
 
 /// How the values of one interval become one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

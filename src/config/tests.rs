@@ -1,0 +1,115 @@
+//! Configurations as users write them: good ones, and every way to get one wrong.
+
+use super::*;
+
+const GOOD: &str = r#"
+[source.files]
+path = "data/*.jsonl"
+[select]
+timestamp = "at"
+dimensions = ["shop"]
+measures = ["views"]
+[partition]
+url = "out/x"
+"#;
+
+fn environment(name: &str) -> Option<String> {
+    (name == "BUCKET").then(|| "out/from-env".to_owned())
+}
+
+fn good(text: &str) -> Config {
+    parse(text, &environment).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn problems(text: &str) -> Vec<String> {
+    parse(text, &environment).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn little_has_to_be_said() {
+    let config = good(GOOD);
+    assert_eq!(config.interval.length.seconds(), 300);
+    assert_eq!(config.job.state, "out/x/state");
+    assert_eq!(&*config.detect.measures[0].name, "views");
+}
+
+#[test]
+fn environment_variables_are_put_in() {
+    let config = good(&GOOD.replace("out/x", "${BUCKET}/y"));
+    assert_eq!(config.partition.url, "out/from-env/y");
+    let missing = problems(&GOOD.replace("out/x", "${NOWHERE}"));
+    assert_eq!(missing, ["line 9: `partition.url` names the environment variable `NOWHERE`, which is not set"]);
+}
+
+#[test]
+fn all_problems_are_told_at_once_with_line_value_and_hint() {
+    let text = r#"
+[job]
+stream_batch_tme = "60s"
+stream_batch_time = "60"
+[source.files]
+follow = "yes"
+[select]
+timestamp = "at"
+timezone = "Europe/Berln"
+dimensions = ["shop", "at"]
+measures = ["views"]
+[select.types]
+view = "integer"
+[interval]
+length = "7m"
+close = "watermrk"
+[partition]
+url = "s4://bucket"
+format = "orc"
+[[detect.measure]]
+column = "viewz"
+aggregation = "median"
+[[alert]]
+severity_threshold = 101
+[detekt]
+seed = 1
+"#;
+    let problems = problems(text);
+    for expected in [
+        "line 3: `job.stream_batch_tme` is unknown; hint: did you mean `stream_batch_time`?",
+        "line 4: `job.stream_batch_time` is `60`, allowed is a duration from \"100ms\" to \"1d\", such as \"1m\"",
+        "`source.files.path` is missing; hint: for example `path = \"data/*.jsonl.gz\"`",
+        "line 6: `source.files.follow` is `yes`, allowed is `true` or `false`",
+        "line 9: `select.timezone` `Europe/Berln` is not a time zone; hint: did you mean `Europe/Berlin`?",
+        "names column `at` twice",
+        "has `view`, which is no measure; hint: did you mean `views`?",
+        "line 15: `interval.length` 420 s is not a whole number of minutes that divides a day",
+        "line 16: `interval.close` is `watermrk`, allowed is `watermark` or `end`; hint: did you mean `watermark`?",
+        "line 18: `partition.url` `s4://bucket` is not a place for objects",
+        "line 19: `partition.format` is `orc`, allowed is `csv` or `parquet`",
+        "`detect.measure[0].column` is `viewz`, which is not among `select.measures`; hint: did you mean `views`?",
+        "`detect.measure[0].aggregation` is `median`, allowed is `sum` or",
+        "line 24: `alert[0].severity_threshold` is `101`, allowed is a number from 0 to 100",
+        "line 25: `detekt` is unknown; hint: did you mean `detect`?",
+    ] {
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}\nnot in\n{}", problems.join("\n"));
+    }
+    assert_eq!(problems.len(), 15, "{}", problems.join("\n"));
+}
+
+#[test]
+fn what_is_not_toml_is_said_with_its_line() {
+    let problems = problems("[job]\nname = \n");
+    assert!(problems[0].starts_with("line 2: `file` is not TOML:"), "{}", problems[0]);
+}
+
+#[test]
+fn there_is_exactly_one_source() {
+    let two = format!("{GOOD}[source.stdin]\n");
+    assert!(problems(&two)[0].contains("needs exactly one of"), "{:?}", problems(&two));
+    let none = GOOD.replace("[source.files]\npath = \"data/*.jsonl\"", "");
+    assert!(problems(&none)[0].contains("needs exactly one of"), "{:?}", problems(&none));
+}
+
+#[test]
+fn csv_keys_belong_to_csv() {
+    let json = format!("{GOOD}[decode]\ndelimiter = \";\"\n");
+    assert_eq!(problems(&json), ["line 11: `decode.delimiter` is for `format = \"csv\"` alone"]);
+    good(&format!("{GOOD}[decode]\nformat = \"csv\"\ndelimiter = \";\"\nheader = [\"at\", \"shop\", \"views\"]\n"));
+}
