@@ -19,7 +19,9 @@ pub struct AnomalyTable {
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// A line that is no anomaly group.
-    #[error("`{name}` line {line} is no anomaly group: {source}; hint: a newer version of the program may have written it")]
+    #[error(
+        "`{name}` line {line} is no anomaly group: {source}; hint: a newer version of the program may have written it"
+    )]
     Line {
         /// The object.
         name: String,
@@ -83,7 +85,11 @@ fn parse(name: &str, bytes: &[u8]) -> Result<Vec<AnomalyGroup>, TableError> {
     let lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     lines
         .map(|(index, line)| {
-            serde_json::from_slice(line).map_err(|source| TableError::Line { name: name.to_owned(), line: index + 1, source })
+            serde_json::from_slice(line).map_err(|source| TableError::Line {
+                name: name.to_owned(),
+                line: index + 1,
+                source,
+            })
         })
         .collect()
 }

@@ -91,7 +91,14 @@ fn csv(config: &Config, groups: &[AnomalyGroup], out: &mut impl Write) -> Result
 
 /// One anomaly group for people.
 fn card(group: &AnomalyGroup, id: &str, out: &mut impl Write) -> Result<(), CliError> {
-    writeln!(out, "{}  {} in the interval from {} to {}", group.id, group.measure, group.interval, group.interval.end())?;
+    writeln!(
+        out,
+        "{}  {} in the interval from {} to {}",
+        group.id,
+        group.measure,
+        group.interval,
+        group.interval.end()
+    )?;
     writeln!(out, "severity  {:.0} of 100", group.severity)?;
     for finding in group.findings.iter().filter(|finding| group.id == id || finding.id == id) {
         let given = finding.value.map_or_else(|| "nothing".into(), format::value);

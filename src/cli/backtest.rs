@@ -30,7 +30,12 @@ pub(super) fn backtest(config: &Config, args: &args::Backtest, out: &mut impl Wr
     let out = terminal.finish();
     let Report { summary, score, groups } = report?;
     writeln!(out, "intervals  {} judged", format::count(summary.intervals))?;
-    writeln!(out, "series     {}, {} of them still learning", format::count(summary.series), format::count(summary.learning))?;
+    writeln!(
+        out,
+        "series     {}, {} of them still learning",
+        format::count(summary.series),
+        format::count(summary.learning)
+    )?;
     let begun = groups.iter().flat_map(|group| group.findings.iter().filter(|finding| finding.since == group.interval));
     let begun = format::count(begun.count() as u64);
     writeln!(out, "findings   {} in {begun} anomalies", format::count(summary.findings))?;

@@ -72,7 +72,11 @@ pub(super) fn summary(summary: &Summary) -> String {
     ));
     lines.push(format!("intervals  {} closed", count(summary.intervals)));
     if summary.series > 0 {
-        let learning = if summary.learning > 0 { format!(", {} of them still learning", count(summary.learning)) } else { String::new() };
+        let learning = if summary.learning > 0 {
+            format!(", {} of them still learning", count(summary.learning))
+        } else {
+            String::new()
+        };
         lines.push(format!("series     {}{learning}", count(summary.series)));
         lines.push(format!("findings   {}", count(summary.findings)));
     }
@@ -80,7 +84,12 @@ pub(super) fn summary(summary: &Summary) -> String {
     lines.join("\n")
 }
 
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate to read")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a rate to read"
+)]
 fn speed(summary: &Summary) -> String {
     let seconds = summary.elapsed.as_secs_f64();
     if summary.read == 0 {

@@ -18,7 +18,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("configuration `{path}` cannot be read: {source}; hint: `tidewatch discover PATH` writes one from a sample")]
+    #[error(
+        "configuration `{path}` cannot be read: {source}; hint: `tidewatch discover PATH` writes one from a sample"
+    )]
     Read {
         /// The file.
         path: PathBuf,
@@ -40,8 +42,7 @@ pub enum ConfigError {
 /// # Errors
 /// When the file cannot be read, or with every problem that it has.
 pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     parse(&text, &|name| std::env::var(name).ok())
         .map_err(|problems| ConfigError::Problems { path: path.to_owned(), problems })
 }

@@ -233,7 +233,8 @@ impl<'a> Section<'a> {
             let mut names = known.clone();
             names.sort_unstable();
             names.dedup();
-            let hint = near.map_or_else(|| format!("known are {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
+            let hint = near
+                .map_or_else(|| format!("known are {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
             self.context.note(self.key(key.get_ref()), Some(key.span().start), format!("is unknown; hint: {hint}"));
         }
     }
@@ -280,7 +281,8 @@ fn substitute(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Resul
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
         let (name, behind) = after.split_once('}').ok_or("has `${` without `}`")?;
-        let value = environment(name).ok_or_else(|| format!("names the environment variable `{name}`, which is not set"))?;
+        let value =
+            environment(name).ok_or_else(|| format!("names the environment variable `{name}`, which is not set"))?;
         given.push_str(before);
         given.push_str(&value);
         rest = behind;

@@ -149,8 +149,16 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let detect = detect(&root.section("detect"), select.as_ref());
     let alerts = root.sections("alert").iter().map(|section| alert(section, detect.as_ref())).collect();
     root.finish();
-    let config =
-        Config { job, source: source?, decode: decode?, select: select?, interval: interval?, partition: partition?, detect: detect?, alerts };
+    let config = Config {
+        job,
+        source: source?,
+        decode: decode?,
+        select: select?,
+        interval: interval?,
+        partition: partition?,
+        detect: detect?,
+        alerts,
+    };
     Some(config)
 }
 
@@ -190,11 +198,8 @@ fn source(section: &Section<'_>, decode: Option<&Decode>) -> Option<Source> {
 
 fn source_files(section: &Section<'_>, decode: &Decode) -> Option<Source> {
     let path = section.required_text("path", "\"data/*.jsonl.gz\"");
-    let compressions = [
-        ("auto", files::Compression::Auto),
-        ("none", files::Compression::None),
-        ("gzip", files::Compression::Gzip),
-    ];
+    let compressions =
+        [("auto", files::Compression::Auto), ("none", files::Compression::None), ("gzip", files::Compression::Gzip)];
     let compression = section.choice("compression", files::Compression::Auto, &compressions);
     let follow = section.flag("follow", false);
     let chunk_bytes = usize_of(section.size("chunk_bytes", 1 << 20, 4 * KB..=64 * MB));
@@ -280,7 +285,9 @@ fn select(section: &Section<'_>) -> Option<Select> {
     let mut seen = Vec::new();
     for name in timestamp.iter().chain(&dimensions).chain(&measures).chain(&keep) {
         if seen.contains(&name) {
-            section.section_problem(&format!("names column `{name}` twice; hint: a column is timestamp, dimension, measure or kept"));
+            section.section_problem(&format!(
+                "names column `{name}` twice; hint: a column is timestamp, dimension, measure or kept"
+            ));
         }
         seen.push(name);
     }
@@ -291,7 +298,9 @@ fn select(section: &Section<'_>) -> Option<Select> {
     }
     let kind_of = |measure: &String| {
         let words = types.iter().find(|(name, _)| name == measure).map(|(_, words)| words.join(" "))?;
-        let kind = [("integer", MeasureType::Integer), ("float", MeasureType::Float)].into_iter().find(|(name, _)| *name == words);
+        let kind = [("integer", MeasureType::Integer), ("float", MeasureType::Float)]
+            .into_iter()
+            .find(|(name, _)| *name == words);
         if kind.is_none() {
             types_section.section_problem(&format!("has `{measure} = \"{words}\"`, allowed is `integer` or `float`"));
         }
@@ -301,7 +310,15 @@ fn select(section: &Section<'_>) -> Option<Select> {
     for (name, values) in filters.iter().filter(|(_, values)| values.is_empty()) {
         filters_section.section_problem(&format!("has `{name}` with no value, which would drop every row: {values:?}"));
     }
-    Some(Select { timestamp: timestamp?, timestamp_format: timestamp_format.ok()?, zone: zone?, dimensions, measures, keep, filters })
+    Some(Select {
+        timestamp: timestamp?,
+        timestamp_format: timestamp_format.ok()?,
+        zone: zone?,
+        dimensions,
+        measures,
+        keep,
+        filters,
+    })
 }
 
 fn interval(section: &Section<'_>) -> Option<interval::Settings> {
@@ -311,7 +328,8 @@ fn interval(section: &Section<'_>) -> Option<interval::Settings> {
     let zone = zone(section, "timezone");
     let offset = section.duration("offset", 60 * SECOND, Duration::ZERO..=5 * DAY);
     let ahead_max = section.duration("ahead_max", 7 * DAY, SECOND..=36_500 * DAY);
-    let close = section.choice("close", CloseAt::Watermark, &[("watermark", CloseAt::Watermark), ("end", CloseAt::End)]);
+    let close =
+        section.choice("close", CloseAt::Watermark, &[("watermark", CloseAt::Watermark), ("end", CloseAt::End)]);
     section.finish();
     Some(interval::Settings {
         length: length.ok()?,
@@ -335,10 +353,15 @@ fn partition(section: &Section<'_>) -> Option<Partition> {
 
 fn detect(section: &Section<'_>, select: Option<&Select>) -> Option<Detect> {
     let shape = ForestShape::default();
-    let number = |key, default: usize, range: RangeInclusive<u64>| usize_of(section.integer(key, default as u64, range));
+    let number =
+        |key, default: usize, range: RangeInclusive<u64>| usize_of(section.integer(key, default as u64, range));
     let detect = Detect {
         seed: section.integer("seed", 42, 0..=u64::MAX),
-        sensitivity: section.number("sensitivity", detect::SENSITIVITY, detect::SENSITIVITY_MIN..=detect::SENSITIVITY_MAX),
+        sensitivity: section.number(
+            "sensitivity",
+            detect::SENSITIVITY,
+            detect::SENSITIVITY_MIN..=detect::SENSITIVITY_MAX,
+        ),
         forest: ForestShape {
             trees: number("trees", shape.trees, 1..=1000),
             sample: number("sample", shape.sample, 16..=4096),
@@ -353,7 +376,8 @@ fn detect(section: &Section<'_>, select: Option<&Select>) -> Option<Detect> {
     }
     for (index, measure) in detect.measures.iter().enumerate() {
         if detect.measures[..index].iter().any(|earlier| earlier.name == measure.name) {
-            section.section_problem(&format!("has two measures named `{}`; hint: give one another `name`", measure.name));
+            section
+                .section_problem(&format!("has two measures named `{}`; hint: give one another `name`", measure.name));
         }
     }
     Some(detect)
@@ -365,8 +389,8 @@ fn sum_of(column: &str) -> DetectMeasure {
 
 fn detect_measure(section: &Section<'_>, select: Option<&Select>) -> Option<DetectMeasure> {
     let column = section.required_text("column", "\"views\"");
-    let aggregations =
-        [Aggregation::Sum, Aggregation::Avg, Aggregation::Count, Aggregation::Min, Aggregation::Max].map(|a| (a.name(), a));
+    let aggregations = [Aggregation::Sum, Aggregation::Avg, Aggregation::Count, Aggregation::Min, Aggregation::Max]
+        .map(|a| (a.name(), a));
     let aggregation = section.choice("aggregation", Aggregation::Sum, &aggregations);
     let name = section.text("name");
     section.finish();
@@ -377,7 +401,8 @@ fn detect_measure(section: &Section<'_>, select: Option<&Select>) -> Option<Dete
         let hint = near.map_or_else(|| "add it to `select.measures`".into(), |near| format!("did you mean `{near}`?"));
         section.problem("column", &format!("is `{column}`, which is not among `select.measures`; hint: {hint}"));
     }
-    let plain = || if aggregation == Aggregation::Sum { column.clone() } else { format!("{column}_{}", aggregation.name()) };
+    let plain =
+        || if aggregation == Aggregation::Sum { column.clone() } else { format!("{column}_{}", aggregation.name()) };
     let name = name.unwrap_or_else(plain);
     Some(DetectMeasure { name: Arc::from(name), column, aggregation })
 }
@@ -386,10 +411,12 @@ fn alert(section: &Section<'_>, detect: Option<&Detect>) -> Alert {
     let severity_threshold = section.number("severity_threshold", 70.0, 0.0..=100.0);
     let measures = section.texts("measures");
     section.finish();
-    let known: Vec<&str> = detect.map(|detect| detect.measures.iter().map(|measure| &*measure.name).collect()).unwrap_or_default();
+    let known: Vec<&str> =
+        detect.map(|detect| detect.measures.iter().map(|measure| &*measure.name).collect()).unwrap_or_default();
     for measure in measures.iter().filter(|measure| detect.is_some() && !known.contains(&measure.as_str())) {
         let near = nearest(measure, known.iter().copied());
-        let hint = near.map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
+        let hint =
+            near.map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
         section.problem("measures", &format!("names `{measure}`, which is not a measure; hint: {hint}"));
     }
     Alert { severity_threshold, measures }

@@ -88,7 +88,11 @@ seed = 1
         "line 24: `alert[0].severity_threshold` is `101`, allowed is a number from 0 to 100",
         "line 25: `detekt` is unknown; hint: did you mean `detect`?",
     ] {
-        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected}\nnot in\n{}", problems.join("\n"));
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{expected}\nnot in\n{}",
+            problems.join("\n")
+        );
     }
     assert_eq!(problems.len(), 15, "{}", problems.join("\n"));
 }

@@ -45,7 +45,9 @@ mod tests {
 
     #[test]
     fn units_are_read_and_shown() {
-        for (text, millis) in [("500ms", 500), ("60s", 60_000), ("5m", 300_000), ("1 h", 3_600_000), ("7d", 604_800_000)] {
+        for (text, millis) in
+            [("500ms", 500), ("60s", 60_000), ("5m", 300_000), ("1 h", 3_600_000), ("7d", 604_800_000)]
+        {
             assert_eq!(duration(text), Some(Duration::from_millis(millis)), "{text}");
         }
         assert_eq!(show_duration(Duration::from_secs(300)), "5m");

@@ -70,6 +70,8 @@ pub struct State {
 pub struct ResumePoint {
     /// Where each source partition is read from.
     pub progress: Progress,
+    /// How far each was read when this was noted.
+    pub read_to: Progress,
     /// What the stage knew.
     pub state: State,
     /// Watermarks raised after this point, with the progress at which each was raised.
@@ -218,7 +220,8 @@ impl Intervals {
         let Mark { progress, state, raises, .. } = earliest.cloned().unwrap_or_else(|| self.mark());
         let since = usize::try_from(self.raise_count - raises).unwrap_or(usize::MAX);
         let skipped = self.raises.len().saturating_sub(since);
-        ResumePoint { progress, state, raises: self.raises.iter().skip(skipped).cloned().collect() }
+        let raises = self.raises.iter().skip(skipped).cloned().collect();
+        ResumePoint { progress, read_to: self.progress.clone(), state, raises }
     }
 
     /// The instant at which the first open interval closes.

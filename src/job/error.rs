@@ -47,7 +47,9 @@ pub enum JobError {
     #[error(transparent)]
     Detect(#[from] SettingsError),
     /// The detector's snapshot.
-    #[error("the detector in the checkpoint cannot be used: {0}; hint: set the configuration back, or remove the state folder to begin again")]
+    #[error(
+        "the detector in the checkpoint cannot be used: {0}; hint: set the configuration back, or remove the state folder to begin again"
+    )]
     Snapshot(#[from] SnapshotError),
     /// The anomaly table.
     #[error(transparent)]
@@ -73,7 +75,9 @@ pub enum JobError {
         source: std::io::Error,
     },
     /// The state belongs to the other of `run` and `etl`.
-    #[error("the state in `{state}` was made by `{there}`, this is `{here}`; hint: go on with `tidewatch {there}`, or give this job a `partition.url` or `job.state` of its own")]
+    #[error(
+        "the state in `{state}` was made by `{there}`, this is `{here}`; hint: go on with `tidewatch {there}`, or give this job a `partition.url` or `job.state` of its own"
+    )]
     OtherCommand {
         /// Where it lies.
         state: String,
@@ -83,7 +87,9 @@ pub enum JobError {
         here: &'static str,
     },
     /// There is nothing to judge.
-    #[error("there is nothing to read in `{0}`; hint: run `tidewatch run` or `tidewatch etl` first, or give `--input source`")]
+    #[error(
+        "there is nothing to read in `{0}`; hint: run `tidewatch run` or `tidewatch etl` first, or give `--input source`"
+    )]
     NoHistory(String),
     /// Records are missing from the account (E3): a fault of ours.
     #[error("the account does not add up: {read} records read, {accounted} accounted for; please report this")]

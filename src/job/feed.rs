@@ -64,11 +64,13 @@ enum Source {
 impl Input {
     /// Opens the configured source at a place to resume from.
     pub(super) fn open(config: &Config, point: &ResumePoint) -> Result<Input, JobError> {
-        let cuts = point.raises.iter().map(|raise| raise.at.clone()).collect();
+        let resume = &Resume {
+            from: point.progress.clone(),
+            read_to: point.read_to.clone(),
+            cuts: point.raises.iter().map(|raise| raise.at.clone()).collect(),
+        };
         let source = match &config.source {
-            config::Source::Files(settings) => {
-                Source::Files(Files::open(settings.clone(), &Resume { from: point.progress.clone(), cuts })?)
-            }
+            config::Source::Files(settings) => Source::Files(Files::open(settings.clone(), resume)?),
             config::Source::Stdin => {
                 // each run reads another stream, so each has a partition of its own
                 let runs = point.progress.iter().filter(|(partition, _)| partition.name().starts_with(STDIN)).count();
@@ -138,10 +140,7 @@ impl Input {
 }
 
 /// How a configuration wants these columns decoded.
-pub(super) fn decode_settings(
-    config: &Config,
-    columns: Vec<(String, crate::model::ColumnType)>,
-) -> decode::Settings {
+pub(super) fn decode_settings(config: &Config, columns: Vec<(String, crate::model::ColumnType)>) -> decode::Settings {
     decode::Settings {
         format: config.decode.format.clone(),
         columns,
@@ -189,11 +188,8 @@ impl Source {
     /// Up to which arrival a paced source may be read now.
     fn arrived_by(&mut self, clock: &dyn Clock) -> Timestamp {
         let Source::Generator { stream, speed: Some(speed), begin } = self else { return Timestamp::MAX };
-        let Some(begin) = begin.or_else(|| stream.next_arrival()) else { return Timestamp::MAX };
-        if let Source::Generator { begin: at, .. } = self {
-            *at = Some(begin);
-        }
-        begin.saturating_add_micros(passed(clock.elapsed(), *speed))
+        *begin = begin.or_else(|| stream.next_arrival());
+        begin.map_or(Timestamp::MAX, |begin| begin.saturating_add_micros(passed(clock.elapsed(), *speed)))
     }
 
     fn bytes_read(&self) -> u64 {

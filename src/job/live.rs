@@ -41,7 +41,7 @@ impl Line {
 ///
 /// # Errors
 /// When a stage cannot go on; what is committed stays, and the job can be started again.
-pub async fn run(config: &Config, line: Line, host: Host<'_>) -> Result<Summary, JobError> {
+pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<Summary, JobError> {
     let watched = |store: Store| match &host.watch {
         Some(watch) => store.watched(watch.clone()),
         None => store,
@@ -190,7 +190,9 @@ impl Live<'_> {
     /// A live source is silent: intervals whose time is over by the clock are closed. The decision is saved before
     /// anything follows from it, because the records alone do not tell of it.
     async fn close_by_clock(&mut self) -> Result<(), JobError> {
-        while let Some(close) = self.intervals.next_close().filter(|close| self.is_live && *close <= self.host.clock.now()) {
+        while let Some(close) =
+            self.intervals.next_close().filter(|close| self.is_live && *close <= self.host.clock.now())
+        {
             self.checkpoint().await?;
             self.done.done = self.intervals.state();
             self.save(self.intervals.planned_raise(close)).await?;

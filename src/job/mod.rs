@@ -20,14 +20,14 @@ mod checkpoint;
 mod clock;
 mod error;
 mod feed;
-mod history;
 pub mod follow;
+mod history;
 mod host;
 mod judge;
 pub mod live;
 mod lock;
-pub mod score;
 mod schema;
+pub mod score;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints};
 pub use clock::{Clock, SystemClock};

@@ -107,7 +107,12 @@ impl Labels {
     ///
     /// # Errors
     /// When the file cannot be read, a column is missing or a value is no time.
-    pub fn read(path: &Path, dimensions: &[String], measures: &[String], length: Length) -> Result<Labels, LabelsError> {
+    pub fn read(
+        path: &Path,
+        dimensions: &[String],
+        measures: &[String],
+        length: Length,
+    ) -> Result<Labels, LabelsError> {
         let failed = |source| LabelsError::Csv { path: path.to_owned(), source };
         let mut reader = csv::Reader::from_path(path).map_err(failed)?;
         let header = reader.headers().map_err(failed)?.clone();
@@ -123,7 +128,11 @@ impl Labels {
             let field = |column: usize| record.get(column).unwrap_or_default();
             let number = |column| {
                 let value = field(column);
-                let at = time(value).ok_or_else(|| LabelsError::Time { path: path.to_owned(), line, value: value.to_owned() })?;
+                let at = time(value).ok_or_else(|| LabelsError::Time {
+                    path: path.to_owned(),
+                    line,
+                    value: value.to_owned(),
+                })?;
                 Ok(at.and_utc().timestamp_micros())
             };
             let first = Interval::containing(number(start)?, length).number();
@@ -211,7 +220,8 @@ impl Scorer {
             score.series_weeks += judged.scored.len() as f64 * f64::from(length.seconds()) / (7.0 * 86_400.0);
             for (begin, end) in episodes(&judged.flagged) {
                 score.episodes += 1;
-                score.false_episodes += usize::from(!known.iter().any(|incident| incident.first < end && begin < incident.end));
+                score.false_episodes +=
+                    usize::from(!known.iter().any(|incident| incident.first < end && begin < incident.end));
             }
         }
         delays.sort_unstable();
@@ -286,9 +296,8 @@ mod tests {
     fn what_is_wrong_with_labels_is_said() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         writeln!(file, "start,end,shop\nsoon,later,a").unwrap();
-        let error = |dimension: &str| {
-            Labels::read(file.path(), &[dimension.into()], &[], length()).unwrap_err().to_string()
-        };
+        let error =
+            |dimension: &str| Labels::read(file.path(), &[dimension.into()], &[], length()).unwrap_err().to_string();
         assert!(error("shop").contains("line 2: `soon` is not a time"), "{}", error("shop"));
         assert!(error("place").contains("no column `place`"), "{}", error("place"));
     }

@@ -25,7 +25,16 @@ const TABLE: [(&str, &[&str]); 14] = [
     (
         "job",
         &[
-            "model", "store", "source", "decode", "select", "interval", "partition", "detect", "explain", "alert",
+            "model",
+            "store",
+            "source",
+            "decode",
+            "select",
+            "interval",
+            "partition",
+            "detect",
+            "explain",
+            "alert",
             "config",
         ],
     ),
@@ -62,7 +71,8 @@ fn sources() -> Vec<Source> {
     walk(&root, &mut |path| {
         let relative = path.strip_prefix(&root).unwrap();
         let first = relative.components().next().unwrap().as_os_str().to_str().unwrap();
-        let is_test = relative.components().any(|part| ["tests", "tests.rs"].contains(&part.as_os_str().to_str().unwrap()));
+        let is_test =
+            relative.components().any(|part| ["tests", "tests.rs"].contains(&part.as_os_str().to_str().unwrap()));
         if !is_test {
             let module = first.strip_suffix(".rs").unwrap_or(first).to_owned();
             sources.push(Source { module, path: relative.to_owned(), text: code(&fs::read_to_string(path).unwrap()) });
@@ -104,7 +114,9 @@ fn violations(module: &str, text: &str) -> Vec<String> {
         }
     }
     if PURE.contains(&module) {
-        violations.extend(IMPURE_WORDS.iter().filter(|word| text.contains(*word)).map(|word| format!("pure `{module}` has `{word}`")));
+        violations.extend(
+            IMPURE_WORDS.iter().filter(|word| text.contains(*word)).map(|word| format!("pure `{module}` has `{word}`")),
+        );
     }
     violations
 }

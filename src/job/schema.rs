@@ -1,0 +1,108 @@
+//! The columns of a job: named in the configuration, typed there or looked at in the data, and pinned beside the
+//! partitions at the first start, so that a later sample cannot change them.
+
+use chrono::NaiveDate;
+
+use super::error::JobError;
+use super::feed::Input;
+use crate::config::Config;
+use crate::model::{Chunk, Columns, MeasureType};
+use crate::partition::{Descriptor, Reader};
+use crate::store::Store;
+
+/// Columns whose types cannot be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// No type is given and there is no sample.
+    #[error(
+        "the type of measure `{measure}` is not known and there is no data to look at; hint: set `select.types.{measure}` to `integer` or `float`"
+    )]
+    NoSample {
+        /// The measure.
+        measure: String,
+    },
+    /// The sample does not have the column, or not as numbers.
+    #[error(
+        "measure `{measure}` has no numbers in the first records of `{place}`; hint: check `select.measures`, or set `select.types.{measure}`"
+    )]
+    NoNumbers {
+        /// The measure.
+        measure: String,
+        /// Where the sample is from.
+        place: String,
+    },
+}
+
+/// The columns of a tree of partitions, which is described by them from now on.
+pub(super) async fn claim(config: &Config, store: &Store, input: Option<&mut Input>) -> Result<Columns, JobError> {
+    let there = Descriptor::load(store).await?;
+    let known = |measure: &str| {
+        let there = there.as_ref()?.columns.measures.iter().find(|(name, _)| name == measure);
+        there.map(|(_, kind)| *kind)
+    };
+    let columns = typed(config, known, input)?;
+    let interval = &config.interval;
+    let zone = interval.zone.name().to_owned();
+    Descriptor::new(columns.clone(), interval.length.seconds(), zone, config.partition.format).claim(store).await?;
+    Ok(columns)
+}
+
+/// The columns of a source that is only read.
+pub(super) fn of_source(config: &Config, input: &mut Input) -> Result<Columns, JobError> {
+    typed(config, |_| None, Some(input))
+}
+
+/// The columns of partitions that another job wrote, which have no description.
+pub(super) async fn of_partitions(
+    config: &Config,
+    store: &Store,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Columns, JobError> {
+    let columns = |measures| Columns {
+        dimensions: config.select.dimensions.clone(),
+        timestamp: config.select.timestamp.clone(),
+        keep: Vec::new(),
+        measures,
+    };
+    let declared = |(name, kind): &(String, Option<MeasureType>)| (name.clone(), kind.unwrap_or(MeasureType::Float));
+    let reader = Reader::new(store.clone(), columns(Vec::new()), config.interval.length);
+    let listed = reader.list(from, to).await?;
+    if listed.is_empty() {
+        return Err(JobError::NoHistory(config.partition.url.clone()));
+    }
+    // every integer of a measure is a float as well: what another job wrote is judged, not written
+    let measures = config.select.measures.iter().map(declared).collect();
+    Ok(columns(measures))
+}
+
+fn typed(
+    config: &Config,
+    known: impl Fn(&str) -> Option<MeasureType>,
+    mut input: Option<&mut Input>,
+) -> Result<Columns, JobError> {
+    let mut measures = Vec::new();
+    for (name, declared) in &config.select.measures {
+        let kind = match declared.or_else(|| known(name)) {
+            Some(kind) => kind,
+            None => sampled(config, name, input.as_deref_mut())?,
+        };
+        measures.push((name.clone(), kind));
+    }
+    Ok(Columns {
+        dimensions: config.select.dimensions.clone(),
+        timestamp: config.select.timestamp.clone(),
+        keep: config.select.keep.clone(),
+        measures,
+    })
+}
+
+fn sampled(config: &Config, measure: &str, input: Option<&mut Input>) -> Result<MeasureType, JobError> {
+    let no_sample = || SchemaError::NoSample { measure: measure.to_owned() };
+    let chunk = input.ok_or_else(no_sample)?.peek()?.ok_or_else(no_sample)?;
+    look(config, measure, chunk)
+}
+
+fn look(_config: &Config, measure: &str, chunk: &Chunk) -> Result<MeasureType, JobError> {
+    Err(SchemaError::NoNumbers { measure: measure.to_owned(), place: chunk.partition.to_string() }.into())
+}
