@@ -7,6 +7,7 @@
 
 mod chunk;
 mod finding;
+mod framing;
 mod interval;
 mod progress;
 mod reject;
@@ -16,6 +17,7 @@ mod time;
 
 pub use chunk::Chunk;
 pub use finding::{AnomalyGroup, Contribution, Dimensions, Direction, Finding, Point, PointState, Share};
+pub use framing::{CsvDialect, CsvDialectError, CsvEnd, CsvField, Framing, LINE_END_BYTES_MAX};
 pub use interval::{Interval, Length, LengthError};
 pub use progress::{Position, Progress, SourcePartition};
 pub use reject::{Reason, Reject};
