@@ -29,6 +29,7 @@ pub struct Problems(Vec<Problem>);
 impl Problems {
     pub(super) fn new(mut problems: Vec<Problem>) -> Problems {
         problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
+        problems.dedup();
         Problems(problems)
     }
 

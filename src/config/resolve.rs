@@ -146,7 +146,9 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let source = source(&root.section("source"), decode.as_ref());
     let select = select(&root.section("select"));
     let interval = interval(&root.section("interval"));
-    let detect = detect(&root.section("detect"), select.as_ref());
+    // what is measured can be checked against the columns even where the rest of their section is wrong
+    let columns = root.section("select").texts("measures");
+    let detect = detect(&root.section("detect"), &columns);
     let alerts = root.sections("alert").iter().map(|section| alert(section, detect.as_ref())).collect();
     root.finish();
     let config = Config {
@@ -351,7 +353,7 @@ fn partition(section: &Section<'_>) -> Option<Partition> {
     Some(Partition { url: url?, format, object_bytes_max })
 }
 
-fn detect(section: &Section<'_>, select: Option<&Select>) -> Option<Detect> {
+fn detect(section: &Section<'_>, columns: &[String]) -> Option<Detect> {
     let shape = ForestShape::default();
     let number =
         |key, default: usize, range: RangeInclusive<u64>| usize_of(section.integer(key, default as u64, range));
@@ -367,12 +369,12 @@ fn detect(section: &Section<'_>, select: Option<&Select>) -> Option<Detect> {
             sample: number("sample", shape.sample, 16..=4096),
             shingle: number("shingle", shape.shingle, 1..=64),
         },
-        measures: section.sections("measure").iter().filter_map(|measure| detect_measure(measure, select)).collect(),
+        measures: section.sections("measure").iter().filter_map(|measure| detect_measure(measure, columns)).collect(),
     };
     section.finish();
     let mut detect = detect;
     if detect.measures.is_empty() {
-        detect.measures = select?.measures.iter().map(|(column, _)| sum_of(column)).collect();
+        detect.measures = columns.iter().map(|column| sum_of(column)).collect();
     }
     for (index, measure) in detect.measures.iter().enumerate() {
         if detect.measures[..index].iter().any(|earlier| earlier.name == measure.name) {
@@ -387,7 +389,7 @@ fn sum_of(column: &str) -> DetectMeasure {
     DetectMeasure { name: Arc::from(column), column: column.to_owned(), aggregation: Aggregation::Sum }
 }
 
-fn detect_measure(section: &Section<'_>, select: Option<&Select>) -> Option<DetectMeasure> {
+fn detect_measure(section: &Section<'_>, columns: &[String]) -> Option<DetectMeasure> {
     let column = section.required_text("column", "\"views\"");
     let aggregations = [Aggregation::Sum, Aggregation::Avg, Aggregation::Count, Aggregation::Min, Aggregation::Max]
         .map(|a| (a.name(), a));
@@ -395,9 +397,8 @@ fn detect_measure(section: &Section<'_>, select: Option<&Select>) -> Option<Dete
     let name = section.text("name");
     section.finish();
     let column = column?;
-    let measures = &select?.measures;
-    if !measures.iter().any(|(measure, _)| *measure == column) {
-        let near = nearest(&column, measures.iter().map(|(name, _)| name.as_str()));
+    if !columns.contains(&column) {
+        let near = nearest(&column, columns.iter().map(String::as_str));
         let hint = near.map_or_else(|| "add it to `select.measures`".into(), |near| format!("did you mean `{near}`?"));
         section.problem("column", &format!("is `{column}`, which is not among `select.measures`; hint: {hint}"));
     }

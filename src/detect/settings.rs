@@ -9,6 +9,7 @@ use crate::model::Length;
 pub const SENSITIVITY: f64 = 0.05;
 /// Beyond one false alert per series and day nobody listens any more.
 pub const SENSITIVITY_MAX: f64 = 7.0;
+/// Fewer false alerts than one per series in two centuries cannot be told apart from none.
 pub const SENSITIVITY_MIN: f64 = 1e-4;
 
 /// How the values of one interval become one number.

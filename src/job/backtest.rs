@@ -72,7 +72,7 @@ pub async fn run(config: &Config, options: &Options, host: Host<'_>) -> Result<R
     }
 }
 
-async fn over_partitions(config: &Config, options: &Options, mut host: Host<'_>) -> Result<Report, JobError> {
+async fn over_partitions(config: &Config, options: &Options, host: Host<'_>) -> Result<Report, JobError> {
     let store = Store::open(&config.partition.url)?;
     let columns = match Descriptor::load(&store).await? {
         Some(_) => schema::claim(config, &store, None).await?,

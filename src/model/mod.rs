@@ -8,6 +8,7 @@
 mod chunk;
 mod closing;
 mod finding;
+mod framing;
 mod interval;
 mod path;
 mod progress;
@@ -19,6 +20,7 @@ mod time;
 pub use chunk::Chunk;
 pub use closing::{Closing, Held, SourceRange};
 pub use finding::{AnomalyGroup, Contribution, Dimensions, Direction, Finding, Point, PointState, Share};
+pub use framing::{CsvDialect, CsvDialectError, CsvEnd, CsvField, Framing, LINE_END_BYTES_MAX};
 pub use interval::{Interval, Length, LengthError};
 pub use path::{Area, Format, Object, ObjectPath};
 pub use progress::{Position, Progress, SourcePartition};

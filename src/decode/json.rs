@@ -1,0 +1,107 @@
+//! JSON objects: finds the asked-for members of one, in any order, and skips the rest. The last of several members of
+//! one name counts.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::value::Value;
+use crate::model::Reason;
+
+/// Finds members.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// The asked-for names, in the order of the values.
+    names: Vec<String>,
+}
+
+impl Reader {
+    /// Looks for these names.
+    pub(super) fn new(names: Vec<String>) -> Reader {
+        Reader { names }
+    }
+
+    /// Puts the values of one object into `values`.
+    pub(super) fn read<'a>(&mut self, record: &'a str, values: &mut [Value<'a>]) -> Result<(), Reason> {
+        values.fill(Value::Missing);
+        let mut deserializer = serde_json::Deserializer::from_str(record);
+        deserializer
+            .deserialize_map(Members { names: &self.names, values })
+            .and_then(|()| deserializer.end())
+            .map_err(|error| Reason::Malformed(error.to_string()))
+    }
+}
+
+struct Members<'v, 'a> {
+    names: &'v [String],
+    values: &'v mut [Value<'a>],
+}
+
+impl<'a> Visitor<'a> for Members<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut members: M) -> Result<(), M::Error> {
+        // objects of one stream mostly list their members in one order: the next name is tried first
+        let mut likely = 0;
+        while let Some(slot) = members.next_key_seed(Name { names: self.names, likely })? {
+            match slot {
+                Some(slot) => {
+                    self.values[slot] = value(members.next_value::<&'a RawValue>()?.get()).map_err(M::Error::custom)?;
+                    likely = slot + 1;
+                }
+                None => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The value that a piece of JSON writes.
+fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
+    Ok(match raw.as_bytes() {
+        [b'"', inner @ .., b'"'] if memchr::memchr(b'\\', inner).is_none() => {
+            Value::Text(Cow::Borrowed(&raw[1..raw.len() - 1]))
+        }
+        [b'"', ..] => Value::Text(Cow::Owned(serde_json::from_str(raw)?)),
+        [b'{' | b'[', ..] => Value::Nested(raw),
+        [b'n', ..] => Value::Missing,
+        _ => Value::Literal(raw),
+    })
+}
+
+/// Recognises a member's name: the index of its value, none where it is not asked for.
+struct Name<'n> {
+    names: &'n [String],
+    likely: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Name<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a member name")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Option<usize>, E> {
+        match self.names.get(self.likely) {
+            Some(likely) if likely == name => Ok(Some(self.likely)),
+            _ => Ok(self.names.iter().position(|asked| asked == name)),
+        }
+    }
+}
