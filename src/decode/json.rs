@@ -64,6 +64,33 @@ impl<'a> Visitor<'a> for Members<'_, 'a> {
     }
 }
 
+/// All members of one object, in their order.
+pub(super) fn members(record: &str) -> Result<Vec<(Cow<'_, str>, Value<'_>)>, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(record);
+    let members = deserializer.deserialize_map(AllMembers)?;
+    deserializer.end()?;
+    Ok(members)
+}
+
+struct AllMembers;
+
+impl<'a> Visitor<'a> for AllMembers {
+    type Value = Vec<(Cow<'a, str>, Value<'a>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<M: MapAccess<'a>>(self, mut members: M) -> Result<Self::Value, M::Error> {
+        let mut all = Vec::new();
+        while let Some(name) = members.next_key::<String>()? {
+            let value = value(members.next_value::<&'a RawValue>()?.get()).map_err(M::Error::custom)?;
+            all.push((Cow::Owned(name), value));
+        }
+        Ok(all)
+    }
+}
+
 /// The value that a piece of JSON writes.
 fn value(raw: &str) -> Result<Value<'_>, serde_json::Error> {
     Ok(match raw.as_bytes() {

@@ -61,6 +61,7 @@ impl<R: Read> Stdin<R> {
     ///
     /// # Errors
     /// When the stream cannot be read.
+    #[expect(clippy::should_implement_trait, reason = "it may fail, and having nothing now is not the end")]
     pub fn next(&mut self) -> Result<Next, SourceError> {
         let offset = self.cutter.filled();
         match self.read() {

@@ -79,7 +79,8 @@ fn matching(pattern: &Path) -> Result<Vec<Found>, SourceError> {
 
     let mut found = Vec::new();
     for path in paths {
-        let path = path.map_err(|error| refused(&error.path().to_owned(), error.into()))?;
+        let path =
+            path.map_err(|error| SourceError::Read { path: error.path().to_owned(), offset: 0, error: error.into() })?;
         let Some(size) = file_size(&path)? else { continue };
         let file = named(&fixed, path, size)?;
         if !file.partition.name().split('/').any(|part| passed_over.iter().any(|sign| part.starts_with(sign))) {
@@ -92,7 +93,7 @@ fn matching(pattern: &Path) -> Result<Vec<Found>, SourceError> {
 /// The size of a regular file, following symbolic links; none where it is something else or has just gone.
 pub(super) fn file_size(path: &Path) -> Result<Option<u64>, SourceError> {
     match fs::metadata(path) {
-        Ok(metadata) => Ok(metadata.is_file().then(|| metadata.len())),
+        Ok(metadata) => Ok(metadata.is_file().then_some(metadata.len())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(refused(path, error)),
     }

@@ -144,6 +144,7 @@ impl Files {
     ///
     /// # Errors
     /// When a file cannot be read, is damaged, shrank, or went before it was finished.
+    #[expect(clippy::should_implement_trait, reason = "it may fail, and having nothing now is not the end")]
     pub fn next(&mut self) -> Result<Next, SourceError> {
         let mut listed_again = false;
         loop {
