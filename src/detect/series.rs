@@ -18,9 +18,10 @@ use crate::model::Length;
 pub(super) const WARM_UP: u32 = 28;
 /// A normal value teaches at most this many mean errors.
 const TEACH_CUT: f64 = 5.0;
-/// Prior tails of the largest surprise and of the forest's score.
+/// Prior tail of the largest surprise.
 const COMBINED_TAIL: (f64, f64) = (2.0, 0.48);
-const FOREST_TAIL: (f64, f64) = (1.5, 0.3);
+/// By how much the forest may lift the surprise of the sums: it does not alarm where nothing is far from expected.
+const FOREST_LIFT: f64 = 1.5;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
 const BELOW: f64 = 0.95;
 /// Intervals without alarm after a break in what the local levels know.
@@ -77,7 +78,6 @@ pub(super) struct Series {
     windows: Windows,
     combined: Tail,
     forest: ForestEvidence,
-    forest_tail: Tail,
     silence: Silence,
     repeats: Repeats,
     episode: Option<Episode>,
@@ -101,7 +101,6 @@ codec!(Series {
     windows,
     combined,
     forest,
-    forest_tail,
     silence,
     repeats,
     episode,
@@ -140,7 +139,6 @@ impl Series {
             windows: Windows::new(length),
             combined: Tail::new(COMBINED_TAIL.0, COMBINED_TAIL.1),
             forest: ForestEvidence::new(forest, seed),
-            forest_tail: Tail::new(FOREST_TAIL.0, FOREST_TAIL.1),
             silence: Silence::new(),
             repeats: Repeats::new(),
             episode: None,
@@ -234,10 +232,11 @@ impl Series {
         let noise = (outlook.shape, outlook.least);
         let verdicts = self.windows.judge(&errors, &self.bank, &outlook.shapes, noise, outlook.wide);
         let standardised = outlook.unit.map_or(0.0, |unit| (value - outlook.expected) / unit);
-        let forest = self.forest.score(standardised);
-        let forest_surprise = forest.map_or(0.0, |score| self.forest_tail.surprise(score));
+        let scores = self.forest.scores(standardised);
         let lead = verdicts.iter().flatten().copied().reduce(|a, b| if b.surprise > a.surprise { b } else { a });
-        let largest = lead.map_or(0.0, |lead| lead.surprise).max(forest_surprise);
+        let sums = lead.map_or(0.0, |lead| lead.surprise);
+        let shape = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
+        let largest = sums.max(shape.min(sums + FOREST_LIFT));
         let mut score = self.combined.surprise(largest);
         let speaks = self.remaining() == 0 && self.settle == 0;
 
@@ -261,10 +260,7 @@ impl Series {
         self.habit.clear(place.slot);
 
         self.combined.learn(largest);
-        if let Some(score) = forest {
-            self.forest_tail.learn(score);
-        }
-        self.forest.learn(standardised);
+        self.forest.learn(standardised, scores.as_ref());
         self.learn_normal(place, value, &outlook, &errors);
         let state = if self.remaining() > 0 { State::Learning { remaining: self.remaining() } } else { State::Normal };
         if state == State::Normal && flat >= context.alarm {

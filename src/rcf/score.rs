@@ -1,0 +1,178 @@
+//! Scores of a point: three expectations over where a random cut would part it from a tree, from one way up the tree.
+//!
+//! At an ancestor of mass `m` and depth `k` a random cut of the box together with the point parts the two with
+//! probability `P = gap / (gap + sides)`. From the leaf upwards `S = P * unseen(k, m) + (1 - P) * S`; at the leaf
+//! `P = 1`, or, if the leaf equals the point, `S = seen * (1 - m / 2M)` with the tree's mass `M`.
+//!
+//! | score | unseen | seen | per tree multiplied by |
+//! |---|---|---|---|
+//! | expected depth | `1 / (1 + k)` | `1 / (k + log2(1 + m))` | `log2(1 + M)` |
+//! | log mass | `log2(1 + m)` | `log2(1 + 1 / (1 + m))` | `1 / log2(1 + M)` |
+//! | displacement | `m` | `1 / (1 + m)` | `1 / (1 + M)` |
+//!
+//! The first is the score of the AWS library (about 1 for a typical point), the last the displacement of the paper.
+
+use super::lanes::{self, Apart, Query};
+use super::points::Points;
+use super::tree::{Place, Trees, Visit};
+
+/// How rare a point is. All finite and not negative; 0 until the forest is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Scores {
+    /// Expected inverse depth, normalised: about 1 for a typical point, more for rarer ones.
+    pub expected_depth: f64,
+    /// Expected logarithm of the mass that the point is parted from, 0 to 1. Ranks narrow spikes better.
+    pub log_mass: f64,
+    /// Expected share of the sample that the point is parted from, 0 to 1.
+    pub displacement: f64,
+}
+
+/// The mean score over all trees.
+pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
+    let mut sum = Scores::default();
+    let mut count = 0;
+    for tree in 0..trees.len() {
+        let total = trees.mass(tree);
+        if total == 0 {
+            continue;
+        }
+        let mut climb = Climb { q, depth: 0.0, log_mass: 0.0, mass: 0.0 };
+        trees.visit(tree, q, points, &mut climb);
+        let log = log2_of_1_plus(total);
+        sum.expected_depth += f64::from(climb.depth * log);
+        sum.log_mass += f64::from(climb.log_mass / log);
+        sum.displacement += f64::from(climb.mass / (1 + total) as f32);
+        count += 1;
+    }
+    let share = 1.0 / f64::from(count.max(1));
+    Scores {
+        expected_depth: sum.expected_depth * share,
+        log_mass: sum.log_mass * share,
+        displacement: sum.displacement * share,
+    }
+}
+
+struct Climb<'a> {
+    q: &'a Query,
+    depth: f32,
+    log_mass: f32,
+    mass: f32,
+}
+
+impl Visit for Climb<'_> {
+    #[inline]
+    fn leaf(&mut self, point: &[u16], place: Place) -> bool {
+        let equal = self.q.beyond == 0.0 && lanes::distance(point, self.q.lanes()) == 0;
+        if equal {
+            let damp = damp(place);
+            self.depth = damp * seen(place);
+            self.log_mass = damp * (log2_of_1_plus(place.mass + 1) - log2_of_1_plus(place.mass));
+            self.mass = damp / (1 + place.mass) as f32;
+        } else {
+            self.depth = unseen(place.depth);
+            self.log_mass = log2_of_1_plus(place.mass);
+            self.mass = place.mass as f32;
+        }
+        !equal
+    }
+
+    #[inline]
+    fn node(&mut self, b: &[u16], place: Place) -> bool {
+        let p = lanes::apart(b, self.q.mirrored()).separation(self.q.beyond);
+        let rest = 1.0 - p;
+        self.depth = p * unseen(place.depth) + rest * self.depth;
+        self.log_mass = p * log2_of_1_plus(place.mass) + rest * self.log_mass;
+        self.mass = p * place.mass as f32 + rest * self.mass;
+        p > 0.0
+    }
+}
+
+/// Points per unit of length (L1 over all lanes) around the query: `S = P * m / (1 + gap + sides) + (1 - P) * S` in
+/// steps of the grid, mean over trees; the caller divides by the step.
+pub(super) fn density(trees: &Trees, points: &Points, q: &Query) -> f64 {
+    let (mut sum, mut count) = (0.0, 0);
+    for tree in (0..trees.len()).filter(|tree| trees.mass(*tree) > 0) {
+        let mut dense = Dense { q, value: 0.0 };
+        trees.visit(tree, q, points, &mut dense);
+        sum += dense.value;
+        count += 1;
+    }
+    sum / f64::from(count.max(1))
+}
+
+struct Dense<'a> {
+    q: &'a Query,
+    value: f64,
+}
+
+impl Dense<'_> {
+    fn of(&self, place: Place, apart: Apart) -> f64 {
+        f64::from(place.mass) / (1.0 + f64::from(apart.gap) + f64::from(self.q.beyond) + f64::from(apart.sides))
+    }
+}
+
+impl Visit for Dense<'_> {
+    fn leaf(&mut self, point: &[u16], place: Place) -> bool {
+        let apart = Apart { gap: lanes::distance(point, self.q.lanes()), sides: 0 };
+        self.value = self.of(place, apart);
+        apart.gap > 0 || self.q.beyond > 0.0
+    }
+
+    fn node(&mut self, b: &[u16], place: Place) -> bool {
+        let apart = lanes::apart(b, self.q.mirrored());
+        let p = f64::from(apart.separation(self.q.beyond));
+        self.value = p * self.of(place, apart) + (1.0 - p) * self.value;
+        p > 0.0
+    }
+}
+
+/// `1 / (1 + depth)`.
+#[inline]
+pub(super) fn unseen(depth: usize) -> f32 {
+    1.0 / (1 + depth) as f32
+}
+
+/// `1 / (depth + log2(1 + mass))`.
+#[inline]
+pub(super) fn seen(place: Place) -> f32 {
+    1.0 / (place.depth as f32 + log2_of_1_plus(place.mass))
+}
+
+/// `1 - mass / (2 * total)`: a point that is half of the sample is seen for sure.
+#[inline]
+pub(super) fn damp(place: Place) -> f32 {
+    1.0 - place.mass as f32 / (2 * place.total) as f32
+}
+
+/// `log2(1 + mass)`, mass up to 257.
+#[inline]
+pub(super) fn log2_of_1_plus(mass: u32) -> f32 {
+    LOG2[(mass as usize).min(LOG2.len() - 1)]
+}
+
+const LOG2: [f32; 258] = {
+    let mut table = [0.0; 258];
+    let mut mass = 0;
+    while mass < table.len() {
+        table[mass] = log2(1.0 + mass as f64) as f32;
+        mass += 1;
+    }
+    table
+};
+
+/// Base-2 logarithm of `x >= 1`, by halving into [1, 2) and the series of atanh; computed by the compiler.
+const fn log2(mut x: f64) -> f64 {
+    let mut whole = 0.0;
+    while x >= 2.0 {
+        x /= 2.0;
+        whole += 1.0;
+    }
+    let y = (x - 1.0) / (x + 1.0);
+    let (mut power, mut sum, mut odd) = (y, 0.0, 1.0);
+    while odd < 60.0 {
+        sum += power / odd;
+        power *= y * y;
+        odd += 2.0;
+    }
+    whole + 2.0 * sum / std::f64::consts::LN_2
+}

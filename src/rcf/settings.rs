@@ -1,0 +1,120 @@
+//! The checked parameters of a forest. A [`Settings`] value is always possible; a forest cannot be built from anything else.
+
+use super::error::SettingsError;
+
+/// Most lanes in a point: a cut's lane is one byte.
+pub(super) const LANES_MAX: usize = 256;
+/// Most points in a tree: a mass on the left side is one byte.
+pub(super) const SAMPLE_MAX: usize = 256;
+/// Most trees: a point counts the trees that hold it in one byte.
+pub(super) const TREES_MAX: usize = 254;
+
+/// Parameters of a [`Forest`](super::Forest). Start with [`Settings::new`], then change what differs from the defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub(super) dims_base: usize,
+    pub(super) shingle: usize,
+    pub(super) trees: usize,
+    pub(super) sample_size: usize,
+    pub(super) time_decay: f64,
+    pub(super) initial_accept: f64,
+    pub(super) output_after: u64,
+    pub(super) box_mass: usize,
+    pub(super) seed: u64,
+}
+
+impl Settings {
+    /// A forest over blocks of `dims_base` values, `shingle` blocks to a point; 50 trees of 256 points, decay 1/2560,
+    /// every early point accepted, first score after 64 points, boxes above mass 2, seed 0.
+    pub fn new(dims_base: usize, shingle: usize) -> Result<Settings, SettingsError> {
+        let lanes = dims_base.checked_mul(shingle).unwrap_or(0);
+        if !(1..=LANES_MAX).contains(&lanes) {
+            return Err(SettingsError::Lanes { dims_base, shingle });
+        }
+        Ok(Settings {
+            dims_base,
+            shingle,
+            trees: 50,
+            sample_size: 256,
+            time_decay: 1.0 / 2560.0,
+            initial_accept: 1.0,
+            output_after: 64,
+            box_mass: 2,
+            seed: 0,
+        })
+    }
+
+    /// Number of trees, 1 to 254. Time and memory are proportional to it; the spread of a score falls with its root.
+    pub fn trees(mut self, trees: usize) -> Result<Settings, SettingsError> {
+        if !(1..=TREES_MAX).contains(&trees) {
+            return Err(SettingsError::Trees(trees));
+        }
+        self.trees = trees;
+        Ok(self)
+    }
+
+    /// Points held by each tree, 2 to 256.
+    pub fn sample_size(mut self, points: usize) -> Result<Settings, SettingsError> {
+        if !(2..=SAMPLE_MAX).contains(&points) {
+            return Err(SettingsError::SampleSize(points));
+        }
+        self.sample_size = points;
+        Ok(self)
+    }
+
+    /// Decay per point: a point of age `a` is in a sample with probability proportional to `exp(-decay * a)`. 0 forgets nothing.
+    pub fn time_decay(mut self, decay: f64) -> Result<Settings, SettingsError> {
+        if !(0.0..1.0).contains(&decay) {
+            return Err(SettingsError::TimeDecay(decay));
+        }
+        self.time_decay = decay;
+        Ok(self)
+    }
+
+    /// Share of the sample that takes every point; from there to full the probability falls linearly to 0.
+    /// Below 1 the trees differ from the start. 1 fills all trees with the first points.
+    pub fn initial_accept(mut self, fraction: f64) -> Result<Settings, SettingsError> {
+        if !(fraction > 0.0 && fraction <= 1.0) {
+            return Err(SettingsError::InitialAccept(fraction));
+        }
+        self.initial_accept = fraction;
+        Ok(self)
+    }
+
+    /// Points learnt before the first score; until then scores are 0 and [`Forest::is_ready`](super::Forest::is_ready) is false.
+    pub fn output_after(mut self, points: u64) -> Settings {
+        self.output_after = points;
+        self
+    }
+
+    /// Boxes are kept for subtrees of more than this mass (1 to 256), smaller ones are rebuilt from their points when
+    /// needed. Results do not depend on it; memory falls and time rises with it.
+    pub fn box_mass(mut self, mass: usize) -> Result<Settings, SettingsError> {
+        if !(1..=SAMPLE_MAX).contains(&mass) {
+            return Err(SettingsError::BoxMass(mass));
+        }
+        self.box_mass = mass;
+        Ok(self)
+    }
+
+    /// Seed of the forest's generator.
+    pub fn seed(mut self, seed: u64) -> Settings {
+        self.seed = seed;
+        self
+    }
+
+    /// Values in one block.
+    pub fn dims_base(&self) -> usize {
+        self.dims_base
+    }
+
+    /// Blocks in one point.
+    pub fn shingle(&self) -> usize {
+        self.shingle
+    }
+
+    /// Coordinates of one point: `dims_base * shingle`.
+    pub fn lanes(&self) -> usize {
+        self.dims_base * self.shingle
+    }
+}

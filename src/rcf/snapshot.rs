@@ -1,0 +1,304 @@
+//! A forest as bytes and back, exactly: a restored forest goes on bit for bit like the one that was stored.
+//!
+//! Layout, little endian: magic `TWRF`, version u16, settings, frame, recent real values, generator, sampler, points;
+//! then the trees as a stream of bits; last a CRC-32 of all before. A tree is written from the root down, left first:
+//! for a node a 1, its lane, its cut; for a leaf a 0, its point, and a 1 if it stands once, else a 0 and its mass.
+//! Lanes and points take as many bits as they need. Masses and boxes are not written: they follow from the leaves.
+//! Dead values are left out, so equal forests give equal bytes.
+
+use super::error::SnapshotError;
+use super::forest::{Forest, recent_blocks};
+use super::frame::Frame;
+use super::points::{FIRST, Points, Stored};
+use super::random::Random;
+use super::sampler::Sampler;
+use super::settings::Settings;
+use super::tree::{Trees, is_leaf};
+
+const MAGIC: &[u8; 4] = b"TWRF";
+const VERSION: u16 = 1;
+
+impl Forest {
+    /// The forest as bytes: versioned, checksummed, compact (about a third of the memory).
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut tidy = self.clone();
+        let renamed = tidy.points.squeeze();
+        tidy.trees.rename(&renamed);
+        let mut out = Writer::default();
+        out.bytes.extend_from_slice(MAGIC);
+        out.u16(VERSION);
+        write_settings(&mut out, &tidy.settings);
+        out.u16((tidy.frame.exponent() + 2000) as u16);
+        tidy.frame.offsets().iter().for_each(|v| out.f64(*v));
+        tidy.frame.edges().iter().for_each(|[low, high]| out.u8(u8::from(*low) | u8::from(*high) << 1));
+        tidy.recent.iter().for_each(|v| out.f64(*v));
+        out.u64(tidy.blocks);
+        out.u64(tidy.random.state());
+        out.f64(tidy.sampler.weight());
+        let stored = tidy.points.stored();
+        out.u8(u8::from(stored.whole));
+        out.u16(stored.gap as u16);
+        out.u32(stored.values.len() as u32);
+        stored.values.iter().for_each(|v| out.u16(*v));
+        let sizes = Sizes::new(&tidy.settings, &stored);
+        (0..tidy.trees.len()).for_each(|tree| write_tree(&mut out, &tidy.trees, tree, sizes));
+        out.finish()
+    }
+
+    /// Restores a forest from [`Forest::to_bytes`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Forest, SnapshotError> {
+        let Some((head, rest)) = bytes.split_first_chunk::<4>() else { return Err(SnapshotError::NotASnapshot) };
+        if head != MAGIC {
+            return Err(SnapshotError::NotASnapshot);
+        }
+        let mut version = Reader::new(rest);
+        let found = version.u16()?;
+        if found > VERSION {
+            return Err(SnapshotError::Newer { found, newest: VERSION });
+        }
+        let Some((body, sum)) = bytes.split_last_chunk::<4>() else {
+            return Err(SnapshotError::Damaged("it is cut short"));
+        };
+        if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+            return Err(SnapshotError::Damaged("its checksum is wrong"));
+        }
+        let mut input = Reader::new(body.get(6..).unwrap_or_default());
+        let settings = read_settings(&mut input)?;
+        let dims = settings.dims_base;
+        let exponent = i32::from(input.u16()?) - 2000;
+        let offsets = input.list(dims, Reader::f64)?;
+        let edges = input.list(dims, |r| r.u8().map(|b| [b & 1 != 0, b & 2 != 0]))?;
+        let recent = input.list(recent_blocks(&settings) * dims, Reader::f64)?;
+        let blocks = input.u64()?;
+        let random = Random::new(input.u64()?);
+        let weight = input.f64()?;
+        let (whole, gap, count) = (input.u8()? != 0, usize::from(input.u16()?), input.u32()? as usize);
+        let values = input.list(count, Reader::u16)?;
+        let stored = Stored { whole: whole && settings.shingle > 1, gap: gap.min(settings.shingle), values: &values };
+        let unit = if stored.whole { settings.lanes() } else { dims };
+        if !count.is_multiple_of(unit) || count / unit > usize::from(u16::MAX - FIRST) + 1 {
+            return Err(SnapshotError::Damaged("its points do not fit"));
+        }
+        if offsets.iter().chain(&recent).chain([&weight]).any(|v| !v.is_finite()) {
+            return Err(SnapshotError::Damaged("it holds numbers that are not finite"));
+        }
+        let sizes = Sizes::new(&settings, &stored);
+        let mut points = Points::restore(dims, settings.shingle, &stored);
+        let mut trees = Trees::new(settings.trees, settings.sample_size, settings.lanes(), settings.box_mass);
+        for tree in 0..settings.trees {
+            read_tree(&mut input, &mut trees, tree, &mut points, &settings, sizes)?;
+        }
+        Ok(Forest {
+            frame: Frame::of(exponent, offsets, edges),
+            recent,
+            blocks,
+            sampler: Sampler::new(settings.time_decay, settings.initial_accept, weight),
+            random,
+            points,
+            trees,
+            settings,
+        })
+    }
+}
+
+fn write_settings(out: &mut Writer, s: &Settings) {
+    out.u16(s.dims_base as u16);
+    out.u16(s.shingle as u16);
+    out.u16(s.trees as u16);
+    out.u16(s.sample_size as u16);
+    out.u16(s.box_mass as u16);
+    out.f64(s.time_decay);
+    out.f64(s.initial_accept);
+    out.u64(s.output_after);
+    out.u64(s.seed);
+}
+
+fn read_settings(input: &mut Reader<'_>) -> Result<Settings, SnapshotError> {
+    let mut size = || input.u16().map(usize::from);
+    let (dims_base, shingle, trees, sample_size, box_mass) = (size()?, size()?, size()?, size()?, size()?);
+    let (decay, accept, after, seed) = (input.f64()?, input.f64()?, input.u64()?, input.u64()?);
+    Settings::new(dims_base, shingle)
+        .and_then(|s| s.trees(trees))
+        .and_then(|s| s.sample_size(sample_size))
+        .and_then(|s| s.box_mass(box_mass))
+        .and_then(|s| s.time_decay(decay))
+        .and_then(|s| s.initial_accept(accept))
+        .map(|s| s.output_after(after).seed(seed))
+        .map_err(|_| SnapshotError::Damaged("its settings are not possible"))
+}
+
+/// Bits of the parts of a tree.
+#[derive(Clone, Copy)]
+struct Sizes {
+    lane: u32,
+    name: u32,
+}
+
+impl Sizes {
+    fn new(settings: &Settings, stored: &Stored<'_>) -> Sizes {
+        let bits = |count: usize| usize::BITS - count.saturating_sub(1).leading_zeros();
+        let unit = if stored.whole { settings.lanes() } else { settings.dims_base };
+        Sizes { lane: bits(settings.lanes()), name: bits(stored.values.len() / unit) }
+    }
+}
+
+fn write_tree(out: &mut Writer, trees: &Trees, tree: usize, sizes: Sizes) {
+    let head = trees.head(tree);
+    out.bits(u64::from(head.mass), 16);
+    let mut open = Vec::new();
+    if head.mass > 0 {
+        open.push((head.root, head.mass));
+    }
+    while let Some((name, mass)) = open.pop() {
+        if is_leaf(name) {
+            out.bits(0, 1);
+            out.bits(u64::from(name - FIRST), sizes.name);
+            out.bits(u64::from(mass == 1), 1);
+            if mass > 1 {
+                out.bits(u64::from(mass), 16);
+            }
+        } else {
+            let node = trees.nodes(tree)[usize::from(name)];
+            out.bits(1, 1);
+            out.bits(u64::from(node.lane), sizes.lane);
+            out.bits(u64::from(node.cut), 16);
+            let left = u16::from(node.left_mass);
+            open.push((node.sides[1], mass - left));
+            open.push((node.sides[0], left));
+        }
+    }
+}
+
+fn read_tree(
+    input: &mut Reader<'_>,
+    trees: &mut Trees,
+    tree: usize,
+    points: &mut Points,
+    settings: &Settings,
+    sizes: Sizes,
+) -> Result<(), SnapshotError> {
+    let mass = input.bits(16)? as u32;
+    if mass as usize > settings.sample_size {
+        return Err(SnapshotError::Damaged("a tree is too large"));
+    }
+    if mass == 0 {
+        return Ok(());
+    }
+    let mut builder = trees.builder(tree);
+    while !builder.is_complete() {
+        let whole = if input.bits(1)? == 1 {
+            let lane = input.bits(sizes.lane)? as usize;
+            let cut = input.bits(16)? as u16;
+            lane < settings.lanes() && builder.node(lane as u8, cut)
+        } else {
+            let name = FIRST.saturating_add(input.bits(sizes.name)? as u16);
+            let mass = if input.bits(1)? == 1 { 1 } else { input.bits(16)? as u32 };
+            let fits = points.contains(name) && builder.leaf(name, mass);
+            if fits {
+                points.hold(name);
+            }
+            fits
+        };
+        if !whole {
+            return Err(SnapshotError::Damaged("a tree does not fit"));
+        }
+    }
+    if builder.finish(mass, points) { Ok(()) } else { Err(SnapshotError::Damaged("a tree does not fit its points")) }
+}
+
+/// Bytes, then bits: the bits fill whole bytes from the lowest up.
+#[derive(Default)]
+struct Writer {
+    bytes: Vec<u8>,
+    pending: u64,
+    count: u32,
+}
+
+impl Writer {
+    fn u8(&mut self, v: u8) {
+        self.bytes.push(v);
+    }
+    fn u16(&mut self, v: u16) {
+        self.bytes.extend_from_slice(&v.to_le_bytes());
+    }
+    fn u32(&mut self, v: u32) {
+        self.bytes.extend_from_slice(&v.to_le_bytes());
+    }
+    fn u64(&mut self, v: u64) {
+        self.bytes.extend_from_slice(&v.to_le_bytes());
+    }
+    fn f64(&mut self, v: f64) {
+        self.u64(v.to_bits());
+    }
+
+    fn bits(&mut self, v: u64, count: u32) {
+        self.pending |= v << self.count;
+        self.count += count;
+        while self.count >= 8 {
+            self.bytes.push(self.pending as u8);
+            self.pending >>= 8;
+            self.count -= 8;
+        }
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.bits(0, 8 - self.count);
+        }
+        let sum = crc32fast::hash(&self.bytes);
+        self.u32(sum);
+        self.bytes
+    }
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+    pending: u64,
+    count: u32,
+}
+
+impl<'a> Reader<'a> {
+    fn new(rest: &'a [u8]) -> Reader<'a> {
+        Reader { rest, pending: 0, count: 0 }
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], SnapshotError> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(SnapshotError::Damaged("it is cut short"))?;
+        self.rest = rest;
+        Ok(*head)
+    }
+    fn u8(&mut self) -> Result<u8, SnapshotError> {
+        self.take::<1>().map(|b| b[0])
+    }
+    fn u16(&mut self) -> Result<u16, SnapshotError> {
+        self.take().map(u16::from_le_bytes)
+    }
+    fn u32(&mut self) -> Result<u32, SnapshotError> {
+        self.take().map(u32::from_le_bytes)
+    }
+    fn u64(&mut self) -> Result<u64, SnapshotError> {
+        self.take().map(u64::from_le_bytes)
+    }
+    fn f64(&mut self) -> Result<f64, SnapshotError> {
+        self.u64().map(f64::from_bits)
+    }
+
+    fn list<T>(
+        &mut self,
+        count: usize,
+        read: impl Fn(&mut Reader<'a>) -> Result<T, SnapshotError>,
+    ) -> Result<Vec<T>, SnapshotError> {
+        (0..count).map(|_| read(self)).collect()
+    }
+
+    fn bits(&mut self, count: u32) -> Result<u64, SnapshotError> {
+        while self.count < count {
+            self.pending |= u64::from(self.u8()?) << self.count;
+            self.count += 8;
+        }
+        let v = self.pending & ((1 << count) - 1);
+        self.pending >>= count;
+        self.count -= count;
+        Ok(v)
+    }
+}

@@ -1,0 +1,215 @@
+//! All trees of a forest in two arrays, nodes and boxes; inserting and deleting points.
+//!
+//! A *name* (16 bits) below 256 is a node of the tree, from 256 on a leaf: the point of that name in `points`.
+//! A node keeps the mass of its left side only; with the tree's mass at the root every mass follows on the way down,
+//! those of the leaves (duplicates) too. The nodes of a tree are dense, `0..nodes`; the first `boxed` of them, those
+//! of more than `box_mass`, own the box of the same number. Moving nodes keeps it so; no result depends on a number.
+//!
+//! Insertion goes from the root down (Guha et al. 2016, algorithm 1): with `gap` the distance of the point to the box
+//! and `sides` the sum of the box's sides, a cut of the joint box separates the two with probability
+//! `gap / (gap + sides)`. One integer drawn from `0..gap + sides` decides, and if it is below `gap` it is itself
+//! uniform over the places where a separating cut can lie.
+
+mod build;
+mod change;
+mod delete;
+mod insert;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+pub(super) use walk::{Place, Visit};
+
+use super::lanes;
+use super::points::{FIRST, Points};
+
+/// Deepest possible leaf: one node of 255 per level.
+pub(super) const DEPTH_MAX: usize = 256;
+
+/// An inner node: lanes up to `cut` go left.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Node {
+    pub(super) cut: u16,
+    pub(super) lane: u8,
+    /// Mass of the left side, 1 to 255.
+    pub(super) left_mass: u8,
+    /// Left and right side.
+    pub(super) sides: [u16; 2],
+}
+
+/// One tree's entry.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Head {
+    /// Points, counting duplicates; 0: no tree yet.
+    pub(super) mass: u16,
+    /// Name of the root.
+    pub(super) root: u16,
+    nodes: u8,
+    boxed: u8,
+}
+
+/// Where a name is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Link {
+    Root,
+    Side(u16, usize),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Trees {
+    /// Values of a box: two per lane.
+    width: usize,
+    /// Nodes reserved per tree.
+    node_room: usize,
+    /// Boxes reserved per tree.
+    box_room: usize,
+    box_mass: u32,
+    heads: Vec<Head>,
+    nodes: Vec<Node>,
+    boxes: Vec<u16>,
+}
+
+/// Room for one box on the stack.
+type Scratch = [u16; 2 * super::settings::LANES_MAX];
+const SCRATCH: Scratch = [0; 2 * super::settings::LANES_MAX];
+
+#[inline]
+pub(super) fn is_leaf(name: u16) -> bool {
+    name >= FIRST
+}
+
+impl Trees {
+    pub(super) fn new(trees: usize, sample_size: usize, lanes: usize, box_mass: usize) -> Trees {
+        let node_room = sample_size - 1;
+        Trees {
+            width: 2 * lanes,
+            node_room,
+            box_room: 0,
+            box_mass: box_mass as u32,
+            heads: vec![Head::default(); trees],
+            nodes: vec![Node::default(); trees * node_room],
+            boxes: Vec::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.heads.len()
+    }
+
+    #[inline]
+    pub(super) fn head(&self, tree: usize) -> Head {
+        self.heads[tree]
+    }
+
+    #[inline]
+    pub(super) fn mass(&self, tree: usize) -> u32 {
+        u32::from(self.heads[tree].mass)
+    }
+
+    /// The nodes of one tree, by name.
+    #[inline]
+    pub(super) fn nodes(&self, tree: usize) -> &[Node] {
+        &self.nodes[tree * self.node_room..][..self.node_room]
+    }
+
+    #[inline]
+    fn node_mut(&mut self, tree: usize, name: u16) -> &mut Node {
+        &mut self.nodes[tree * self.node_room + usize::from(name)]
+    }
+
+    #[inline]
+    fn is_boxed(&self, tree: usize, name: u16) -> bool {
+        name < u16::from(self.heads[tree].boxed)
+    }
+
+    #[inline]
+    fn box_of(&self, tree: usize, name: u16) -> &[u16] {
+        let at = (tree * self.box_room + usize::from(name)) * self.width;
+        &self.boxes[at..at + self.width]
+    }
+
+    #[inline]
+    fn box_mut(&mut self, tree: usize, name: u16) -> &mut [u16] {
+        let at = (tree * self.box_room + usize::from(name)) * self.width;
+        &mut self.boxes[at..at + self.width]
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.heads.capacity() * size_of::<Head>()
+            + self.nodes.capacity() * size_of::<Node>()
+            + self.boxes.capacity() * size_of::<u16>()
+    }
+
+    /// Grows `b` by all points below a name.
+    fn grow_by_points(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+        if is_leaf(name) {
+            lanes::grow_point(b, points.get(name));
+        } else {
+            let [left, right] = self.nodes(tree)[usize::from(name)].sides;
+            self.grow_by_points(tree, left, points, b);
+            self.grow_by_points(tree, right, points, b);
+        }
+    }
+
+    /// Writes the box of a name to `b`: stored, or made from the points.
+    fn copy_box(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+        if is_leaf(name) {
+            lanes::start(b, points.get(name));
+        } else if self.is_boxed(tree, name) {
+            b.copy_from_slice(self.box_of(tree, name));
+        } else {
+            b.fill(lanes::TOP);
+            self.grow_by_points(tree, name, points, b);
+        }
+    }
+
+    /// Grows `b` by the box of a name.
+    fn grow_by_box(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+        if !is_leaf(name) && self.is_boxed(tree, name) {
+            lanes::grow(b, self.box_of(tree, name));
+        } else {
+            self.grow_by_points(tree, name, points, b);
+        }
+    }
+
+    /// Every leaf of a tree with its mass, left to right.
+    pub(super) fn leaves(&self, tree: usize) -> Vec<(u16, u32)> {
+        let head = self.heads[tree];
+        let mut found = Vec::with_capacity(usize::from(head.nodes) + 1);
+        let mut open = Vec::new();
+        if head.mass > 0 {
+            open.push((head.root, u32::from(head.mass)));
+        }
+        while let Some((name, mass)) = open.pop() {
+            if is_leaf(name) {
+                found.push((name, mass));
+            } else {
+                let node = self.nodes(tree)[usize::from(name)];
+                let left = u32::from(node.left_mass);
+                open.push((node.sides[1], mass - left));
+                open.push((node.sides[0], left));
+            }
+        }
+        found
+    }
+
+    /// Empties a tree.
+    pub(super) fn clear(&mut self, tree: usize) {
+        self.heads[tree] = Head::default();
+    }
+
+    /// Rewrites every point's name.
+    pub(super) fn rename(&mut self, renamed: &super::points::Renamed) {
+        for (head, nodes) in self.heads.iter_mut().zip(self.nodes.chunks_exact_mut(self.node_room)) {
+            if head.mass > 0 && is_leaf(head.root) {
+                head.root = renamed.of(head.root);
+            }
+            for name in nodes[..usize::from(head.nodes)].iter_mut().flat_map(|node| &mut node.sides) {
+                if is_leaf(*name) {
+                    *name = renamed.of(*name);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! Building a tree from its description: nodes and leaves from the root down, left first (the order of a snapshot).
+//! Nothing is trusted: a description that does not fit is refused, never followed out of bounds.
+
+use super::super::lanes::{self, TOP};
+use super::super::points::Points;
+use super::{Link, Node, SCRATCH, Trees};
+
+/// A tree under construction. The caller reserves it with [`Trees::builder`].
+pub(in super::super) struct Builder<'a> {
+    trees: &'a mut Trees,
+    tree: usize,
+    /// Links still to be filled, the next one last.
+    open: Vec<Link>,
+    nodes: Vec<Node>,
+    /// Masses of the leaves so far.
+    masses: Vec<u32>,
+}
+
+impl Trees {
+    /// Starts to build an empty tree.
+    pub(in super::super) fn builder(&mut self, tree: usize) -> Builder<'_> {
+        Builder { trees: self, tree, open: vec![Link::Root], nodes: Vec::new(), masses: Vec::new() }
+    }
+}
+
+impl Builder<'_> {
+    pub(in super::super) fn is_complete(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Adds a node; false if there is no room.
+    pub(in super::super) fn node(&mut self, lane: u8, cut: u16) -> bool {
+        let number = self.nodes.len() as u16;
+        let Some(link) = self.open.pop().filter(|_| self.nodes.len() < self.trees.node_room) else { return false };
+        self.fill(link, number);
+        self.nodes.push(Node { cut, lane, ..Node::default() });
+        self.open.push(Link::Side(number, 1));
+        self.open.push(Link::Side(number, 0));
+        true
+    }
+
+    /// Adds a leaf; false if its mass is impossible.
+    pub(in super::super) fn leaf(&mut self, name: u16, mass: u32) -> bool {
+        let Some(link) = self.open.pop().filter(|_| mass > 0) else { return false };
+        self.fill(link, name);
+        self.masses.push(mass);
+        true
+    }
+
+    fn fill(&mut self, link: Link, name: u16) {
+        match link {
+            Link::Root => self.trees.heads[self.tree].root = name,
+            Link::Side(node, side) => self.nodes[usize::from(node)].sides[side] = name,
+        }
+    }
+
+    /// Fills in masses and boxes; false if the mass is not `mass` or the points do not lie as the cuts say.
+    pub(in super::super) fn finish(self, mass: u32, points: &Points) -> bool {
+        let Builder { trees, tree, mut nodes, masses, .. } = self;
+        let mut leaf_masses = masses.into_iter();
+        let head = trees.heads[tree];
+        // masses from the bottom up: children have higher numbers than their parent
+        let mut all = vec![0u32; nodes.len()];
+        let mut order = Vec::new();
+        let mut open = vec![head.root];
+        let mut leaves = Vec::new();
+        while let Some(name) = open.pop() {
+            if super::is_leaf(name) {
+                leaves.push(leaf_masses.next().unwrap_or(0));
+                order.push(None);
+            } else {
+                order.push(Some(name));
+                let [left, right] = nodes[usize::from(name)].sides;
+                open.extend([right, left]);
+            }
+        }
+        let mut stack = Vec::new();
+        for entry in order.into_iter().rev() {
+            match entry {
+                None => stack.push(leaves.pop().unwrap_or(0)),
+                Some(name) => {
+                    let (left, right) = (stack.pop().unwrap_or(0), stack.pop().unwrap_or(0));
+                    if left > 255 || left.saturating_add(right) > 256 {
+                        return false;
+                    }
+                    nodes[usize::from(name)].left_mass = left as u8;
+                    all[usize::from(name)] = left + right;
+                    stack.push(left + right);
+                }
+            }
+        }
+        if stack.pop() != Some(mass) {
+            return false;
+        }
+        trees.adopt(tree, mass, nodes, &all, points)
+    }
+}
+
+impl Trees {
+    /// Takes over nodes whose children come after their parent, boxed ones first.
+    fn adopt(&mut self, tree: usize, mass: u32, nodes: Vec<Node>, masses: &[u32], points: &Points) -> bool {
+        let boxed = masses.iter().filter(|mass| **mass > self.box_mass).count();
+        let (mut next_boxed, mut next) = (0u16, boxed as u16);
+        let numbers: Vec<u16> = masses
+            .iter()
+            .map(|mass| {
+                let counter = if *mass > self.box_mass { &mut next_boxed } else { &mut next };
+                *counter += 1;
+                *counter - 1
+            })
+            .collect();
+        let number = |name: u16| if super::is_leaf(name) { name } else { numbers[usize::from(name)] };
+        if boxed > self.box_room {
+            self.set_box_room(boxed);
+        }
+        let head = &mut self.heads[tree];
+        head.mass = mass as u16;
+        head.root = number(head.root);
+        head.nodes = nodes.len() as u8;
+        head.boxed = boxed as u8;
+        for (old, node) in nodes.iter().enumerate() {
+            *self.node_mut(tree, numbers[old]) = Node { sides: node.sides.map(number), ..*node };
+        }
+        // boxes from the bottom up, each checked against its cut
+        let mut left_box = SCRATCH;
+        let mut right_box = SCRATCH;
+        let (left_box, right_box) = (&mut left_box[..self.width], &mut right_box[..self.width]);
+        for old in (0..nodes.len()).rev() {
+            let node = self.nodes(tree)[usize::from(numbers[old])];
+            self.copy_box(tree, node.sides[0], points, left_box);
+            self.copy_box(tree, node.sides[1], points, right_box);
+            let lane = usize::from(node.lane);
+            let highest_left = TOP - left_box[self.width / 2 + lane];
+            if highest_left > node.cut || right_box[lane] <= node.cut {
+                return false;
+            }
+            if self.is_boxed(tree, numbers[old]) {
+                lanes::grow(left_box, right_box);
+                self.box_mut(tree, numbers[old]).copy_from_slice(left_box);
+            }
+        }
+        true
+    }
+}
