@@ -135,7 +135,11 @@ impl Episode {
         self.accepted += gap.clamp(-pace, pace);
         let rest = self.deviation - self.accepted;
 
-        let near = |distance: f64| distance.abs() <= EXIT * threshold;
+        // on its own side an episode is over at half the threshold, on the other side nothing begins below the whole
+        let near = |distance: f64| {
+            let same = (distance >= 0.0) == self.high;
+            distance.abs() <= if same { EXIT * threshold } else { threshold }
+        };
         if near(self.deviation) || (self.gain < 1.0 && deviation.abs() <= 0.5 * EXIT * threshold) {
             self.quiet += 1;
             return if self.quiet >= QUIET { Outcome::Ends } else { Outcome::Quiet };

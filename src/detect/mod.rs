@@ -17,6 +17,7 @@ mod aggregate;
 mod detector;
 mod episode;
 mod evidence;
+mod habit;
 mod model;
 mod series;
 mod settings;

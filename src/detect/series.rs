@@ -7,6 +7,7 @@
 
 use super::episode::{Echo, Episode, Mode, Outcome};
 use super::evidence::{Errors, ForestEvidence, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
+use super::habit::{Budget, Habit};
 use super::model::{Bank, KINDS, Kind, Noise, Place, Profile};
 use super::settings::ForestShape;
 use super::severity::severity;
@@ -17,9 +18,12 @@ use crate::model::Length;
 pub(super) const WARM_UP: u32 = 28;
 /// A normal value teaches at most this many mean errors.
 const TEACH_CUT: f64 = 5.0;
-/// Prior tails of the largest surprise and of the forest's score.
+/// Prior tail of the largest surprise.
 const COMBINED_TAIL: (f64, f64) = (2.0, 0.48);
-const FOREST_TAIL: (f64, f64) = (1.5, 0.3);
+/// By how much the forest may lift the surprise of the sums: it does not alarm where nothing is far from expected.
+const FOREST_LIFT: f64 = 1.5;
+/// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
+const BELOW: f64 = 0.95;
 /// Intervals without alarm after a break in what the local levels know.
 const SETTLE: u32 = 3;
 /// Values beyond this say no more; it keeps every sum finite.
@@ -74,11 +78,12 @@ pub(super) struct Series {
     windows: Windows,
     combined: Tail,
     forest: ForestEvidence,
-    forest_tail: Tail,
     silence: Silence,
     repeats: Repeats,
     episode: Option<Episode>,
     echo: Option<Echo>,
+    habit: Habit,
+    budget: Budget,
     /// How many episodes began lately; fades within a day.
     unrest: f64,
 }
@@ -96,11 +101,12 @@ codec!(Series {
     windows,
     combined,
     forest,
-    forest_tail,
     silence,
     repeats,
     episode,
     echo,
+    habit,
+    budget,
     unrest,
 });
 
@@ -111,7 +117,8 @@ struct Outlook {
     /// Noise shape there, and least noise.
     shape: f64,
     least: f64,
-    /// Mean error of one value, if some baseline may speak.
+    /// Baseline that speaks for a single value, and its mean error, if one may.
+    best: Option<usize>,
     unit: Option<f64>,
     wide: bool,
 }
@@ -129,14 +136,15 @@ impl Series {
             bank: Bank::new(),
             noise: Noise::new(),
             typical: 0.0,
-            windows: Windows::new(),
+            windows: Windows::new(length),
             combined: Tail::new(COMBINED_TAIL.0, COMBINED_TAIL.1),
             forest: ForestEvidence::new(forest, seed),
-            forest_tail: Tail::new(FOREST_TAIL.0, FOREST_TAIL.1),
             silence: Silence::new(),
             repeats: Repeats::new(),
             episode: None,
             echo: None,
+            habit: Habit::default(),
+            budget: Budget::default(),
             unrest: 0.0,
         }
     }
@@ -155,7 +163,11 @@ impl Series {
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Series>() + self.profile.heap_bytes() + self.bank.heap_bytes() + self.forest.heap_bytes()
+        size_of::<Series>()
+            + self.profile.heap_bytes()
+            + self.bank.heap_bytes()
+            + self.forest.heap_bytes()
+            + self.habit.heap_bytes()
     }
 
     /// Time was skipped: what the local levels know is old.
@@ -191,7 +203,7 @@ impl Series {
         let shape = self.noise.shape(expected);
         let least = self.noise.least().max(self.least_of_sparse(expected));
         let unit = best.map(|baseline| self.windows.unit(baseline, 0, shape, least));
-        Outlook { shapes, expected, shape, least, unit, wide }
+        Outlook { shapes, expected, shape, least, best, unit, wide }
     }
 
     /// Where less is expected than one typical value, values come one by one, and one of them is no news.
@@ -220,11 +232,12 @@ impl Series {
         let noise = (outlook.shape, outlook.least);
         let verdicts = self.windows.judge(&errors, &self.bank, &outlook.shapes, noise, outlook.wide);
         let standardised = outlook.unit.map_or(0.0, |unit| (value - outlook.expected) / unit);
-        let forest = self.forest.score(standardised);
-        let forest_surprise = forest.map_or(0.0, |score| self.forest_tail.surprise(score));
+        let scores = self.forest.scores(standardised);
         let lead = verdicts.iter().flatten().copied().reduce(|a, b| if b.surprise > a.surprise { b } else { a });
-        let largest = lead.map_or(0.0, |lead| lead.surprise).max(forest_surprise);
-        let score = self.combined.surprise(largest);
+        let sums = lead.map_or(0.0, |lead| lead.surprise);
+        let shape = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
+        let largest = sums.max(shape.min(sums + FOREST_LIFT));
+        let mut score = self.combined.surprise(largest);
         let speaks = self.remaining() == 0 && self.settle == 0;
 
         if let (true, true, Some(lead)) = (speaks, score >= context.alarm, lead) {
@@ -235,15 +248,20 @@ impl Series {
                 self.learn(place, value, value, &outlook);
                 return self.judgement(context, &outlook, value, 0.0, State::Normal);
             }
-            return self.alarm(context, place, &outlook, &verdicts, lead, (largest, score));
+            if self.habit.knows(place.slot, place.number, value, outlook.expected, context.per_day) {
+                return self.get_used(context, place, value, &outlook);
+            }
+            if self.budget.spend(place.number, score, context.alarm, context.per_day) {
+                self.habit.note(place.slot, place.number, value);
+                return self.alarm(context, place, &outlook, &errors, lead, (largest, score));
+            }
+            score = score.min(BELOW * context.alarm);
         }
+        self.habit.clear(place.slot);
 
         self.combined.learn(largest);
-        if let Some(score) = forest {
-            self.forest_tail.learn(score);
-        }
-        self.forest.learn(standardised);
-        self.learn_normal(place, value, &outlook, &errors, &verdicts);
+        self.forest.learn(standardised, scores.as_ref());
+        self.learn_normal(place, value, &outlook, &errors);
         let state = if self.remaining() > 0 { State::Learning { remaining: self.remaining() } } else { State::Normal };
         if state == State::Normal && flat >= context.alarm {
             if self.flat_since == 0 {
@@ -268,13 +286,13 @@ impl Series {
         context: &Context,
         place: &Place,
         outlook: &Outlook,
-        verdicts: &[Option<Verdict>; WINDOWS],
+        errors: &Errors,
         lead: Verdict,
         (largest, score): (f64, f64),
     ) -> Judgement {
         let width = WIDTHS[lead.window];
         let limit = self.combined.value(context.alarm);
-        let ratio = self.windows.ratio_at(lead.window, limit);
+        let ratio = self.windows.ratio_at(lead.baseline, lead.window, limit);
         let unit = |series: &Series, baseline| series.windows.unit(baseline, lead.window, outlook.shape, outlook.least);
         let far = self.far_baseline(outlook);
         let mode = match far {
@@ -290,7 +308,7 @@ impl Series {
         let deviation = lead.error / width as f64;
         let episode = Episode::new(place.number, mode, deviation, threshold / outlook.shape, width);
         self.unrest += 1.0;
-        self.windows.learn_tails(verdicts);
+        self.windows.learn_ranks(errors, (outlook.shape, outlook.least));
         self.combined.learn(largest);
         self.bank.take_back(width - 1);
         let expected = match mode {
@@ -301,6 +319,17 @@ impl Series {
         let state = State::Anomalous { high: episode.high, since: episode.since };
         self.episode = Some(episode);
         self.band(expected, threshold, score, deviation.abs(), state)
+    }
+
+    /// What was odd at this time yesterday too: the shape of the day has changed, the levels around it have not.
+    fn get_used(&mut self, context: &Context, place: &Place, value: f64, outlook: &Outlook) -> Judgement {
+        let mut moved = outlook.shapes;
+        moved[Kind::Daily as usize] = moved[Kind::Daily as usize].map(|shape| shape + value - outlook.expected);
+        moved[Kind::Weekly as usize] = moved[Kind::Weekly as usize].map(|shape| shape + value - outlook.expected);
+        self.bank.learn(value, &moved);
+        self.profile.adopt(place, value);
+        self.habit.note(place.slot, place.number, value);
+        self.judgement(context, outlook, value, 0.0, State::Normal)
     }
 
     /// The baseline that foresees the widest window best, once a day is known.
@@ -324,10 +353,15 @@ impl Series {
             }
             Mode::Riding { .. } => outlook.expected,
         };
+        if self.habit.knows(place.slot, place.number, value, expected, context.per_day) {
+            return self.get_used(context, place, value, outlook);
+        }
         let shape = self.noise.shape(expected);
         let before = episode.deviation();
-        let news = outlook.unit.map_or(0.0, |unit| (value - expected - before).abs() / unit);
-        let score = self.combined.surprise(self.windows.surprise_of_one(news.min(1e9)));
+        // neither going on as before nor being back is news
+        let news = (value - expected - before).abs().min((value - expected).abs());
+        let news = outlook.unit.map_or(0.0, |unit| news / unit);
+        let score = self.combined.surprise(self.windows.surprise_of_one(outlook.best.unwrap_or(0), news.min(1e9)));
         let outcome = episode.step(place.number, value, expected, shape, context.per_day);
         let threshold = episode.threshold(shape);
         let state = match outcome {
@@ -366,7 +400,13 @@ impl Series {
         let deviation = (value - expected).abs();
         match outcome {
             Outcome::Accepted(shift) => self.learn(place, expected, expected + shift, outlook),
+            // what a riding episode takes for normal is good enough for a level, not for a shape
+            Outcome::Goes if matches!(episode.mode, Mode::Riding { .. }) => self.bank.learn(taught, &outlook.shapes),
             _ => self.learn(place, taught, taught, outlook),
+        }
+        match outcome {
+            Outcome::Goes => self.habit.note(place.slot, place.number, value),
+            _ => self.habit.clear(place.slot),
         }
         if matches!(outcome, Outcome::Goes | Outcome::Quiet) {
             self.episode = Some(episode);
@@ -403,16 +443,9 @@ impl Series {
         judgement
     }
 
-    fn learn_normal(
-        &mut self,
-        place: &Place,
-        value: f64,
-        outlook: &Outlook,
-        errors: &Errors,
-        verdicts: &[Option<Verdict>; WINDOWS],
-    ) {
+    fn learn_normal(&mut self, place: &Place, value: f64, outlook: &Outlook, errors: &Errors) {
         self.noise.value(value);
-        self.windows.learn(errors, verdicts, outlook.shape, &self.noise);
+        self.windows.learn(errors, (outlook.shape, outlook.least));
         if outlook.unit.is_some() {
             let factor = self.noise.error(outlook.expected, value - outlook.expected);
             if let Some(factor) = factor {
@@ -434,7 +467,7 @@ impl Series {
 
     /// A judgement around what was expected of this one interval.
     fn judgement(&self, context: &Context, outlook: &Outlook, value: f64, score: f64, state: State) -> Judgement {
-        let ratio = self.windows.ratio_at(0, self.combined.value(context.alarm));
+        let ratio = self.windows.ratio_at(outlook.best.unwrap_or(0), 0, self.combined.value(context.alarm));
         let threshold = match outlook.unit {
             Some(unit) => ratio * unit,
             None => (value - outlook.expected).abs(),

@@ -150,10 +150,10 @@ impl Settings {
     /// Sets the size of the forests.
     ///
     /// # Errors
-    /// Outside 1 to 1000 trees, 16 to 4096 points, shingle 1 to 64.
+    /// Outside 1 to 254 trees, 16 to 256 points, shingle 1 to 64.
     pub fn with_forest(mut self, forest: ForestShape) -> Result<Settings, SettingsError> {
         let ranges =
-            [("trees", forest.trees, 1, 1000), ("sample", forest.sample, 16, 4096), ("shingle", forest.shingle, 1, 64)];
+            [("trees", forest.trees, 1, 254), ("sample", forest.sample, 16, 256), ("shingle", forest.shingle, 1, 64)];
         for (name, value, low, high) in ranges {
             if value < low || value > high {
                 return Err(SettingsError::Forest { name, value, low, high });

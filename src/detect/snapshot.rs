@@ -90,8 +90,17 @@ fn compare(was: &[(String, String)], is: &[(String, String)]) -> Result<(), Snap
 }
 
 /// Collects bytes.
+#[derive(Default)]
 pub(super) struct Writer {
     bytes: Vec<u8>,
+}
+
+#[cfg(test)]
+impl Writer {
+    /// Reads what was written.
+    pub(super) fn reader(&self) -> Reader<'_> {
+        Reader { bytes: &self.bytes }
+    }
 }
 
 /// Gives bytes back.

@@ -1,7 +1,7 @@
 //! The tail of a statistic on one series: how often does it exceed a value? Peaks over a threshold with an exponential
 //! tail: `P(z > x) = q exp(-(x - u) / b)` beyond `u`, the value exceeded with probability `q = 0.03`, and `b` the mean
 //! excess over it. Both are followed step by step: `u` by stochastic approximation (Robbins-Monro; the density at `u`
-//! of an exponential tail is `q / b`), `b` as a mean of the excesses, each cut at 6 b, so that one incident does not
+//! of an exponential tail is `q / b`), `b` as a mean of the excesses, each cut at 4 b, so that one incident does not
 //! blind the series. Below `u` the probability is taken as `q^(x/u)`, which meets it at `u`.
 //!
 //! A prior stands in for the past of a young series; it counts as 500 intervals and 15 excesses.
@@ -13,15 +13,17 @@ const SHARE: f64 = 0.03;
 const PRIOR_VALUES: u32 = 500;
 const PRIOR_EXCESSES: u32 = 15;
 /// Memory of `u`, in values, and of `b`, in excesses.
-const MEMORY_VALUES: u32 = 6000;
-const MEMORY_EXCESSES: u32 = 120;
+const MEMORY_VALUES: u32 = 4000;
+const MEMORY_EXCESSES: u32 = 80;
 /// An excess counts as at most this many mean excesses.
-const CLIP: f64 = 6.0;
+const CLIP: f64 = 4.0;
+/// `1 - e^-CLIP`: what the cut takes from the mean of an exponential excess.
+const CUT_MEAN: f64 = 0.981_684;
 /// The surprise that no evidence exceeds: beyond it a probability means nothing.
 const SURPRISE_MAX: f64 = 300.0;
 
 /// The tail of one statistic.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::detect) struct Tail {
     threshold: f64,
     excess: f64,
@@ -64,7 +66,7 @@ impl Tail {
         let step = self.excess / (SHARE * f64::from(self.values));
         if value > self.threshold {
             self.excesses = (self.excesses + 1).min(MEMORY_EXCESSES);
-            let excess = (value - self.threshold).min(CLIP * self.excess);
+            let excess = (value - self.threshold).min(CLIP * self.excess) / CUT_MEAN;
             self.excess += (excess - self.excess) / f64::from(self.excesses);
             self.threshold += step * (1.0 - SHARE);
         } else {

@@ -2,12 +2,13 @@
 //! `w = 1`, a small lasting change only in a wide window.
 //!
 //! For every baseline `b` and width `w` the mean size `a[b][w]` of the window error is learned, in units of the noise
-//! shape `h`; per width the baseline with the smallest mean error speaks (with a handicap of `3/n` for a young one):
-//! `z[w] = |error| / (h a)`. Each width has a tail of its own, which turns `z` into a probability.
+//! shape `h`; `z = |error| / (h a)`. Each pair has a tail of its own, which turns `z` into a probability. Per width one baseline speaks:
+//! the one on which an alarm would take the smallest error (with a handicap of `3/n` for a young one).
 
 use super::Tail;
-use crate::detect::model::{BASELINES, Bank, KINDS, Kind, Noise};
+use crate::detect::model::{BASELINES, Bank, KINDS, Kind};
 use crate::detect::snapshot::codec;
+use crate::model::Length;
 
 /// Widths of the windows, in intervals.
 pub(in crate::detect) const WIDTHS: [usize; WINDOWS] = [1, 2, 3, 5, 8, 12, 20];
@@ -19,24 +20,27 @@ const NARROW: usize = 2;
 const SEEN_LOCAL: u32 = 8;
 const SEEN_SEASONAL: u32 = 24;
 const HANDICAP: f64 = 3.0;
-/// Memory of the mean sizes, in intervals.
-const MEMORY: u32 = 800;
+/// Memory of the mean sizes: a day, within these bounds, in intervals.
+const MEMORY: (u32, u32) = (168, 1440);
 /// An error counts as at most this many mean errors.
 const CLIP: f64 = 4.0;
 /// A ratio beyond this says no more.
 const RATIO_MAX: f64 = 1e9;
 /// Prior tail, in mean errors: begins a little beyond a Gaussian's (2.7) and is twice as heavy (0.5).
 const TAIL: (f64, f64) = (3.0, 0.9);
+/// Baselines are compared by the error at this surprise.
+const CHOICE: f64 = 4.5;
 
 /// What the windows have learned.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::detect) struct Windows {
     size: [[f64; WINDOWS]; BASELINES],
     seen: [[u32; WINDOWS]; BASELINES],
-    tails: [Tail; WINDOWS],
+    tails: [[Tail; WINDOWS]; BASELINES],
+    memory: u32,
 }
 
-codec!(Windows { size, seen, tails });
+codec!(Windows { size, seen, tails, memory });
 
 /// Window errors of one interval, in the unit of the values; none where a baseline cannot judge.
 pub(in crate::detect) type Errors = [[Option<f64>; WINDOWS]; BASELINES];
@@ -58,11 +62,12 @@ pub(in crate::detect) struct Verdict {
 
 impl Windows {
     /// Of a series that nothing is known of.
-    pub(in crate::detect) fn new() -> Windows {
+    pub(in crate::detect) fn new(length: Length) -> Windows {
         Windows {
+            memory: length.per_day().clamp(MEMORY.0, MEMORY.1),
             size: [[0.0; WINDOWS]; BASELINES],
             seen: [[0; WINDOWS]; BASELINES],
-            tails: std::array::from_fn(|_| Tail::new(TAIL.0, TAIL.1)),
+            tails: [[Tail::new(TAIL.0, TAIL.1); WINDOWS]; BASELINES],
         }
     }
 
@@ -84,7 +89,8 @@ impl Windows {
             {
                 continue;
             }
-            let cost = self.size[baseline][window] * (1.0 + HANDICAP / f64::from(seen));
+            let begins = self.tails[baseline][window].value(CHOICE);
+            let cost = self.size[baseline][window] * begins * (1.0 + HANDICAP / f64::from(seen));
             if best.is_none_or(|(_, least)| cost < least) {
                 best = Some((baseline, cost));
             }
@@ -122,46 +128,47 @@ impl Windows {
             let baseline = self.best(window, bank, shapes, wide)?;
             let error = errors[baseline][window]?;
             let ratio = (error.abs() / self.unit(baseline, window, noise.0, noise.1)).min(RATIO_MAX);
-            Some(Verdict { window, baseline, error, ratio, surprise: self.tails[window].surprise(ratio) })
+            Some(Verdict { window, baseline, error, ratio, surprise: self.tails[baseline][window].surprise(ratio) })
         })
     }
 
     /// The ratio at which a width is as surprising as `surprise`.
-    pub(in crate::detect) fn ratio_at(&self, window: usize, surprise: f64) -> f64 {
-        self.tails[window].value(surprise)
+    pub(in crate::detect) fn ratio_at(&self, baseline: usize, window: usize, surprise: f64) -> f64 {
+        self.tails[baseline][window].value(surprise)
     }
 
     /// Surprise of a single value that is `ratio` mean errors away.
-    pub(in crate::detect) fn surprise_of_one(&self, ratio: f64) -> f64 {
-        self.tails[0].surprise(ratio)
+    pub(in crate::detect) fn surprise_of_one(&self, baseline: usize, ratio: f64) -> f64 {
+        self.tails[baseline][0].surprise(ratio)
     }
 
-    /// Takes the errors of a normal interval in, and what they were judged as.
-    pub(in crate::detect) fn learn(
-        &mut self,
-        errors: &Errors,
-        verdicts: &[Option<Verdict>; WINDOWS],
-        shape: f64,
-        noise: &Noise,
-    ) {
-        let least = noise.least();
+    /// Takes the errors of a normal interval in: first the rank of each, then its size. `noise` is the noise shape and
+    /// the least noise.
+    pub(in crate::detect) fn learn(&mut self, errors: &Errors, noise: (f64, f64)) {
+        self.learn_ranks(errors, noise);
         for (baseline, errors) in errors.iter().enumerate() {
             for (window, error) in errors.iter().enumerate() {
                 let Some(error) = error else { continue };
+                let least = noise.1 / noise.0;
                 let (size, seen) = (&mut self.size[baseline][window], &mut self.seen[baseline][window]);
-                *seen = (*seen + 1).min(MEMORY);
-                let now = error.abs() / shape;
+                *seen = (*seen + 1).min(self.memory);
+                let now = error.abs() / noise.0;
                 let now = if *seen <= SEEN_LOCAL { now } else { now.min(CLIP * size.max(least)) };
                 *size += (now - *size) / f64::from(*seen);
             }
         }
-        self.learn_tails(verdicts);
     }
 
     /// Takes only the ranks in: the first interval of an incident is one exceedance more.
-    pub(in crate::detect) fn learn_tails(&mut self, verdicts: &[Option<Verdict>; WINDOWS]) {
-        for verdict in verdicts.iter().flatten() {
-            self.tails[verdict.window].learn(verdict.ratio);
+    pub(in crate::detect) fn learn_ranks(&mut self, errors: &Errors, noise: (f64, f64)) {
+        for (baseline, errors) in errors.iter().enumerate() {
+            for (window, error) in errors.iter().enumerate() {
+                let Some(error) = error else { continue };
+                if self.seen[baseline][window] > SEEN_LOCAL {
+                    let ratio = error.abs() / self.unit(baseline, window, noise.0, noise.1);
+                    self.tails[baseline][window].learn(ratio.min(RATIO_MAX));
+                }
+            }
         }
     }
 

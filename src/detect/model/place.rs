@@ -31,6 +31,8 @@ impl Place {
         // centre of the slot within its bin, -0.5 to 0.5
         let offset = (f64::from(slot % width) + 0.5) / f64::from(width) - 0.5;
         let neighbour = if offset < 0.0 { (bin + week - 1) % week } else { (bin + 1) % week };
+        // a weekend begins at midnight, not gradually
+        let neighbour = if neighbour / bins == bin / bins { neighbour } else { bin };
         Place {
             number: interval.number(),
             slot: slot as usize,
@@ -61,14 +63,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bins_lean_to_the_nearer_neighbour_around_the_week() {
+    fn bins_lean_to_the_nearer_neighbour_of_their_day() {
         let length = Length::from_seconds(300).unwrap();
         // 1970-01-01 was a Thursday
         let monday = Interval::containing(4 * 86_400_000_000, length);
         let place = Place::of(monday);
-        assert_eq!((place.slot, place.bin, place.lean.0), (0, 0, 167));
-        let later = Place::of(monday.offset(7));
-        assert_eq!((later.bin, later.lean.0), (0, 1));
+        assert_eq!((place.slot, place.bin, place.lean.0), (0, 0, 0), "midnight parts the days");
+        assert_eq!((Place::of(monday.offset(7)).bin, Place::of(monday.offset(7)).lean.0), (0, 1));
+        assert_eq!((Place::of(monday.offset(13)).bin, Place::of(monday.offset(13)).lean.0), (1, 0));
         for seconds in [60, 300, 600, 1800, 3600, 5400, 7200, 86_400] {
             let length = Length::from_seconds(seconds).unwrap();
             for step in 0..2 * 7 * i64::from(length.per_day()) {

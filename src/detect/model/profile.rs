@@ -12,6 +12,8 @@ use crate::model::Length;
 
 /// Smallest gain of a daily slot.
 const DAILY_GAIN: f64 = 1.0 / 8.0;
+/// Gain of a slot that has changed its habit.
+const ADOPTION_GAIN: f64 = 0.6;
 /// Weeks that a weekly bin remembers.
 const WEEKS: f64 = 3.0;
 /// How far a slot looks around, in seconds.
@@ -80,6 +82,13 @@ impl Profile {
         }
         let gain = (1.0 / (days + 1.0)).max(DAILY_GAIN);
         self.daily[place.slot] += gain * (value - difference - self.daily[place.slot]);
+        self.days[place.slot] = self.days[place.slot].saturating_add(1);
+    }
+
+    /// Takes a value in that has come at this time of the day twice and is no noise.
+    pub(in crate::detect) fn adopt(&mut self, place: &Place, value: f64) {
+        let gain = if self.days[place.slot] == 0 { 1.0 } else { ADOPTION_GAIN };
+        self.daily[place.slot] += gain * (value - self.difference(place) - self.daily[place.slot]);
         self.days[place.slot] = self.days[place.slot].saturating_add(1);
     }
 

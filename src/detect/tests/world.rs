@@ -72,7 +72,7 @@ pub(crate) fn services(seed: u64, quiet: usize, days: usize, count: usize, profi
                 state = phi * state + ar * (1.0 - phi * phi).sqrt() * random.gauss();
                 let mean = base * market.shape(step);
                 rates.push(mean * (1.0 + state + white * random.gauss()).max(0.0));
-                noise.push((mean + mean * mean * (ar * ar + white * white)).sqrt().max(0.3));
+                noise.push((ar * ar + white * white).sqrt());
             }
             cells.push((rates, noise));
         }
@@ -117,7 +117,7 @@ pub(crate) fn services(seed: u64, quiet: usize, days: usize, count: usize, profi
         .iter()
         .zip(&plans)
         .enumerate()
-        .map(|(cell, ((rates, _), plans))| render(&mut random, cell, rates, plans))
+        .map(|(cell, ((rates, noise), plans))| render(&mut random, cell, rates, noise[0], plans))
         .collect()
 }
 
@@ -164,7 +164,7 @@ struct Plan {
     up: bool,
 }
 
-fn render(random: &mut Random, cell: usize, rates: &[f64], plans: &[Plan]) -> (Truth, Truth) {
+fn render(random: &mut Random, cell: usize, rates: &[f64], noise: f64, plans: &[Plan]) -> (Truth, Truth) {
     let mut key = vec![format!("p{}", cell / 10), format!("m{}", cell % 10)];
     key.truncate(2);
     let conversion = random.within(0.05, 0.4);
@@ -175,9 +175,9 @@ fn render(random: &mut Random, cell: usize, rates: &[f64], plans: &[Plan]) -> (T
         let (mut to_views, mut to_revenue) = (*rate, *rate);
         let mut hold = None;
         for plan in plans.iter().filter(|plan| (plan.start..=plan.end).contains(&step)) {
-            let sigma_views = rate.sqrt().max(0.03 * rate).max(0.5);
+            let sigma_views = (rate + rate * rate * noise * noise).sqrt().max(0.5);
             let orders = rate * conversion;
-            let sigma_orders = (orders.sqrt().max(0.03 * orders) / conversion).max(0.5 / conversion);
+            let sigma_orders = (orders + orders * orders * noise * noise).sqrt().max(0.5) / conversion;
             let part = (step - plan.start + 1) as f64 / (plan.end - plan.start + 1) as f64;
             let sign = match KINDS[plan.kind] {
                 "spike" => 1.0,
