@@ -115,7 +115,7 @@ async fn over_source(config: &Config, options: &Options, mut host: Host<'_>) -> 
             }
             fed = feed.next() => match fed? {
                 Fed::Batch(batch, bytes) => {
-                    let closings = intervals.push(batch)?;
+                    let closings = intervals.push(*batch)?;
                     let (records, watermark) = (intervals.state().read, intervals.watermark());
                     host.listener.on(Event::Read { bytes, records, watermark });
                     closings

@@ -32,7 +32,7 @@ const STDIN: &str = "stdin";
 #[derive(Debug)]
 pub(super) enum Fed {
     /// Rows and rejects of one chunk, and how many bytes of the input on disk have been read.
-    Batch(Batch, u64),
+    Batch(Box<Batch>, u64),
     /// Nothing new at the moment.
     Idle,
     /// Nothing more will come.
@@ -252,7 +252,8 @@ impl Front {
         match next {
             Next::Chunk(chunk) => {
                 let decoded = self.decoder.decode(&chunk)?;
-                Ok(Fed::Batch(self.selector.select(&chunk, decoded)?, self.input.source.bytes_read()))
+                let batch = Box::new(self.selector.select(&chunk, decoded)?);
+                Ok(Fed::Batch(batch, self.input.source.bytes_read()))
             }
             Next::Idle => Ok(Fed::Idle),
             Next::End => Ok(Fed::End),

@@ -126,7 +126,7 @@ impl Live<'_> {
                 Step::Fed(Fed::Batch(rows, bytes)) => {
                     batch.records += (rows.rows.len() + rows.rejects.len()) as u64;
                     batch.bytes += rows.bytes.len() as u64;
-                    let closings = self.intervals.push(rows)?;
+                    let closings = self.intervals.push(*rows)?;
                     self.commit(closings).await?;
                     let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
                     self.host.listener.on(Event::Read { bytes, records, watermark });
