@@ -23,11 +23,12 @@ fn columns() -> Columns {
     }
 }
 
-/// Rows of one interval: `(shop, note, views, revenue)`, one second apart.
-fn rows(start_s: i64, lines: &[(&str, &str, Option<i64>, Option<f64>)]) -> Rows {
-    let text = |f: fn(&(&str, &str, Option<i64>, Option<f64>)) -> String| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(lines.iter().map(f)))
-    };
+/// `(shop, note, views, revenue)`.
+type Line = (&'static str, &'static str, Option<i64>, Option<f64>);
+
+/// Rows of one interval, one second apart.
+fn rows(start_s: i64, lines: &[Line]) -> Rows {
+    let text = |f: fn(&Line) -> String| -> ArrayRef { Arc::new(StringArray::from_iter_values(lines.iter().map(f))) };
     let times: Vec<_> =
         (0..lines.len() as i64).map(|i| Timestamp::from_micros((start_s + i) * 1_000_000).unwrap()).collect();
     let arrays: Vec<ArrayRef> = vec![
@@ -52,7 +53,7 @@ fn interval(start_s: i64) -> Interval {
     Interval::containing(start_s * 1_000_000, Length::from_seconds(300).unwrap())
 }
 
-fn closing(sequence: u64, start_s: i64, lines: &[(&str, &str, Option<i64>, Option<f64>)]) -> Closing {
+fn closing(sequence: u64, start_s: i64, lines: &[Line]) -> Closing {
     Closing {
         sequence,
         interval: interval(start_s),
@@ -63,7 +64,7 @@ fn closing(sequence: u64, start_s: i64, lines: &[(&str, &str, Option<i64>, Optio
     }
 }
 
-const LINES: [(&str, &str, Option<i64>, Option<f64>); 3] = [
+const LINES: [Line; 3] = [
     ("a", "plain", Some(1), Some(0.1 + 0.2)),
     ("b,\"c\"", "line\nbreak", None, Some(1e-300)),
     ("", "", Some(-7), None),
