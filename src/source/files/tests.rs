@@ -342,6 +342,21 @@ fn a_followed_file_that_goes_unfinished_is_told() {
 }
 
 #[test]
+fn a_followed_file_may_go_and_come_back_but_not_smaller() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    fs::write(&path, "a1\na2\n").unwrap();
+    let mut files = Files::open(Settings { follow: true, ..lines(&path) }, &Resume::default()).unwrap();
+    assert_eq!(chunks(&mut files).len(), 1);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(files.next().unwrap(), Next::Idle);
+    fs::write(&path, "a1\na2\na3\n").unwrap();
+    assert_eq!(chunks(&mut files)[0].offset, 6);
+    fs::write(&path, "a1\n").unwrap();
+    assert!(matches!(files.next(), Err(SourceError::Shrunk { size: 3, position: 9, .. })));
+}
+
+#[test]
 fn a_damaged_gzip_file_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.gz");
