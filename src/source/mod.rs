@@ -61,7 +61,7 @@ pub enum SourceError {
     #[error("no file matches `{}`\nhint: in a directory all files are read except those whose names begin with `.` or `_`", .0.display())]
     NoMatch(PathBuf),
     /// The path is neither a file nor a directory.
-    #[error("`{}` is neither a file nor a directory\nhint: read a pipe with `source = \"stdin\"`", .0.display())]
+    #[error("`{}` is neither a file nor a directory\nhint: read a pipe with `[source.stdin]`", .0.display())]
     NotAFile(PathBuf),
     /// The path is no valid glob.
     #[error("glob `{pattern}`: {reason}")]
