@@ -189,7 +189,7 @@ fn a_header_without_the_columns_is_an_error_with_a_hint() {
     let error = |decoder: &mut Decoder, header| decoder.decode(&chunk(0, header, b"x\n")).unwrap_err().to_string();
     assert_eq!(
         error(&mut decoder, Some("platfrom,time,views,revenue\n")),
-        "column `platform` is not in the header of `p`, which has `platfrom`, `time`, `views`, `revenue`\nhint: did you mean `platfrom`?"
+        "column `platform` is not in the header of `p`, which has `platfrom`, `time`, `views`, `revenue`; hint: did you mean `platfrom`?"
     );
     assert!(error(&mut decoder, Some("platform,time,views,views,revenue\n")).contains("more than once"));
     assert!(error(&mut decoder, Some("\"platform\n")).contains("a quote is not closed"));

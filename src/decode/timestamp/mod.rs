@@ -76,7 +76,7 @@ pub enum FormatError {
     },
 }
 
-const KNOWN: &str = "\nhint: use a strftime pattern such as `%Y-%m-%d %H:%M:%S`, a Java pattern such as \
+const KNOWN: &str = "; hint: use a strftime pattern such as `%Y-%m-%d %H:%M:%S`, a Java pattern such as \
                      `yyyy-MM-dd HH:mm:ss`, `iso8601`, `epoch`, `epoch_seconds` or `epoch_milliseconds`";
 
 impl TimestampFormat {

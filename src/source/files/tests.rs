@@ -322,7 +322,7 @@ fn a_file_that_shrank_is_told() {
     assert!(matches!(error, SourceError::Shrunk { size: 6, position: 9, .. }), "{error}");
     let error = failure(lines(dir.path()), &Resume { from: at(3), read_to: at(9), ..Resume::default() });
     assert!(matches!(error, SourceError::Shrunk { size: 6, position: 9, .. }), "{error}");
-    assert!(error.to_string().contains("/a` has 6 bytes, but 9 were read before\nhint: "));
+    assert!(error.to_string().contains("/a` has 6 bytes, but 9 were read before; hint: "));
 
     fs::write(dir.path().join("a"), gzip(&[b"a1\na2\n"])).unwrap();
     let error = failure(lines(dir.path()), &Resume { from: at(9), read_to: at(9), ..Resume::default() });
