@@ -1,6 +1,6 @@
 //! `anomalies` and `explain`: the anomaly table as a table, JSON lines or CSV.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use chrono::NaiveDate;
 
@@ -65,7 +65,11 @@ fn findings(groups: &[AnomalyGroup]) -> impl Iterator<Item = (&AnomalyGroup, &Fi
 }
 
 fn csv(config: &Config, groups: &[AnomalyGroup], out: &mut impl Write) -> Result<(), CliError> {
-    let failed = |error: csv::Error| CliError::Print(error.into());
+    // a reader that went away must be told from other failures: the conversion of the csv crate forgets it
+    let failed = |error: csv::Error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => CliError::Print(error),
+        kind => CliError::Print(io::Error::other(format!("{kind:?}"))),
+    };
     let mut writer = csv::Writer::from_writer(out);
     let dimensions = config.select.dimensions.iter().map(String::as_str);
     let front = ["id", "group", "interval_start", "since", "measure"].into_iter();

@@ -86,8 +86,10 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Anomalies(list) => anomalies::list(&config::load(&list.config)?, &list, &mut out),
         Command::Explain(explain) => anomalies::explain(&config::load(&explain.config)?, &explain, &mut out),
         Command::Completions(completions) => {
-            clap_complete::generate(completions.shell, &mut Args::command(), "tidewatch", &mut out);
-            Ok(())
+            // into memory first: it panics where it cannot write
+            let mut script = Vec::new();
+            clap_complete::generate(completions.shell, &mut Args::command(), "tidewatch", &mut script);
+            Ok(out.write_all(&script)?)
         }
     }
 }

@@ -52,7 +52,7 @@ const IMPURE_WORDS: [&str; 13] = [
     "std::net",
     "std::thread",
     "SystemTime",
-    "std::time",
+    "time::Instant",
     "Instant::now",
     "Utc::now",
     "tracing",

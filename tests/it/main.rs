@@ -1,4 +1,12 @@
-//! The one integration binary: linking is paid once.
+//! The one integration binary: linking is paid once. A module per subject; what they share is in `support`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cli;
+mod crash;
+mod determinism;
+mod kill;
 mod layering;
+mod oracle;
+mod sample;
+mod shipped;
+mod support;

@@ -1,0 +1,156 @@
+//! The same partitions, settings and seed give the same findings, whoever judges them: the live line, a backtest over
+//! partitions or over the source, a detector alone (D1). The same input gives the same bytes. What is printed is what
+//! the manifests account for (E3).
+
+use std::fs;
+use std::path::Path;
+
+use tidewatch::source::generator::Format;
+
+use crate::support::data::{self, Layout};
+use crate::support::pipeline::Pipeline;
+use crate::support::process::tidewatch;
+use crate::support::tree;
+
+const STEPS: u64 = 300;
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to)) }
+    }
+}
+
+/// Judges one data set in every way there is.
+fn all_drivers_agree(layout: Layout, change: impl Fn(&mut Pipeline)) {
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name);
+    let mut live = Pipeline::over(&data::settings(21, STEPS), layout, directory.path());
+    change(&mut live);
+    let path = live.write();
+    tidewatch(&["run", &path]).good();
+    let table = tree::anomalies(&tree::read(&live.url));
+    assert!(table.lines().count() > 5, "{table}");
+
+    for input in [&["--input", "partitions"][..], &["--input", "source"], &[]] {
+        let file = place("groups.jsonl").display().to_string();
+        let args = [&["backtest", &path, "--anomalies", &file], input].concat();
+        let printed = tidewatch(&args).good();
+        assert_eq!(fs::read_to_string(&file).unwrap(), table, "{args:?}\n{printed}");
+    }
+
+    let etl = live.to(&place("etl"));
+    tidewatch(&["etl", &etl.write()]).good();
+    let partitions = tree::read(&etl.url);
+    assert_eq!(tree::anomalies(&partitions), "");
+    let copied = live.to(&place("copied"));
+    copy(&etl.url.join("data"), &copied.url.join("data"));
+    tidewatch(&["detect", "--once", &copied.write()]).good();
+    assert_eq!(tree::anomalies(&tree::read(&copied.url)), table, "the detector alone");
+
+    // without manifests, as another program would have written them
+    let bare = live.to(&place("bare"));
+    let parts = partitions.iter().filter(|(name, _)| name.contains("/part-r0000-"));
+    for (name, bytes) in parts {
+        fs::create_dir_all(bare.url.join(name).parent().unwrap()).unwrap();
+        fs::write(bare.url.join(name), bytes).unwrap();
+    }
+    tidewatch(&["detect", "--once", &bare.write()]).good();
+    assert_eq!(tree::anomalies(&tree::read(&bare.url)), table, "partitions without manifests");
+}
+
+#[test]
+fn all_drivers_agree_on_csv() {
+    all_drivers_agree(Layout { files: 3, ..Layout::PLAIN }, |_| {});
+}
+
+#[test]
+fn all_drivers_agree_on_parquet() {
+    let layout = Layout { format: Format::Csv, gzip: true, ..Layout::PLAIN };
+    all_drivers_agree(layout, |pipeline| pipeline.partition = "format = \"parquet\"".into());
+}
+
+#[test]
+fn all_drivers_agree_on_every_aggregation() {
+    all_drivers_agree(Layout::PLAIN, |pipeline| {
+        for (column, aggregation) in
+            [("views", "sum"), ("views", "avg"), ("revenue", "max"), ("views", "count"), ("revenue", "min")]
+        {
+            let measure = format!("\n[[detect.measure]]\ncolumn = \"{column}\"\naggregation = \"{aggregation}\"");
+            pipeline.detect.push_str(&measure);
+        }
+    });
+}
+
+#[test]
+fn history_in_no_order_gives_the_findings_of_a_backtest_over_its_partitions() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout { newest_first: true, files: 4, ..Layout::PLAIN };
+    let mut pipeline = Pipeline::over(&data::settings(22, STEPS), layout, directory.path());
+    pipeline.interval = "close = \"end\"".into();
+    let path = pipeline.write();
+    tidewatch(&["run", &path]).good();
+    let table = tree::anomalies(&tree::read(&pipeline.url));
+    assert!(!table.is_empty());
+    for input in ["partitions", "source"] {
+        let file = directory.path().join(input).display().to_string();
+        tidewatch(&["backtest", &path, "--input", input, "--anomalies", &file]).good();
+        assert_eq!(fs::read_to_string(&file).unwrap(), table, "{input}");
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = data::settings(23, STEPS);
+    let first = Pipeline::over(&settings, Layout::PLAIN, directory.path());
+    tidewatch(&["run", &first.write()]).good();
+    let tree = tree::read(&first.url);
+    tree::assert_same_rows(&tree::rows(&tree), &data::truth(&settings).rows, "the records themselves");
+    // where chunks and micro-batches end changes nothing
+    for (name, chunk, job) in
+        [("again", "4kB", first.job.as_str()), ("in-one", "1MiB", ""), ("in-some", "10kB", "batch_records_max = 333")]
+    {
+        let mut other = first.to(&directory.path().join(name));
+        other.source = other.source.replace("4kB", chunk);
+        other.job = job.into();
+        tidewatch(&["run", &other.write()]).good();
+        tree::assert_same(&tree::read(&other.url), &tree, name);
+    }
+}
+
+/// A number as the summary prints it behind a word.
+fn printed(summary: &str, word: &str) -> u64 {
+    let rows = summary.lines().find(|line| line.starts_with("rows ")).unwrap();
+    let (_, behind) = rows.split_once(&format!("{word} ")).unwrap();
+    behind.split(' ').next().unwrap().replace(',', "").parse().unwrap()
+}
+
+#[test]
+fn manifests_add_up_to_the_printed_account() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = data::settings(24, STEPS);
+    let mut pipeline = Pipeline::over(&settings, Layout::PLAIN, directory.path());
+    pipeline.select.push_str("filters = { marketplace = [\"jp\"] }\n");
+    let summary = tidewatch(&["run", &pipeline.write()]).good();
+    let tree = tree::read(&pipeline.url);
+    let total = tree::account(&tree);
+    let truth = data::truth(&settings);
+    assert_eq!(printed(&summary, "read"), truth.records);
+    assert_eq!(printed(&summary, "rejected"), truth.malformed);
+    assert_eq!(
+        ["read", "written", "late", "filtered", "rejected"].map(|word| printed(&summary, word)),
+        [total.read(), total.written, total.late, total.filtered, total.rejected]
+    );
+    assert!([total.written, total.late, total.filtered, total.rejected].iter().all(|count| *count > 0));
+    let rows = tree::rows(&tree).values().map(Vec::len).sum::<usize>();
+    assert_eq!(rows as u64, total.written + total.late);
+    for (name, manifest) in tree::manifests(&tree) {
+        let tally = manifest.tally();
+        assert_eq!(tally.is_some(), manifest.revision == 0, "{name}");
+        assert!(tally.is_none_or(|tally| tally.written == manifest.rows), "{name}");
+        assert_eq!(manifest.rows, manifest.sources.iter().map(|source| source.rows).sum::<u64>(), "{name}");
+    }
+}

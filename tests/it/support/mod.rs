@@ -1,0 +1,9 @@
+//! What the tests share: made-up data in a temporary directory ([`data`]), a configuration over it ([`pipeline`]), the
+//! line run in this process ([`line`]) or as the real program ([`process`]), and everything that it left behind
+//! ([`tree`]).
+
+pub(crate) mod data;
+pub(crate) mod line;
+pub(crate) mod pipeline;
+pub(crate) mod process;
+pub(crate) mod tree;
