@@ -2,7 +2,7 @@
 //! tail: `P(z > x) = q exp(-(x - u) / b)` beyond `u`, the value exceeded with probability `q = 0.03`, and `b` the mean
 //! excess over it. Both are followed step by step: `u` by stochastic approximation (Robbins-Monro; the density at `u`
 //! of an exponential tail is `q / b`), `b` as a mean of the excesses, each cut at 4 b, so that one incident does not
-//! blind the series. Below `u` the probability is taken as `q^(x/u)`, which meets it at `u`.
+//! blind the series; the k-th value in a row beyond `u` counts 1/k, because a burst is one event. Below `u` the probability is taken as `q^(x/u)`, which meets it at `u`.
 //!
 //! A prior stands in for the past of a young series; it counts as 500 intervals and 15 excesses.
 
@@ -10,6 +10,9 @@ use crate::detect::snapshot::codec;
 
 /// Share of the values beyond `u`.
 const SHARE: f64 = 0.03;
+/// The heaviest tail that is believed, in units of the statistic.
+const EXCESS_MAX: f64 = 3.0;
+const RUN_MAX: u32 = 1000;
 const PRIOR_VALUES: u32 = 500;
 const PRIOR_EXCESSES: u32 = 15;
 /// Memory of `u`, in values, and of `b`, in excesses.
@@ -29,14 +32,16 @@ pub(in crate::detect) struct Tail {
     excess: f64,
     values: u32,
     excesses: u32,
+    /// Values beyond `threshold` in a row.
+    run: u32,
 }
 
-codec!(Tail { threshold, excess, values, excesses });
+codec!(Tail { threshold, excess, values, excesses, run });
 
 impl Tail {
     /// A tail expected to begin at `threshold` and to fall by e in `excess`.
     pub(in crate::detect) fn new(threshold: f64, excess: f64) -> Tail {
-        Tail { threshold, excess, values: PRIOR_VALUES, excesses: PRIOR_EXCESSES }
+        Tail { threshold, excess, values: PRIOR_VALUES, excesses: PRIOR_EXCESSES, run: 0 }
     }
 
     /// `-log10 P(z > value)`, finite and never negative.
@@ -65,16 +70,21 @@ impl Tail {
         self.values = (self.values + 1).min(MEMORY_VALUES);
         let step = self.excess / (SHARE * f64::from(self.values));
         if value > self.threshold {
-            self.excesses = (self.excesses + 1).min(MEMORY_EXCESSES);
+            self.run = (self.run + 1).min(RUN_MAX);
+            let weight = 1.0 / f64::from(self.run);
+            if self.run == 1 {
+                self.excesses = (self.excesses + 1).min(MEMORY_EXCESSES);
+            }
             let excess = (value - self.threshold).min(CLIP * self.excess) / CUT_MEAN;
-            self.excess += (excess - self.excess) / f64::from(self.excesses);
-            self.threshold += step * (1.0 - SHARE);
+            self.excess += weight * (excess - self.excess) / f64::from(self.excesses);
+            self.threshold += weight * step * (1.0 - SHARE);
         } else {
+            self.run = 0;
             self.threshold -= step * SHARE;
         }
         // a statistic that hardly ever moves must not shrink its own unit to nothing
         self.threshold = self.threshold.max(0.5);
-        self.excess = self.excess.max(0.1);
+        self.excess = self.excess.clamp(0.1, EXCESS_MAX);
     }
 }
 
