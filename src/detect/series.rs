@@ -20,6 +20,9 @@ pub(super) const WARM_UP: u32 = 28;
 const TEACH_CUT: f64 = 5.0;
 /// Prior tail of the largest surprise.
 const COMBINED_TAIL: (f64, f64) = (2.0, 0.48);
+/// How slowly the last tail falls: what is left of heavy tails after every kind of evidence has been ranked by its own.
+/// Chosen so that the rate of false alarms on made and on real series is about what the sensitivity says.
+const COMBINED_SHAPE: f64 = 0.13;
 /// By how much the forest may lift the surprise of the sums: it does not alarm where nothing is far from expected.
 const FOREST_LIFT: f64 = 1.5;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
@@ -144,7 +147,7 @@ impl Series {
             noise: Noise::new(),
             typical: 0.0,
             windows: Windows::new(length),
-            combined: Tail::new(COMBINED_TAIL.0, COMBINED_TAIL.1),
+            combined: Tail::new(COMBINED_TAIL.0, COMBINED_TAIL.1).with_shape(COMBINED_SHAPE),
             forest: ForestEvidence::new(forest, seed),
             silence: Silence::new(),
             repeats: Repeats::new(),
