@@ -47,34 +47,53 @@ impl Query {
     }
 }
 
-/// How a point lies to a box: `gap` is the distance outside (sum over lanes), `sides` the sum of the box's sides.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Apart {
-    pub(super) gap: u32,
-    pub(super) sides: u32,
+/// Sum over lanes of the distance of the mirrored point `p` to the box `b`; 0 inside.
+#[inline(always)]
+pub(super) fn gap(b: &[u16], p: &[u16]) -> u32 {
+    let (b_low, b_high) = halves(b);
+    let (p_low, p_high) = halves(p);
+    // a lane is outside on one side at most, so that the two sides can be joined before they are widened
+    sum4(b_low, b_high, p_low, p_high, |bl, bh, pl, ph| bl.saturating_sub(pl) | bh.saturating_sub(ph))
 }
 
-/// Distance of the mirrored point `p` to the box `b`, and the box's size, in one pass.
-#[inline]
-pub(super) fn apart(b: &[u16], p: &[u16]) -> Apart {
-    let mut gap = [0u32; 8];
-    let mut sum = [0u32; 8];
-    let (bs, b_rest) = b.as_chunks::<8>();
-    let (ps, p_rest) = p.as_chunks::<8>();
-    for (b, p) in bs.iter().zip(ps) {
+/// Sum of the sides of the box `b`.
+#[inline(always)]
+pub(super) fn sides(b: &[u16]) -> u32 {
+    let (low, high) = halves(b);
+    // max - min = 65535 - complement - min
+    sum4(low, high, low, high, |l, h, _, _| TOP.wrapping_sub(l.wrapping_add(h)))
+}
+
+#[inline(always)]
+fn halves(b: &[u16]) -> (&[u16], &[u16]) {
+    b.split_at(b.len() / 2)
+}
+
+/// Sum of `f` over four slices of the same length, in blocks that the compiler turns into vectors.
+#[inline(always)]
+fn sum4(a: &[u16], b: &[u16], c: &[u16], d: &[u16], f: impl Fn(u16, u16, u16, u16) -> u16 + Copy) -> u32 {
+    let ((a8, a), (b8, b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let ((c8, c), (d8, d)) = (c.as_chunks::<8>(), d.as_chunks::<8>());
+    let mut sums = [0u32; 8];
+    for (((a, b), c), d) in a8.iter().zip(b8).zip(c8).zip(d8) {
         for i in 0..8 {
-            gap[i] += u32::from(b[i].saturating_sub(p[i]));
-            sum[i] += u32::from(b[i]);
+            sums[i] += u32::from(f(a[i], b[i], c[i], d[i]));
         }
     }
-    let mut gap: u32 = gap.iter().sum();
-    let mut sum: u32 = sum.iter().sum();
-    for (b, p) in b_rest.iter().zip(p_rest) {
-        gap += u32::from(b.saturating_sub(*p));
-        sum += u32::from(*b);
+    let mut sum = if a8.is_empty() { 0 } else { sums.iter().sum() };
+    let ((a4, a), (b4, b)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+    let ((c4, c), (d4, d)) = (c.as_chunks::<4>(), d.as_chunks::<4>());
+    if let ([a], [b], [c], [d]) = (a4, b4, c4, d4) {
+        let mut sums = [0u32; 4];
+        for i in 0..4 {
+            sums[i] += u32::from(f(a[i], b[i], c[i], d[i]));
+        }
+        sum += sums.iter().sum::<u32>();
     }
-    let sides = u32::from(TOP) * (b.len() as u32 / 2) - sum;
-    Apart { gap, sides }
+    for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
+        sum += u32::from(f(*a, *b, *c, *d));
+    }
+    sum
 }
 
 /// Grows the box `b` to hold the mirrored point or box `p`.
@@ -89,8 +108,8 @@ pub(super) fn grow(b: &mut [u16], p: &[u16]) {
 #[inline]
 pub(super) fn start(b: &mut [u16], p: &[u16]) {
     let (low, high) = b.split_at_mut(p.len());
-    low.copy_from_slice(p);
-    for (h, p) in high.iter_mut().zip(p) {
+    for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
+        *l = *p;
         *h = TOP - *p;
     }
 }
@@ -99,10 +118,8 @@ pub(super) fn start(b: &mut [u16], p: &[u16]) {
 #[inline]
 pub(super) fn grow_point(b: &mut [u16], p: &[u16]) {
     let (low, high) = b.split_at_mut(p.len());
-    for (l, p) in low.iter_mut().zip(p) {
+    for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
         *l = (*l).min(*p);
-    }
-    for (h, p) in high.iter_mut().zip(p) {
         *h = (*h).min(TOP - *p);
     }
 }
@@ -110,15 +127,17 @@ pub(super) fn grow_point(b: &mut [u16], p: &[u16]) {
 /// Sum over lanes of the distance between two points (neither mirrored).
 #[inline]
 pub(super) fn distance(a: &[u16], b: &[u16]) -> u32 {
-    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
+    sum4(a, b, a, b, |a, b, _, _| a.abs_diff(b))
+}
+
+/// Whether the two points are equal.
+#[inline(always)]
+pub(super) fn equal(a: &[u16], b: &[u16]) -> bool {
+    a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
 /// Whether the mirrored point lies on a face of the box.
 #[inline]
 pub(super) fn touches(b: &[u16], p: &[u16]) -> bool {
-    let mut any = false;
-    for (b, p) in b.iter().zip(p) {
-        any |= b == p;
-    }
-    any
+    b.iter().zip(p).fold(false, |any, (b, p)| any | (b == p))
 }

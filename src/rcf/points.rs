@@ -8,9 +8,9 @@
 //! than that allows; then the store switches to one unit per whole point, of which there are at most trees x sample.
 
 /// Names below this are nodes, not points: see `tree`.
-pub(super) const FIRST: u16 = 256;
+pub(super) const FIRST: u16 = 512;
 /// Most units that 16-bit names can tell apart.
-const UNITS_MAX: usize = 65_536 - FIRST as usize;
+const UNITS_MAX: usize = 65_535 - FIRST as usize;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Points {

@@ -12,7 +12,7 @@
 //!
 //! The first is the score of the AWS library (about 1 for a typical point), the last the displacement of the paper.
 
-use super::lanes::{self, Apart, Query};
+use super::lanes::{self, Query};
 use super::points::Points;
 use super::tree::{Place, Trees, Visit};
 
@@ -29,26 +29,13 @@ pub struct Scores {
 
 /// The mean score over all trees.
 pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
-    let mut sum = Scores::default();
-    let mut count = 0;
-    for tree in 0..trees.len() {
-        let total = trees.mass(tree);
-        if total == 0 {
-            continue;
-        }
-        let mut climb = Climb { q, depth: 0.0, log_mass: 0.0, mass: 0.0 };
-        trees.visit(tree, q, points, &mut climb);
-        let log = log2_of_1_plus(total);
-        sum.expected_depth += f64::from(climb.depth * log);
-        sum.log_mass += f64::from(climb.log_mass / log);
-        sum.displacement += f64::from(climb.mass / (1 + total) as f32);
-        count += 1;
-    }
-    let share = 1.0 / f64::from(count.max(1));
+    let mut climb = Climb { q, depth: 0.0, log_mass: 0.0, mass: 0.0, sum: Scores::default(), trees: 0 };
+    trees.visit(q, points, &mut climb);
+    let share = 1.0 / f64::from(climb.trees.max(1));
     Scores {
-        expected_depth: sum.expected_depth * share,
-        log_mass: sum.log_mass * share,
-        displacement: sum.displacement * share,
+        expected_depth: climb.sum.expected_depth * share,
+        log_mass: climb.sum.log_mass * share,
+        displacement: climb.sum.displacement * share,
     }
 }
 
@@ -57,12 +44,17 @@ struct Climb<'a> {
     depth: f32,
     log_mass: f32,
     mass: f32,
+    sum: Scores,
+    trees: u32,
 }
 
 impl Visit for Climb<'_> {
     #[inline]
+    fn begin(&mut self, _: u32) {}
+
+    #[inline]
     fn leaf(&mut self, point: &[u16], place: Place) -> bool {
-        let equal = self.q.beyond == 0.0 && lanes::distance(point, self.q.lanes()) == 0;
+        let equal = self.q.beyond == 0.0 && lanes::equal(point, self.q.lanes());
         if equal {
             let damp = damp(place);
             self.depth = damp * seen(place);
@@ -78,51 +70,70 @@ impl Visit for Climb<'_> {
 
     #[inline]
     fn node(&mut self, b: &[u16], place: Place) -> bool {
-        let p = lanes::apart(b, self.q.mirrored()).separation(self.q.beyond);
+        let gap = lanes::gap(b, self.q.mirrored()) as f32 + self.q.beyond;
+        if gap == 0.0 {
+            return false;
+        }
+        let p = gap / (gap + lanes::sides(b) as f32);
         let rest = 1.0 - p;
         self.depth = p * unseen(place.depth) + rest * self.depth;
         self.log_mass = p * log2_of_1_plus(place.mass) + rest * self.log_mass;
         self.mass = p * place.mass as f32 + rest * self.mass;
-        p > 0.0
+        true
+    }
+
+    #[inline]
+    fn end(&mut self, total: u32) {
+        let log = log2_of_1_plus(total);
+        self.sum.expected_depth += f64::from(self.depth * log);
+        self.sum.log_mass += f64::from(self.log_mass / log);
+        self.sum.displacement += f64::from(self.mass / (1 + total) as f32);
+        self.trees += 1;
     }
 }
 
 /// Points per unit of length (L1 over all lanes) around the query: `S = P * m / (1 + gap + sides) + (1 - P) * S` in
 /// steps of the grid, mean over trees; the caller divides by the step.
 pub(super) fn density(trees: &Trees, points: &Points, q: &Query) -> f64 {
-    let (mut sum, mut count) = (0.0, 0);
-    for tree in (0..trees.len()).filter(|tree| trees.mass(*tree) > 0) {
-        let mut dense = Dense { q, value: 0.0 };
-        trees.visit(tree, q, points, &mut dense);
-        sum += dense.value;
-        count += 1;
-    }
-    sum / f64::from(count.max(1))
+    let mut dense = Dense { q, value: 0.0, sum: 0.0, trees: 0 };
+    trees.visit(q, points, &mut dense);
+    dense.sum / f64::from(dense.trees.max(1))
 }
 
 struct Dense<'a> {
     q: &'a Query,
     value: f64,
+    sum: f64,
+    trees: u32,
 }
 
 impl Dense<'_> {
-    fn of(&self, place: Place, apart: Apart) -> f64 {
-        f64::from(place.mass) / (1.0 + f64::from(apart.gap) + f64::from(self.q.beyond) + f64::from(apart.sides))
+    /// Probability of parting here, and the points per step if parted.
+    fn of(&self, place: Place, gap: u32, sides: u32) -> (f64, f64) {
+        let (gap, sides) = (f64::from(gap) + f64::from(self.q.beyond), f64::from(sides));
+        let parted = if gap > 0.0 { gap / (gap + sides) } else { 0.0 };
+        (parted, f64::from(place.mass) / (1.0 + gap + sides))
     }
 }
 
 impl Visit for Dense<'_> {
+    fn begin(&mut self, _: u32) {}
+
     fn leaf(&mut self, point: &[u16], place: Place) -> bool {
-        let apart = Apart { gap: lanes::distance(point, self.q.lanes()), sides: 0 };
-        self.value = self.of(place, apart);
-        apart.gap > 0 || self.q.beyond > 0.0
+        let (parted, value) = self.of(place, lanes::distance(point, self.q.lanes()), 0);
+        self.value = value;
+        parted > 0.0
     }
 
     fn node(&mut self, b: &[u16], place: Place) -> bool {
-        let apart = lanes::apart(b, self.q.mirrored());
-        let p = f64::from(apart.separation(self.q.beyond));
-        self.value = p * self.of(place, apart) + (1.0 - p) * self.value;
-        p > 0.0
+        let (parted, value) = self.of(place, lanes::gap(b, self.q.mirrored()), lanes::sides(b));
+        self.value = parted * value + (1.0 - parted) * self.value;
+        parted > 0.0
+    }
+
+    fn end(&mut self, _: u32) {
+        self.sum += self.value;
+        self.trees += 1;
     }
 }
 
