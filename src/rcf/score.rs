@@ -52,7 +52,7 @@ impl Visit for Climb<'_> {
     #[inline]
     fn begin(&mut self, _: u32) {}
 
-    #[inline]
+    #[inline(always)]
     fn leaf(&mut self, point: &[u16], place: Place) -> bool {
         let equal = self.q.beyond == 0.0 && lanes::equal(point, self.q.lanes());
         if equal {
@@ -68,7 +68,7 @@ impl Visit for Climb<'_> {
         !equal
     }
 
-    #[inline]
+    #[inline(always)]
     fn node(&mut self, b: &[u16], place: Place) -> bool {
         let gap = lanes::gap(b, self.q.mirrored()) as f32 + self.q.beyond;
         if gap == 0.0 {

@@ -155,17 +155,23 @@ impl Trees {
     }
 
     /// Grows `b` by all points below a name.
+    #[inline]
     fn grow_by_points(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
         if is_leaf(name) {
             lanes::grow_point(b, points.get(name));
         } else {
-            let [left, right] = self.nodes(tree)[usize::from(name)].sides;
-            self.grow_by_points(tree, left, points, b);
-            self.grow_by_points(tree, right, points, b);
+            self.grow_by_leaves(tree, name, points, b);
+        }
+    }
+
+    fn grow_by_leaves(&self, tree: usize, node: u16, points: &Points, b: &mut [u16]) {
+        for side in self.nodes(tree)[usize::from(node)].sides {
+            self.grow_by_points(tree, side, points, b);
         }
     }
 
     /// Writes the box of a name to `b`: stored, or made from the points.
+    #[inline]
     fn copy_box(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
         if is_leaf(name) {
             lanes::start(b, points.get(name));
@@ -173,11 +179,12 @@ impl Trees {
             b.copy_from_slice(self.box_of(tree, name));
         } else {
             b.fill(lanes::TOP);
-            self.grow_by_points(tree, name, points, b);
+            self.grow_by_leaves(tree, name, points, b);
         }
     }
 
     /// Grows `b` by the box of a name.
+    #[inline]
     fn grow_by_box(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
         if self.is_boxed(name) {
             lanes::grow(b, self.box_of(tree, name));

@@ -40,10 +40,11 @@ impl Trees {
             at = node.sides[side];
         }
         let removed = Removed { name: at, gone: below == 1 };
+        let mut sibling = at;
         if removed.gone && depth > 0 {
             depth -= 1;
             let (parent, side) = path[depth];
-            let sibling = self.nodes(tree)[usize::from(parent)].sides[1 - usize::from(side)];
+            sibling = self.nodes(tree)[usize::from(parent)].sides[1 - usize::from(side)];
             self.write(tree, link_at(&path[..depth]), sibling);
             self.give(tree, parent);
         }
@@ -51,31 +52,36 @@ impl Trees {
             let name = self.turn(tree, path[level].0, link_at(&path[..level]));
             path[level].0 = name;
         }
-        if removed.gone {
-            self.shrink(tree, depth, removed.name, points, work);
+        if removed.gone && depth > 0 {
+            self.shrink(tree, depth, sibling, removed.name, points, work);
         }
         removed
     }
 
     /// Shrinks the boxes along the path after a point below it has gone, from the bottom up, until one stays as it is.
-    fn shrink(&mut self, tree: usize, depth: usize, gone: u16, points: &Points, work: &mut Work) {
+    /// `rest` is what the path leads to now.
+    fn shrink(&mut self, tree: usize, depth: usize, rest: u16, gone: u16, points: &Points, work: &mut Work) {
         let p = &mut work.a[..self.width];
         let b = &mut work.b[..self.width];
         lanes::start(p, points.get(gone));
-        for &(node, _) in work.path[..depth].iter().rev() {
-            if !self.is_boxed(node) {
-                continue;
-            }
-            if !lanes::touches(self.box_of(tree, node), p) {
+        let mut started = false;
+        for &(node, side) in work.path[..depth].iter().rev() {
+            let boxed = self.is_boxed(node);
+            if boxed && !lanes::touches(self.box_of(tree, node), p) {
                 return;
             }
-            let [left, right] = self.nodes(tree)[usize::from(node)].sides;
-            self.copy_box(tree, left, points, b);
-            self.grow_by_box(tree, right, points, b);
-            if lanes::equal(self.box_of(tree, node), b) {
-                return;
+            if !started {
+                self.copy_box(tree, rest, points, b);
+                started = true;
             }
-            self.box_mut(tree, node).copy_from_slice(b);
+            let other = self.nodes(tree)[usize::from(node)].sides[1 - usize::from(side)];
+            self.grow_by_box(tree, other, points, b);
+            if boxed {
+                if lanes::equal(self.box_of(tree, node), b) {
+                    return;
+                }
+                self.box_mut(tree, node).copy_from_slice(b);
+            }
         }
     }
 }

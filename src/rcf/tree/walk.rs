@@ -58,8 +58,7 @@ impl Trees {
                 if depth <= LEVELS {
                     self.climb(first + i, leaf, depth, |level| paths[level][i], q, points, visitor, b);
                 } else {
-                    let way = self.way(head, &nodes[i * room..], q);
-                    self.climb(first + i, leaf, depth, |level| way[level], q, points, visitor, b);
+                    self.climb_far(first + i, leaf, q, points, visitor, b);
                 }
                 visitor.end(u32::from(head.mass));
             }
@@ -109,22 +108,24 @@ impl Trees {
         }
     }
 
-    /// All steps down in one tree.
-    fn way(&self, head: &Head, nodes: &[super::Node], q: &Query) -> Vec<Step> {
+    /// Goes up from a leaf too deep for the remembered levels.
+    #[inline(never)]
+    fn climb_far(&self, tree: usize, leaf: Step, q: &Query, points: &Points, visitor: &mut impl Visit, b: &mut [u16]) {
+        let head = self.heads[tree];
         let mut way = Vec::new();
         let mut step = Step { name: head.root, mass: head.mass };
         while !is_leaf(step.name) {
             way.push(step);
-            let node = nodes[usize::from(step.name)];
+            let node = self.nodes(tree)[usize::from(step.name)];
             let right = q.lane(node.lane) > node.cut;
             let left = u16::from(node.left_mass);
             step = Step { name: node.sides[usize::from(right)], mass: if right { step.mass - left } else { left } };
         }
-        way
+        self.climb(tree, leaf, way.len(), |level| way[level], q, points, visitor, b);
     }
 
     /// Goes up from a leaf.
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::too_many_arguments, reason = "the inner loop of a visit, split off to be read")]
     fn climb(
         &self,
