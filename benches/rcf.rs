@@ -1,7 +1,7 @@
 //! Our forest and krcf (the AWS library's Rust port) side by side: speed, size and detection on the four workloads.
 //!
 //! `cargo bench --bench rcf` prints medians over five seeds; `-- --points N` sets the length of the streams (20,000),
-//! `-- --seeds N` the seeds, `-- --only b` one workload, `-- --ours` leaves krcf out, `-- --cold N` visits N forests of
+//! `-- --seeds N` the seeds, `-- --only b` one workload, `-- --ours` leaves krcf out, `-- --hot` times ours alone, `-- --cold N` visits N forests of
 //! workload b in turn (1,000; 0 skips it). Each seed is one run: both forests learn the same stream, one after the
 //! other; a point is scored, then learnt. Time is CPU time of this thread, where the system tells it.
 //!
@@ -44,6 +44,9 @@ fn main() {
     let cold = number("--cold", 1000);
     let only = args.iter().position(|a| a == "--only").and_then(|at| args.get(at + 1).cloned());
     let ours_only = args.iter().any(|a| a == "--ours");
+    if args.iter().any(|a| a == "--hot") {
+        return hot(points, only.as_deref());
+    }
 
     println!("hot: one forest, {points} points, score + update, us of CPU per point (median of {seeds})");
     println!("{:30} {:>8} {:>8} {:>7} {:>8}", "workload", "ours", "krcf", "ratio", "(score)");
@@ -73,7 +76,10 @@ fn main() {
     println!("{:4} {:>10} {:>10} {:>10} {:>10} {:>10}", "", "boxes > 2", "> 8", "> 16", "snapshot", "krcf");
     for (w, runs) in &detection {
         let r = &runs[0];
-        println!("{:4} {:10} {:10} {:10} {:10} {:10}", w.name, r.bytes[0], r.bytes[1], r.bytes[2], r.snapshot, r.krcf_bytes);
+        println!(
+            "{:4} {:10} {:10} {:10} {:10} {:10}",
+            w.name, r.bytes[0], r.bytes[1], r.bytes[2], r.snapshot, r.krcf_bytes
+        );
     }
 
     if cold > 0 {
@@ -85,6 +91,32 @@ fn main() {
         if !ours_only {
             println!("krcf                 {:8.2}", cold_krcf(cold));
         }
+    }
+}
+
+/// Ours alone, for a profiler: score and update, then update alone, then score alone.
+fn hot(points: usize, only: Option<&str>) {
+    for w in WORKLOADS.iter().filter(|w| only.is_none_or(|name| name == w.name)) {
+        let (blocks, _) = stream(w.dims, points, 1);
+        let mut forest = learnt(w, &blocks, 2);
+        let start = cpu_us();
+        blocks.iter().for_each(|block| {
+            black_box(forest.observe(block).unwrap());
+        });
+        let both = cpu_us();
+        blocks.iter().for_each(|block| forest.update(block).unwrap());
+        let update = cpu_us();
+        blocks.iter().for_each(|block| {
+            black_box(forest.score(block).unwrap());
+        });
+        let us = |from: f64, to: f64| (to - from) / points as f64;
+        println!(
+            "{} observe {:.2} update {:.2} score {:.2}",
+            w.name,
+            us(start, both),
+            us(both, update),
+            us(update, cpu_us())
+        );
     }
 }
 
@@ -295,7 +327,8 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let n = a.len() as f64;
     let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
-    let product = |x: &[f64], mx: f64, y: &[f64], my: f64| x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>();
+    let product =
+        |x: &[f64], mx: f64, y: &[f64], my: f64| x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum::<f64>();
     product(a, mean_a, b, mean_b) / (product(a, mean_a, a, mean_a) * product(b, mean_b, b, mean_b)).sqrt()
 }
 

@@ -90,7 +90,7 @@ impl Split<'_> {
 impl Visit for Split<'_> {
     fn begin(&mut self, _: u32) {}
 
-    fn leaf(&mut self, point: &[u16], place: Place) -> bool {
+    fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
         let (gap, _) = self.measure(|lane| (point[lane], point[lane]));
         if gap > 0.0 {
             self.mix(0.0, f64::from(unseen(place.depth)) / gap);
@@ -102,7 +102,7 @@ impl Visit for Split<'_> {
         gap > 0.0
     }
 
-    fn node(&mut self, b: &[u16], place: Place) -> bool {
+    fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
         let lanes = b.len() / 2;
         let (gap, sides) = self.measure(|lane| (b[lane], TOP - b[lanes + lane]));
         if gap > 0.0 {

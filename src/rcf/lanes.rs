@@ -47,25 +47,63 @@ impl Query {
     }
 }
 
+/// Calls a method whose first constant is the number of lanes, so that its loops are unrolled for common numbers;
+/// 0 stands for any.
+macro_rules! with_lanes {
+    ($lanes:expr, $this:ident . $method:ident ( $($arg:expr),* $(,)? )) => {
+        match $lanes {
+            1 => $this.$method::<1>($($arg),*),
+            2 => $this.$method::<2>($($arg),*),
+            4 => $this.$method::<4>($($arg),*),
+            8 => $this.$method::<8>($($arg),*),
+            12 => $this.$method::<12>($($arg),*),
+            16 => $this.$method::<16>($($arg),*),
+            20 => $this.$method::<20>($($arg),*),
+            24 => $this.$method::<24>($($arg),*),
+            32 => $this.$method::<32>($($arg),*),
+            _ => $this.$method::<0>($($arg),*),
+        }
+    };
+}
+pub(super) use with_lanes;
+
+/// A point as a slice whose length the compiler knows, unless `L` is 0.
+#[inline(always)]
+fn point<const L: usize>(p: &[u16]) -> &[u16] {
+    if L == 0 { p } else { &p[..L] }
+}
+
+/// A box or mirrored point as a slice whose length the compiler knows, unless `L` is 0.
+#[inline(always)]
+fn mirrored<const L: usize>(b: &[u16]) -> &[u16] {
+    if L == 0 { b } else { &b[..2 * L] }
+}
+
+#[inline(always)]
+fn mirrored_mut<const L: usize>(b: &mut [u16]) -> &mut [u16] {
+    if L == 0 { b } else { &mut b[..2 * L] }
+}
+
 /// Sum over lanes of the distance of the mirrored point `p` to the box `b`; 0 inside.
 #[inline(always)]
-pub(super) fn gap(b: &[u16], p: &[u16]) -> u32 {
-    let (b_low, b_high) = halves(b);
-    let (p_low, p_high) = halves(p);
+pub(super) fn gap<const L: usize>(b: &[u16], p: &[u16]) -> u32 {
+    let (b_low, b_high) = halves::<L>(b);
+    let (p_low, p_high) = halves::<L>(p);
     // a lane is outside on one side at most, so that the two sides can be joined before they are widened
     sum4(b_low, b_high, p_low, p_high, |bl, bh, pl, ph| bl.saturating_sub(pl) | bh.saturating_sub(ph))
 }
 
 /// Sum of the sides of the box `b`.
 #[inline(always)]
-pub(super) fn sides(b: &[u16]) -> u32 {
-    let (low, high) = halves(b);
+pub(super) fn sides<const L: usize>(b: &[u16]) -> u32 {
+    let (low, high) = halves::<L>(b);
     // max - min = 65535 - complement - min
     sum4(low, high, low, high, |l, h, _, _| TOP.wrapping_sub(l.wrapping_add(h)))
 }
 
 #[inline(always)]
-fn halves(b: &[u16]) -> (&[u16], &[u16]) {
+fn halves<const L: usize>(b: &[u16]) -> (&[u16], &[u16]) {
+    let b = mirrored::<L>(b);
     b.split_at(b.len() / 2)
 }
 
@@ -97,17 +135,24 @@ fn sum4(a: &[u16], b: &[u16], c: &[u16], d: &[u16], f: impl Fn(u16, u16, u16, u1
 }
 
 /// Grows the box `b` to hold the mirrored point or box `p`.
-#[inline]
-pub(super) fn grow(b: &mut [u16], p: &[u16]) {
-    for (b, p) in b.iter_mut().zip(p) {
+#[inline(always)]
+pub(super) fn grow<const L: usize>(b: &mut [u16], p: &[u16]) {
+    for (b, p) in mirrored_mut::<L>(b).iter_mut().zip(mirrored::<L>(p)) {
         *b = (*b).min(*p);
     }
 }
 
+/// Makes `b` the mirrored point or box `p`.
+#[inline(always)]
+pub(super) fn copy<const L: usize>(b: &mut [u16], p: &[u16]) {
+    mirrored_mut::<L>(b).copy_from_slice(mirrored::<L>(p));
+}
+
 /// Makes `b` the box of the single point `p` (not mirrored).
-#[inline]
-pub(super) fn start(b: &mut [u16], p: &[u16]) {
-    let (low, high) = b.split_at_mut(p.len());
+#[inline(always)]
+pub(super) fn start<const L: usize>(b: &mut [u16], p: &[u16]) {
+    let p = point::<L>(p);
+    let (low, high) = mirrored_mut::<L>(b).split_at_mut(p.len());
     for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
         *l = *p;
         *h = TOP - *p;
@@ -115,9 +160,10 @@ pub(super) fn start(b: &mut [u16], p: &[u16]) {
 }
 
 /// Grows the box `b` to hold the point `p` (not mirrored).
-#[inline]
-pub(super) fn grow_point(b: &mut [u16], p: &[u16]) {
-    let (low, high) = b.split_at_mut(p.len());
+#[inline(always)]
+pub(super) fn grow_point<const L: usize>(b: &mut [u16], p: &[u16]) {
+    let p = point::<L>(p);
+    let (low, high) = mirrored_mut::<L>(b).split_at_mut(p.len());
     for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
         *l = (*l).min(*p);
         *h = (*h).min(TOP - *p);
@@ -125,19 +171,24 @@ pub(super) fn grow_point(b: &mut [u16], p: &[u16]) {
 }
 
 /// Sum over lanes of the distance between two points (neither mirrored).
-#[inline]
 pub(super) fn distance(a: &[u16], b: &[u16]) -> u32 {
     sum4(a, b, a, b, |a, b, _, _| a.abs_diff(b))
 }
 
-/// Whether the two points are equal.
+/// Whether two points are equal (neither mirrored).
 #[inline(always)]
-pub(super) fn equal(a: &[u16], b: &[u16]) -> bool {
-    a.iter().zip(b).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+pub(super) fn equal<const L: usize>(a: &[u16], b: &[u16]) -> bool {
+    point::<L>(a).iter().zip(point::<L>(b)).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+/// Whether two boxes are equal.
+#[inline(always)]
+pub(super) fn equal_boxes<const L: usize>(a: &[u16], b: &[u16]) -> bool {
+    mirrored::<L>(a).iter().zip(mirrored::<L>(b)).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }
 
 /// Whether the mirrored point lies on a face of the box.
-#[inline]
-pub(super) fn touches(b: &[u16], p: &[u16]) -> bool {
-    b.iter().zip(p).fold(false, |any, (b, p)| any | (b == p))
+#[inline(always)]
+pub(super) fn touches<const L: usize>(b: &[u16], p: &[u16]) -> bool {
+    mirrored::<L>(b).iter().zip(mirrored::<L>(p)).fold(false, |any, (b, p)| any | (b == p))
 }

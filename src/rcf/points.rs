@@ -76,10 +76,15 @@ impl Points {
     }
 
     /// The lanes of a point.
-    #[inline]
     pub(super) fn get(&self, name: u16) -> &[u16] {
+        self.read::<0>(name)
+    }
+
+    /// The lanes of a point, `L` of them, or any number if `L` is 0.
+    #[inline(always)]
+    pub(super) fn read<const L: usize>(&self, name: u16) -> &[u16] {
         let at = usize::from(name - FIRST) * self.unit;
-        &self.values[at..at + self.lanes]
+        &self.values[at..at + if L == 0 { self.lanes } else { L }]
     }
 
     /// Whether a name from outside points into the store.

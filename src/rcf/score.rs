@@ -53,8 +53,8 @@ impl Visit for Climb<'_> {
     fn begin(&mut self, _: u32) {}
 
     #[inline(always)]
-    fn leaf(&mut self, point: &[u16], place: Place) -> bool {
-        let equal = self.q.beyond == 0.0 && lanes::equal(point, self.q.lanes());
+    fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
+        let equal = self.q.beyond == 0.0 && lanes::equal::<L>(point, self.q.lanes());
         if equal {
             let damp = damp(place);
             self.depth = damp * seen(place);
@@ -69,12 +69,12 @@ impl Visit for Climb<'_> {
     }
 
     #[inline(always)]
-    fn node(&mut self, b: &[u16], place: Place) -> bool {
-        let gap = lanes::gap(b, self.q.mirrored()) as f32 + self.q.beyond;
+    fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
+        let gap = lanes::gap::<L>(b, self.q.mirrored()) as f32 + self.q.beyond;
         if gap == 0.0 {
             return false;
         }
-        let p = gap / (gap + lanes::sides(b) as f32);
+        let p = gap / (gap + lanes::sides::<L>(b) as f32);
         let rest = 1.0 - p;
         self.depth = p * unseen(place.depth) + rest * self.depth;
         self.log_mass = p * log2_of_1_plus(place.mass) + rest * self.log_mass;
@@ -119,14 +119,14 @@ impl Dense<'_> {
 impl Visit for Dense<'_> {
     fn begin(&mut self, _: u32) {}
 
-    fn leaf(&mut self, point: &[u16], place: Place) -> bool {
+    fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
         let (parted, value) = self.of(place, lanes::distance(point, self.q.lanes()), 0);
         self.value = value;
         parted > 0.0
     }
 
-    fn node(&mut self, b: &[u16], place: Place) -> bool {
-        let (parted, value) = self.of(place, lanes::gap(b, self.q.mirrored()), lanes::sides(b));
+    fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
+        let (parted, value) = self.of(place, lanes::gap::<L>(b, self.q.mirrored()), lanes::sides::<L>(b));
         self.value = parted * value + (1.0 - parted) * self.value;
         parted > 0.0
     }

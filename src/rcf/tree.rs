@@ -136,16 +136,19 @@ impl Trees {
         usize::from(name) < self.box_room
     }
 
-    #[inline]
-    fn box_of(&self, tree: usize, name: u16) -> &[u16] {
-        let at = (tree * self.box_room + usize::from(name)) * self.width;
-        &self.boxes[at..at + self.width]
+    /// The box of a node, for `L` lanes, or any number if `L` is 0.
+    #[inline(always)]
+    fn box_of<const L: usize>(&self, tree: usize, name: u16) -> &[u16] {
+        let width = if L == 0 { self.width } else { 2 * L };
+        let at = (tree * self.box_room + usize::from(name)) * width;
+        &self.boxes[at..at + width]
     }
 
-    #[inline]
-    fn box_mut(&mut self, tree: usize, name: u16) -> &mut [u16] {
-        let at = (tree * self.box_room + usize::from(name)) * self.width;
-        &mut self.boxes[at..at + self.width]
+    #[inline(always)]
+    fn box_mut<const L: usize>(&mut self, tree: usize, name: u16) -> &mut [u16] {
+        let width = if L == 0 { self.width } else { 2 * L };
+        let at = (tree * self.box_room + usize::from(name)) * width;
+        &mut self.boxes[at..at + width]
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -155,41 +158,54 @@ impl Trees {
     }
 
     /// Grows `b` by all points below a name.
-    #[inline]
-    fn grow_by_points(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+    #[inline(always)]
+    fn grow_by_points<const L: usize>(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
         if is_leaf(name) {
-            lanes::grow_point(b, points.get(name));
+            lanes::grow_point::<L>(b, points.read::<L>(name));
         } else {
-            self.grow_by_leaves(tree, name, points, b);
+            self.grow_by_leaves::<L>(tree, name, points, b);
         }
     }
 
-    fn grow_by_leaves(&self, tree: usize, node: u16, points: &Points, b: &mut [u16]) {
-        for side in self.nodes(tree)[usize::from(node)].sides {
-            self.grow_by_points(tree, side, points, b);
-        }
+    fn grow_by_leaves<const L: usize>(&self, tree: usize, node: u16, points: &Points, b: &mut [u16]) {
+        let [left, right] = self.nodes(tree)[usize::from(node)].sides;
+        self.grow_by_points::<L>(tree, left, points, b);
+        self.grow_by_points::<L>(tree, right, points, b);
     }
 
     /// Writes the box of a name to `b`: stored, or made from the points.
-    #[inline]
-    fn copy_box(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+    #[inline(always)]
+    fn copy_box<const L: usize>(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
         if is_leaf(name) {
-            lanes::start(b, points.get(name));
+            lanes::start::<L>(b, points.read::<L>(name));
         } else if self.is_boxed(name) {
-            b.copy_from_slice(self.box_of(tree, name));
+            lanes::copy::<L>(b, self.box_of::<L>(tree, name));
+        } else {
+            self.start_box::<L>(tree, name, points, b);
+        }
+    }
+
+    /// Writes the box of a node that owns none to `b`.
+    #[inline(always)]
+    fn start_box<const L: usize>(&self, tree: usize, node: u16, points: &Points, b: &mut [u16]) {
+        let [left, right] = self.nodes(tree)[usize::from(node)].sides;
+        let (leaf, other) = if is_leaf(left) { (left, right) } else { (right, left) };
+        if is_leaf(leaf) {
+            lanes::start::<L>(b, points.read::<L>(leaf));
+            self.grow_by_points::<L>(tree, other, points, b);
         } else {
             b.fill(lanes::TOP);
-            self.grow_by_leaves(tree, name, points, b);
+            self.grow_by_leaves::<L>(tree, node, points, b);
         }
     }
 
     /// Grows `b` by the box of a name.
-    #[inline]
-    fn grow_by_box(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+    #[inline(always)]
+    fn grow_by_box<const L: usize>(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
         if self.is_boxed(name) {
-            lanes::grow(b, self.box_of(tree, name));
+            lanes::grow::<L>(b, self.box_of::<L>(tree, name));
         } else {
-            self.grow_by_points(tree, name, points, b);
+            self.grow_by_points::<L>(tree, name, points, b);
         }
     }
 

@@ -129,16 +129,16 @@ impl Trees {
         let (left_box, right_box) = (&mut work.a[..self.width], &mut work.b[..self.width]);
         for old in (0..nodes.len()).rev() {
             let node = self.nodes(tree)[usize::from(numbers[old])];
-            self.copy_box(tree, node.sides[0], points, left_box);
-            self.copy_box(tree, node.sides[1], points, right_box);
+            self.copy_box::<0>(tree, node.sides[0], points, left_box);
+            self.copy_box::<0>(tree, node.sides[1], points, right_box);
             let lane = usize::from(node.lane);
             let highest_left = TOP - left_box[self.width / 2 + lane];
             if highest_left > node.cut || right_box[lane] <= node.cut {
                 return false;
             }
             if self.is_boxed(numbers[old]) {
-                lanes::grow(left_box, right_box);
-                self.box_mut(tree, numbers[old]).copy_from_slice(left_box);
+                lanes::grow::<0>(left_box, right_box);
+                self.box_mut::<0>(tree, numbers[old]).copy_from_slice(left_box);
             }
         }
         true

@@ -1,6 +1,6 @@
 //! Removing a point: which one is given by its rank among the tree's points, so that a uniform rank is a uniform member.
 
-use super::super::lanes;
+use super::super::lanes::{self, with_lanes};
 use super::super::points::Points;
 use super::{Link, Trees, Work, is_leaf};
 
@@ -27,14 +27,12 @@ impl Trees {
             }
             let node = self.node_mut(tree, at);
             let left = u32::from(node.left_mass);
-            let side = usize::from(rank >= left);
-            if side == 0 {
-                node.left_mass -= 1;
-                below = left;
-            } else {
-                rank -= left;
-                below -= left;
-            }
+            // no branches: which side it is cannot be guessed
+            let right = rank >= left;
+            let side = usize::from(right);
+            node.left_mass -= u8::from(!right);
+            rank -= if right { left } else { 0 };
+            below = if right { below - left } else { left };
             path[depth] = (at, side as u16);
             depth += 1;
             at = node.sides[side];
@@ -53,34 +51,42 @@ impl Trees {
             path[level].0 = name;
         }
         if removed.gone && depth > 0 {
-            self.shrink(tree, depth, sibling, removed.name, points, work);
+            with_lanes!(self.width / 2, self.shrink(tree, depth, sibling, removed.name, points, work));
         }
         removed
     }
 
     /// Shrinks the boxes along the path after a point below it has gone, from the bottom up, until one stays as it is.
     /// `rest` is what the path leads to now.
-    fn shrink(&mut self, tree: usize, depth: usize, rest: u16, gone: u16, points: &Points, work: &mut Work) {
+    fn shrink<const L: usize>(
+        &mut self,
+        tree: usize,
+        depth: usize,
+        rest: u16,
+        gone: u16,
+        points: &Points,
+        work: &mut Work,
+    ) {
         let p = &mut work.a[..self.width];
         let b = &mut work.b[..self.width];
-        lanes::start(p, points.get(gone));
+        lanes::start::<L>(p, points.read::<L>(gone));
         let mut started = false;
         for &(node, side) in work.path[..depth].iter().rev() {
             let boxed = self.is_boxed(node);
-            if boxed && !lanes::touches(self.box_of(tree, node), p) {
+            if boxed && !lanes::touches::<L>(self.box_of::<L>(tree, node), p) {
                 return;
             }
             if !started {
-                self.copy_box(tree, rest, points, b);
+                self.copy_box::<L>(tree, rest, points, b);
                 started = true;
             }
             let other = self.nodes(tree)[usize::from(node)].sides[1 - usize::from(side)];
-            self.grow_by_box(tree, other, points, b);
+            self.grow_by_box::<L>(tree, other, points, b);
             if boxed {
-                if lanes::equal(self.box_of(tree, node), b) {
+                if lanes::equal_boxes::<L>(self.box_of::<L>(tree, node), b) {
                     return;
                 }
-                self.box_mut(tree, node).copy_from_slice(b);
+                lanes::copy::<L>(self.box_mut::<L>(tree, node), b);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Adding a point, from the root down.
 
-use super::super::lanes::{self, Query, TOP};
+use super::super::lanes::{self, Query, TOP, with_lanes};
 use super::super::points::Points;
 use super::super::random::Random;
 use super::{Link, Node, Trees, Work, is_leaf};
@@ -10,6 +10,20 @@ impl Trees {
     /// whose mass grew).
     #[expect(clippy::too_many_arguments, reason = "the parts of the forest that an insertion reads or writes")]
     pub(in super::super) fn insert(
+        &mut self,
+        tree: usize,
+        q: &Query,
+        leaf: u16,
+        mass: u32,
+        points: &Points,
+        random: &mut Random,
+        work: &mut Work,
+    ) -> bool {
+        with_lanes!(self.width / 2, self.insert_lanes(tree, q, leaf, mass, points, random, work))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "see `insert`")]
+    fn insert_lanes<const L: usize>(
         &mut self,
         tree: usize,
         q: &Query,
@@ -32,20 +46,20 @@ impl Trees {
         loop {
             let boxed = self.is_boxed(at);
             if !boxed {
-                self.copy_box(tree, at, points, b);
+                self.copy_box::<L>(tree, at, points, b);
             }
-            let bounds = if boxed { self.box_of(tree, at) } else { &*b };
-            let gap = lanes::gap(bounds, p);
+            let bounds = if boxed { self.box_of::<L>(tree, at) } else { &*b };
+            let gap = lanes::gap::<L>(bounds, p);
             if gap > 0 {
-                let draw = random.below(gap + lanes::sides(bounds));
+                let draw = random.below(gap + lanes::sides::<L>(bounds));
                 if draw < gap {
                     if boxed {
-                        b.copy_from_slice(self.box_of(tree, at));
+                        lanes::copy::<L>(b, self.box_of::<L>(tree, at));
                     }
                     let (mut node, side) = separating(b, q, draw);
                     node.left_mass = (if side == 0 { mass } else { below }) as u8;
                     node.sides[side] = leaf;
-                    lanes::grow(b, p);
+                    lanes::grow::<L>(b, p);
                     self.split(tree, link, at, node, side, (below + mass > self.box_mass).then_some(b));
                     return true;
                 }
@@ -55,12 +69,12 @@ impl Trees {
             }
             if boxed {
                 if gap > 0 {
-                    lanes::grow(self.box_mut(tree, at), p);
+                    lanes::grow::<L>(self.box_mut::<L>(tree, at), p);
                 }
             } else if below + mass > self.box_mass {
-                lanes::grow(b, p);
+                lanes::grow::<L>(b, p);
                 at = self.turn(tree, at, link);
-                self.box_mut(tree, at).copy_from_slice(b);
+                lanes::copy::<L>(self.box_mut::<L>(tree, at), b);
             }
             let node = self.node_mut(tree, at);
             let side = usize::from(q.lane(node.lane) > node.cut);
@@ -85,7 +99,7 @@ impl Trees {
         node.sides[1 - side] = at;
         *self.node_mut(tree, name) = node;
         if let Some(b) = b {
-            self.box_mut(tree, name).copy_from_slice(b);
+            self.box_mut::<0>(tree, name).copy_from_slice(b);
         }
         self.write(tree, link, name);
     }

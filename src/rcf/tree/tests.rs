@@ -72,7 +72,7 @@ impl Bed {
             } else {
                 let node = self.trees.nodes(0)[usize::from(name)];
                 let mut b = vec![0; 2 * self.lanes];
-                self.trees.copy_box(0, name, &self.points, &mut b);
+                self.trees.copy_box::<0>(0, name, &self.points, &mut b);
                 shape.push(format!("cut {} at {} mass {mass} box {b:?}", node.lane, node.cut));
                 let left = u32::from(node.left_mass);
                 open.extend([(node.sides[1], mass - left), (node.sides[0], left)]);
@@ -109,7 +109,7 @@ impl Bed {
             let point = self.points.get(name);
             (0..mass).for_each(|_| held.push(point.to_vec()));
             let mut b = vec![0; 2 * self.lanes];
-            lanes::start(&mut b, point);
+            lanes::start::<0>(&mut b, point);
             return b;
         }
         numbers.push(name);
@@ -120,10 +120,10 @@ impl Bed {
         let mut b = self.verify_below(node.sides[1], mass - left_mass, held, numbers);
         let lane = usize::from(node.lane);
         assert!(lanes::TOP - left[self.lanes + lane] <= node.cut && node.cut < b[lane], "the cut separates");
-        lanes::grow(&mut b, &left);
+        lanes::grow::<0>(&mut b, &left);
         assert_eq!(self.trees.is_boxed(name), mass > self.trees.box_mass, "boxes above the mass");
         if self.trees.is_boxed(name) {
-            assert_eq!(self.trees.box_of(0, name), b, "boxes are tight");
+            assert_eq!(self.trees.box_of::<0>(0, name), b, "boxes are tight");
         }
         b
     }
