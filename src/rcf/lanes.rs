@@ -47,6 +47,9 @@ impl Query {
     }
 }
 
+/// Most lanes for which loops are unrolled.
+pub(super) const LANES_UNROLLED: usize = 32;
+
 /// Calls a method whose first constant is the number of lanes, so that its loops are unrolled for common numbers;
 /// 0 stands for any.
 macro_rules! with_lanes {
@@ -87,10 +90,11 @@ fn mirrored_mut<const L: usize>(b: &mut [u16]) -> &mut [u16] {
 /// Sum over lanes of the distance of the mirrored point `p` to the box `b`; 0 inside.
 #[inline(always)]
 pub(super) fn gap<const L: usize>(b: &[u16], p: &[u16]) -> u32 {
-    let (b_low, b_high) = halves::<L>(b);
-    let (p_low, p_high) = halves::<L>(p);
-    // a lane is outside on one side at most, so that the two sides can be joined before they are widened
-    sum4(b_low, b_high, p_low, p_high, |bl, bh, pl, ph| bl.saturating_sub(pl) | bh.saturating_sub(ph))
+    let ((bl, bh), (pl, ph)) = (halves::<L>(b), halves::<L>(p));
+    // A lane is outside on one side at most, so that both sides can be joined before they are widened. Joined by
+    // subtraction: the compiler would reorder the operands of a sum or an `or`, lane by lane, and shuffle for it.
+    let inside = |i: usize| (TOP - bl[i].saturating_sub(pl[i])).saturating_sub(bh[i].saturating_sub(ph[i]));
+    u32::from(TOP) * bl.len() as u32 - sum(bl.len(), inside)
 }
 
 /// Sum of the sides of the box `b`.
@@ -98,40 +102,41 @@ pub(super) fn gap<const L: usize>(b: &[u16], p: &[u16]) -> u32 {
 pub(super) fn sides<const L: usize>(b: &[u16]) -> u32 {
     let (low, high) = halves::<L>(b);
     // max - min = 65535 - complement - min
-    sum4(low, high, low, high, |l, h, _, _| TOP.wrapping_sub(l.wrapping_add(h)))
+    sum(low.len(), |i| TOP.wrapping_sub(low[i].wrapping_add(high[i])))
+}
+
+/// Sum of `f` over `0..lanes`, eight lanes at a time in a form that the compiler turns into vectors.
+#[inline(always)]
+fn sum(lanes: usize, f: impl Fn(usize) -> u16) -> u32 {
+    let mut total = 0;
+    let mut at = 0;
+    while at + 8 <= lanes {
+        let mut eight = [0; 8];
+        for (i, v) in eight.iter_mut().enumerate() {
+            *v = f(at + i);
+        }
+        total += eight.iter().map(|v| u32::from(*v)).sum::<u32>();
+        at += 8;
+    }
+    if at + 4 <= lanes {
+        let mut four = [0; 4];
+        for (i, v) in four.iter_mut().enumerate() {
+            *v = f(at + i);
+        }
+        total += four.iter().map(|v| u32::from(*v)).sum::<u32>();
+        at += 4;
+    }
+    while at < lanes {
+        total += u32::from(f(at));
+        at += 1;
+    }
+    total
 }
 
 #[inline(always)]
 fn halves<const L: usize>(b: &[u16]) -> (&[u16], &[u16]) {
     let b = mirrored::<L>(b);
     b.split_at(b.len() / 2)
-}
-
-/// Sum of `f` over four slices of the same length, in blocks that the compiler turns into vectors.
-#[inline(always)]
-fn sum4(a: &[u16], b: &[u16], c: &[u16], d: &[u16], f: impl Fn(u16, u16, u16, u16) -> u16 + Copy) -> u32 {
-    let ((a8, a), (b8, b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    let ((c8, c), (d8, d)) = (c.as_chunks::<8>(), d.as_chunks::<8>());
-    let mut sums = [0u32; 8];
-    for (((a, b), c), d) in a8.iter().zip(b8).zip(c8).zip(d8) {
-        for i in 0..8 {
-            sums[i] += u32::from(f(a[i], b[i], c[i], d[i]));
-        }
-    }
-    let mut sum = if a8.is_empty() { 0 } else { sums.iter().sum() };
-    let ((a4, a), (b4, b)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-    let ((c4, c), (d4, d)) = (c.as_chunks::<4>(), d.as_chunks::<4>());
-    if let ([a], [b], [c], [d]) = (a4, b4, c4, d4) {
-        let mut sums = [0u32; 4];
-        for i in 0..4 {
-            sums[i] += u32::from(f(a[i], b[i], c[i], d[i]));
-        }
-        sum += sums.iter().sum::<u32>();
-    }
-    for (((a, b), c), d) in a.iter().zip(b).zip(c).zip(d) {
-        sum += u32::from(f(*a, *b, *c, *d));
-    }
-    sum
 }
 
 /// Grows the box `b` to hold the mirrored point or box `p`.
@@ -172,7 +177,7 @@ pub(super) fn grow_point<const L: usize>(b: &mut [u16], p: &[u16]) {
 
 /// Sum over lanes of the distance between two points (neither mirrored).
 pub(super) fn distance(a: &[u16], b: &[u16]) -> u32 {
-    sum4(a, b, a, b, |a, b, _, _| a.abs_diff(b))
+    a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
 }
 
 /// Whether two points are equal (neither mirrored).

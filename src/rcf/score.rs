@@ -29,67 +29,68 @@ pub struct Scores {
 
 /// The mean score over all trees.
 pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
-    let mut climb = Climb { q, depth: 0.0, log_mass: 0.0, mass: 0.0, sum: Scores::default(), trees: 0 };
+    let mut climb = Climb { q, now: [0.0; 4], sum: [0.0; 3], trees: 0 };
     trees.visit(q, points, &mut climb);
-    let share = 1.0 / f64::from(climb.trees.max(1));
-    Scores {
-        expected_depth: climb.sum.expected_depth * share,
-        log_mass: climb.sum.log_mass * share,
-        displacement: climb.sum.displacement * share,
-    }
+    let [expected_depth, log_mass, displacement] = climb.sum.map(|sum| sum / f64::from(climb.trees.max(1)));
+    Scores { expected_depth, log_mass, displacement }
 }
 
 struct Climb<'a> {
     q: &'a Query,
-    depth: f32,
-    log_mass: f32,
-    mass: f32,
-    sum: Scores,
+    /// Expected depth, log mass and displacement of the present tree, not normalised; a fourth for the vector's sake.
+    now: [f32; 4],
+    sum: [f64; 3],
     trees: u32,
 }
 
 impl Visit for Climb<'_> {
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, _: u32) {}
 
     #[inline(always)]
     fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
         let equal = self.q.beyond == 0.0 && lanes::equal::<L>(point, self.q.lanes());
-        if equal {
+        self.now = if equal {
             let damp = damp(place);
-            self.depth = damp * seen(place);
-            self.log_mass = damp * (log2_of_1_plus(place.mass + 1) - log2_of_1_plus(place.mass));
-            self.mass = damp / (1 + place.mass) as f32;
+            let log = log2_of_1_plus(place.mass + 1) - log2_of_1_plus(place.mass);
+            [damp * seen(place), damp * log, damp / (1 + place.mass) as f32, 0.0]
         } else {
-            self.depth = unseen(place.depth);
-            self.log_mass = log2_of_1_plus(place.mass);
-            self.mass = place.mass as f32;
-        }
+            unseen_all(place)
+        };
         !equal
     }
 
     #[inline(always)]
     fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
-        let gap = lanes::gap::<L>(b, self.q.mirrored()) as f32 + self.q.beyond;
+        // as signed numbers, which convert faster
+        let gap = lanes::gap::<L>(b, self.q.mirrored()) as i32 as f32 + self.q.beyond;
         if gap == 0.0 {
             return false;
         }
-        let p = gap / (gap + lanes::sides::<L>(b) as f32);
-        let rest = 1.0 - p;
-        self.depth = p * unseen(place.depth) + rest * self.depth;
-        self.log_mass = p * log2_of_1_plus(place.mass) + rest * self.log_mass;
-        self.mass = p * place.mass as f32 + rest * self.mass;
+        let p = gap / (gap + lanes::sides::<L>(b) as i32 as f32);
+        let here = unseen_all(place);
+        for (now, here) in self.now.iter_mut().zip(here) {
+            *now += p * (here - *now);
+        }
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(&mut self, total: u32) {
         let log = log2_of_1_plus(total);
-        self.sum.expected_depth += f64::from(self.depth * log);
-        self.sum.log_mass += f64::from(self.log_mass / log);
-        self.sum.displacement += f64::from(self.mass / (1 + total) as f32);
+        self.sum[0] += f64::from(self.now[0] * log);
+        self.sum[1] += f64::from(self.now[1] / log);
+        self.sum[2] += f64::from(self.now[2] / (1 + total) as f32);
         self.trees += 1;
     }
+}
+
+/// What each score gives for a point parted at a place.
+#[inline(always)]
+fn unseen_all(place: Place) -> [f32; 4] {
+    let mut all = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
+    all[0] = unseen(place.depth);
+    all
 }
 
 /// Points per unit of length (L1 over all lanes) around the query: `S = P * m / (1 + gap + sides) + (1 - P) * S` in
@@ -140,7 +141,7 @@ impl Visit for Dense<'_> {
 /// `1 / (1 + depth)`.
 #[inline]
 pub(super) fn unseen(depth: usize) -> f32 {
-    1.0 / (1 + depth) as f32
+    BY_DEPTH[depth.min(BY_DEPTH.len() - 1)]
 }
 
 /// `1 / (depth + log2(1 + mass))`.
@@ -161,11 +162,33 @@ pub(super) fn log2_of_1_plus(mass: u32) -> f32 {
     LOG2[(mass as usize).min(LOG2.len() - 1)]
 }
 
-const LOG2: [f32; 258] = {
+static LOG2: [f32; 258] = {
     let mut table = [0.0; 258];
     let mut mass = 0;
     while mass < table.len() {
         table[mass] = log2(1.0 + mass as f64) as f32;
+        mass += 1;
+    }
+    table
+};
+
+/// `1 / (1 + depth)`.
+static BY_DEPTH: [f32; 256] = {
+    let mut table = [0.0; 256];
+    let mut depth = 0;
+    while depth < table.len() {
+        table[depth] = 1.0 / (1 + depth) as f32;
+        depth += 1;
+    }
+    table
+};
+
+/// What a point parted from a mass scores: room for the expected depth, log mass, displacement.
+static BY_MASS: [[f32; 4]; 257] = {
+    let mut table = [[0.0; 4]; 257];
+    let mut mass = 0;
+    while mass < table.len() {
+        table[mass] = [0.0, LOG2[mass], mass as f32, 0.0];
         mass += 1;
     }
     table

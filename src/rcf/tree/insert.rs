@@ -77,14 +77,12 @@ impl Trees {
                 lanes::copy::<L>(self.box_mut::<L>(tree, at), b);
             }
             let node = self.node_mut(tree, at);
-            let side = usize::from(q.lane(node.lane) > node.cut);
+            // no branches: which side it is cannot be guessed
+            let right = q.lane(node.lane) > node.cut;
+            let side = usize::from(right);
             let left = u32::from(node.left_mass);
-            if side == 0 {
-                node.left_mass += mass as u8;
-                below = left;
-            } else {
-                below -= left;
-            }
+            node.left_mass += if right { 0 } else { mass as u8 };
+            below = if right { below - left } else { left };
             link = Link::Side(at, side);
             at = node.sides[side];
         }

@@ -2,11 +2,13 @@
 //! Scores, attribution and density are visitors of the way up; an ancestor of a box that holds the point holds it too,
 //! so the visit ends there.
 //!
-//! Going down is a chain of loads that wait for each other; eight trees go down side by side to fill the waiting.
+//! Going down is a chain of loads that wait for each other; four trees go down side by side to fill the waiting, and
+//! when one has arrived, the next takes its place.
 
-use super::super::lanes::{self, Query, with_lanes};
-use super::super::points::Points;
-use super::{Head, Trees, is_leaf};
+use super::super::lanes::{self, LANES_UNROLLED, Query, with_lanes};
+use super::super::points::{FIRST, Points};
+use super::super::settings::LANES_MAX;
+use super::{Node, Trees};
 
 /// Where on the way up: mass and depth of the node or leaf, and the mass of the tree.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -29,15 +31,43 @@ pub(in super::super) trait Visit {
 }
 
 /// Trees that go down together.
-const TOGETHER: usize = 8;
-/// Levels remembered on the way down; a deeper way is walked again from where the memory ends.
-const LEVELS: usize = 32;
+const TOGETHER: usize = 4;
+/// Levels remembered on the way down; a deeper way is walked again.
+const LEVELS: usize = 64;
 
-/// A step down: the name and the mass of a node, or of the leaf in the end.
+/// The steps of one way down, a ring over the levels: the node in the low half, its mass in the high half.
+type Way = [u32; LEVELS];
+
+/// A tree on its way down.
 #[derive(Clone, Copy, Default)]
-struct Step {
-    name: u16,
-    mass: u16,
+struct Walker {
+    tree: usize,
+    /// The tree's first node.
+    base: usize,
+    /// Name of the node or leaf it stands at, and its mass.
+    at: u32,
+    mass: u32,
+    /// Where its way begins, and which way is its own.
+    start: usize,
+    way: usize,
+}
+
+impl Walker {
+    fn has_arrived(&self) -> bool {
+        self.at >= u32::from(FIRST)
+    }
+
+    /// One step down; remembers the node left.
+    #[inline(always)]
+    fn step(&mut self, nodes: &[Node], q: &Query, way: &mut Way, level: usize) {
+        let node = &nodes[self.base + self.at as usize];
+        way[level % LEVELS] = self.at | self.mass << 16;
+        // no branch: which side it is cannot be guessed
+        let right = q.lane(node.lane) > node.cut;
+        let left = u32::from(node.left_mass);
+        self.mass = if right { self.mass.wrapping_sub(left) } else { left };
+        self.at = u32::from(node.sides[usize::from(right)]);
+    }
 }
 
 impl Trees {
@@ -48,126 +78,163 @@ impl Trees {
     }
 
     fn visit_lanes<const L: usize>(&self, q: &Query, points: &Points, visitor: &mut impl Visit) {
-        let mut paths = [[Step::default(); TOGETHER]; LEVELS];
-        let mut scratch = [0; 2 * super::super::settings::LANES_MAX];
-        let b = &mut scratch[..self.width];
-        for (group, heads) in self.heads.chunks(TOGETHER).enumerate() {
-            let first = group * TOGETHER;
-            let (leaves, depths) = self.descend(first, heads, q, &mut paths);
-            for (i, head) in heads.iter().enumerate().filter(|(_, head)| head.mass > 0) {
-                visitor.begin(u32::from(head.mass));
-                let (leaf, depth) = (leaves[i % TOGETHER], depths[i % TOGETHER]);
-                if depth <= LEVELS {
-                    let way = |level: usize| paths[level][i % TOGETHER];
-                    self.climb::<L>(first + i, leaf, depth, way, q, points, visitor, b);
-                } else {
-                    self.climb_far(first + i, leaf, q, points, visitor, b);
+        let mut ways = [[0; LEVELS]; TOGETHER];
+        let mut walkers = [Walker::default(); TOGETHER];
+        let mut count = 0;
+        let mut next = 0;
+        while let Some(walker) = self.set_out(&mut next, 0, count).filter(|_| count < TOGETHER) {
+            walkers[count] = walker;
+            count += 1;
+        }
+        let mut level = 0;
+        while count > 0 {
+            if count == TOGETHER {
+                // a copy of its own, so that it can live in registers
+                let mut together = walkers;
+                while !together.iter().any(Walker::has_arrived) {
+                    for (walker, way) in together.iter_mut().zip(&mut ways) {
+                        walker.step(&self.nodes, q, way, level);
+                    }
+                    level += 1;
                 }
-                visitor.end(u32::from(head.mass));
+                walkers = together;
+            } else {
+                while !walkers[..count].iter().any(Walker::has_arrived) {
+                    for walker in &mut walkers[..count] {
+                        walker.step(&self.nodes, q, &mut ways[walker.way], level);
+                    }
+                    level += 1;
+                }
+            }
+            let mut i = 0;
+            while i < count {
+                let walker = walkers[i];
+                if !walker.has_arrived() {
+                    i += 1;
+                    continue;
+                }
+                self.arrive::<L>(&walker, &ways[walker.way], level, q, points, visitor);
+                match self.set_out(&mut next, level, walker.way) {
+                    Some(another) => walkers[i] = another,
+                    None => {
+                        count -= 1;
+                        walkers.swap(i, count);
+                    }
+                }
             }
         }
     }
 
-    /// Goes down in up to eight trees; answers leaves and depths, and the steps of the first levels in `paths`.
+    /// The next tree that is not empty, at its root.
     #[inline(always)]
-    fn descend(
-        &self,
-        first: usize,
-        heads: &[Head],
-        q: &Query,
-        paths: &mut [[Step; TOGETHER]; LEVELS],
-    ) -> ([Step; TOGETHER], [usize; TOGETHER]) {
-        let room = self.box_room + self.loose_room;
-        let mut at = [Step { name: super::NONE, mass: 0 }; TOGETHER];
-        let mut base = [0; TOGETHER];
-        let mut depths = [0; TOGETHER];
-        for (i, head) in heads.iter().enumerate().filter(|(_, head)| head.mass > 0) {
-            at[i % TOGETHER] = Step { name: head.root, mass: head.mass };
-            base[i % TOGETHER] = (first + i) * room;
-        }
-        if self.nodes.is_empty() {
-            return (at, depths);
-        }
-        let mut level = 0;
-        let mut spare = [Step::default(); TOGETHER];
+    fn set_out(&self, next: &mut usize, level: usize, way: usize) -> Option<Walker> {
         loop {
-            let path = paths.get_mut(level).unwrap_or(&mut spare);
-            let mut open = 0;
-            for i in 0..TOGETHER {
-                // no branch: a tree that has arrived stays at its leaf (and reads its first node for nothing)
-                let step = at[i];
-                let on = !is_leaf(step.name);
-                let node = self.nodes[base[i] + if on { usize::from(step.name) } else { 0 }];
-                path[i] = step;
-                let right = q.lane(node.lane) > node.cut;
-                let left = u16::from(node.left_mass);
-                let mass = if right { step.mass.wrapping_sub(left) } else { left };
-                let name = node.sides[usize::from(right)];
-                at[i] = if on { Step { name, mass } } else { step };
-                depths[i] += usize::from(on);
-                open += usize::from(on);
+            let tree = *next;
+            let head = self.heads.get(tree)?;
+            *next += 1;
+            if head.mass > 0 {
+                let base = tree * (self.box_room + self.loose_room);
+                return Some(Walker { tree, base, at: u32::from(head.root), mass: u32::from(head.mass), start: level, way });
             }
-            if open == 0 {
-                return (at, depths);
-            }
-            level += 1;
         }
+    }
+
+    /// From the leaf up.
+    #[inline(always)]
+    fn arrive<const L: usize>(
+        &self,
+        walker: &Walker,
+        way: &Way,
+        level: usize,
+        q: &Query,
+        points: &Points,
+        visitor: &mut impl Visit,
+    ) {
+        let total = self.mass(walker.tree);
+        visitor.begin(total);
+        let depth = level - walker.start;
+        if depth <= LEVELS {
+            self.climb::<L>(walker, depth, |depth| way[(walker.start + depth) % LEVELS], q, points, visitor);
+        } else {
+            self.climb_far(walker, q, points, visitor);
+        }
+        visitor.end(total);
     }
 
     /// Goes up from a leaf too deep for the remembered levels.
     #[inline(never)]
-    fn climb_far(&self, tree: usize, leaf: Step, q: &Query, points: &Points, visitor: &mut impl Visit, b: &mut [u16]) {
-        let head = self.heads[tree];
+    fn climb_far(&self, walker: &Walker, q: &Query, points: &Points, visitor: &mut impl Visit) {
+        let head = self.heads[walker.tree];
+        let mut again = Walker { at: u32::from(head.root), mass: u32::from(head.mass), ..*walker };
         let mut way = Vec::new();
-        let mut step = Step { name: head.root, mass: head.mass };
-        while !is_leaf(step.name) {
-            way.push(step);
-            let node = self.nodes(tree)[usize::from(step.name)];
-            let right = q.lane(node.lane) > node.cut;
-            let left = u16::from(node.left_mass);
-            step = Step { name: node.sides[usize::from(right)], mass: if right { step.mass - left } else { left } };
+        while !again.has_arrived() {
+            let mut step = [0; LEVELS];
+            again.step(&self.nodes, q, &mut step, 0);
+            way.push(step[0]);
         }
-        self.climb::<0>(tree, leaf, way.len(), |level| way[level], q, points, visitor, b);
+        self.climb::<0>(walker, way.len(), |depth| way[depth], q, points, visitor);
     }
 
     /// Goes up from a leaf.
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "the inner loop of a visit, split off to be read")]
     fn climb<const L: usize>(
         &self,
-        tree: usize,
-        leaf: Step,
+        walker: &Walker,
         depth: usize,
-        way: impl Fn(usize) -> Step,
+        way: impl Fn(usize) -> u32,
         q: &Query,
         points: &Points,
         visitor: &mut impl Visit,
-        b: &mut [u16],
     ) {
-        let total = self.mass(tree);
-        let point = points.read::<L>(leaf.name);
-        if !visitor.leaf::<L>(point, Place { mass: u32::from(leaf.mass), depth, total }) {
+        let (tree, total) = (walker.tree, self.mass(walker.tree));
+        let point = points.read::<L>(walker.at as u16);
+        if !visitor.leaf::<L>(point, Place { mass: walker.mass, depth, total }) {
             return;
         }
-        let mut started = false;
-        for depth in (0..depth).rev() {
-            let Step { name, mass } = way(depth);
-            let place = Place { mass: u32::from(mass), depth, total };
-            let go_on = if self.is_boxed(name) {
-                visitor.node::<L>(self.box_of::<L>(tree, name), place)
-            } else {
-                if !started {
-                    lanes::start::<L>(b, point);
-                    started = true;
-                }
-                let node = self.nodes(tree)[usize::from(name)];
+        let mut depth = depth;
+        // the boxes of small subtrees are made from their points
+        if depth > 0 && !self.is_boxed(way(depth - 1) as u16) {
+            let mut scratch = Scratch::<L>::new();
+            let b = scratch.as_mut(self.width);
+            lanes::start::<L>(b, point);
+            while depth > 0 && !self.is_boxed(way(depth - 1) as u16) {
+                depth -= 1;
+                let step = way(depth);
+                let node = self.nodes[walker.base + usize::from(step as u16)];
                 let right = q.lane(node.lane) > node.cut;
                 self.grow_by_points::<L>(tree, node.sides[usize::from(!right)], points, b);
-                visitor.node::<L>(b, place)
-            };
-            if !go_on {
+                if !visitor.node::<L>(b, Place { mass: step >> 16, depth, total }) {
+                    return;
+                }
+            }
+        }
+        while depth > 0 {
+            depth -= 1;
+            let step = way(depth);
+            if !visitor.node::<L>(self.box_of::<L>(tree, step as u16), Place { mass: step >> 16, depth, total }) {
                 return;
             }
+        }
+    }
+}
+
+/// Room for one box of `L` lanes; only as large as needed, because it is cleared each time.
+enum Scratch<const L: usize> {
+    Small([u16; 2 * LANES_UNROLLED]),
+    Any([u16; 2 * LANES_MAX]),
+}
+
+impl<const L: usize> Scratch<L> {
+    #[inline(always)]
+    fn new() -> Scratch<L> {
+        if (1..=LANES_UNROLLED).contains(&L) { Scratch::Small([0; 2 * LANES_UNROLLED]) } else { Scratch::Any([0; 2 * LANES_MAX]) }
+    }
+
+    #[inline(always)]
+    fn as_mut(&mut self, width: usize) -> &mut [u16] {
+        match self {
+            Scratch::Small(b) => &mut b[..2 * L],
+            Scratch::Any(b) => &mut b[..width],
         }
     }
 }
