@@ -37,7 +37,13 @@ impl Query {
 
     #[inline]
     pub(super) fn mirrored(&self) -> &[u16] {
-        &self.mirrored[..2 * self.lanes]
+        self.read::<0>()
+    }
+
+    /// The mirrored lanes, `L` of them, or any number if `L` is 0.
+    #[inline(always)]
+    pub(super) fn read<const L: usize>(&self) -> &[u16] {
+        if L == 0 { &self.mirrored[..2 * self.lanes] } else { &self.mirrored[..2 * L] }
     }
 
     /// One lane, by the byte that a cut holds.
@@ -156,22 +162,33 @@ pub(super) fn copy<const L: usize>(b: &mut [u16], p: &[u16]) {
 /// Makes `b` the box of the single point `p` (not mirrored).
 #[inline(always)]
 pub(super) fn start<const L: usize>(b: &mut [u16], p: &[u16]) {
-    let p = point::<L>(p);
-    let (low, high) = mirrored_mut::<L>(b).split_at_mut(p.len());
-    for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
-        *l = *p;
-        *h = TOP - *p;
-    }
+    mirror(point::<L>(p), mirrored_mut::<L>(b), |_, p| p);
 }
 
 /// Grows the box `b` to hold the point `p` (not mirrored).
 #[inline(always)]
 pub(super) fn grow_point<const L: usize>(b: &mut [u16], p: &[u16]) {
-    let p = point::<L>(p);
-    let (low, high) = mirrored_mut::<L>(b).split_at_mut(p.len());
+    mirror(point::<L>(p), mirrored_mut::<L>(b), u16::min);
+}
+
+/// Applies `f` to `b` and the mirrored `p`; by eights, which are read before they are written, so that the compiler
+/// sees that nothing overlaps.
+#[inline(always)]
+fn mirror(p: &[u16], b: &mut [u16], f: impl Fn(u16, u16) -> u16) {
+    let (low, high) = b.split_at_mut(p.len());
+    let (p8, p) = p.as_chunks::<8>();
+    let ((low8, low), (high8, high)) = (low.as_chunks_mut::<8>(), high.as_chunks_mut::<8>());
+    for ((low8, high8), p8) in low8.iter_mut().zip(high8).zip(p8) {
+        let (mut l, mut h, p) = (*low8, *high8, *p8);
+        for i in 0..8 {
+            l[i] = f(l[i], p[i]);
+            h[i] = f(h[i], TOP - p[i]);
+        }
+        (*low8, *high8) = (l, h);
+    }
     for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
-        *l = (*l).min(*p);
-        *h = (*h).min(TOP - *p);
+        *l = f(*l, *p);
+        *h = f(*h, TOP - *p);
     }
 }
 

@@ -29,9 +29,9 @@ pub struct Scores {
 
 /// The mean score over all trees.
 pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
-    let mut climb = Climb { q, now: [0.0; 4], sum: [0.0; 3], trees: 0 };
+    let mut climb = Climb { q, now: [0.0; 4], sum: [0.0; 4], trees: 0 };
     trees.visit(q, points, &mut climb);
-    let [expected_depth, log_mass, displacement] = climb.sum.map(|sum| sum / f64::from(climb.trees.max(1)));
+    let [expected_depth, log_mass, displacement, _] = climb.sum.map(|sum| sum / f64::from(climb.trees.max(1)));
     Scores { expected_depth, log_mass, displacement }
 }
 
@@ -39,7 +39,7 @@ struct Climb<'a> {
     q: &'a Query,
     /// Expected depth, log mass and displacement of the present tree, not normalised; a fourth for the vector's sake.
     now: [f32; 4],
-    sum: [f64; 3],
+    sum: [f64; 4],
     trees: u32,
 }
 
@@ -63,7 +63,7 @@ impl Visit for Climb<'_> {
     #[inline(always)]
     fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
         // as signed numbers, which convert faster
-        let gap = lanes::gap::<L>(b, self.q.mirrored()) as i32 as f32 + self.q.beyond;
+        let gap = lanes::gap::<L>(b, self.q.read::<L>()) as i32 as f32 + self.q.beyond;
         if gap == 0.0 {
             return false;
         }
@@ -77,10 +77,9 @@ impl Visit for Climb<'_> {
 
     #[inline(always)]
     fn end(&mut self, total: u32) {
-        let log = log2_of_1_plus(total);
-        self.sum[0] += f64::from(self.now[0] * log);
-        self.sum[1] += f64::from(self.now[1] / log);
-        self.sum[2] += f64::from(self.now[2] / (1 + total) as f32);
+        for ((sum, now), norm) in self.sum.iter_mut().zip(self.now).zip(NORMS[(total as usize).min(NORMS.len() - 1)]) {
+            *sum += f64::from(now * norm);
+        }
         self.trees += 1;
     }
 }
@@ -88,8 +87,11 @@ impl Visit for Climb<'_> {
 /// What each score gives for a point parted at a place.
 #[inline(always)]
 fn unseen_all(place: Place) -> [f32; 4] {
-    let mut all = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
-    all[0] = unseen(place.depth);
+    let by_mass = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
+    let mut all = [unseen(place.depth), 0.0, 0.0, 0.0];
+    for (all, by_mass) in all.iter_mut().zip(by_mass) {
+        *all += by_mass;
+    }
     all
 }
 
@@ -127,7 +129,7 @@ impl Visit for Dense<'_> {
     }
 
     fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
-        let (parted, value) = self.of(place, lanes::gap::<L>(b, self.q.mirrored()), lanes::sides::<L>(b));
+        let (parted, value) = self.of(place, lanes::gap::<L>(b, self.q.read::<L>()), lanes::sides::<L>(b));
         self.value = parted * value + (1.0 - parted) * self.value;
         parted > 0.0
     }
@@ -162,7 +164,7 @@ pub(super) fn log2_of_1_plus(mass: u32) -> f32 {
     LOG2[(mass as usize).min(LOG2.len() - 1)]
 }
 
-static LOG2: [f32; 258] = {
+const LOG2: [f32; 258] = {
     let mut table = [0.0; 258];
     let mut mass = 0;
     while mass < table.len() {
@@ -190,6 +192,17 @@ static BY_MASS: [[f32; 4]; 257] = {
     while mass < table.len() {
         table[mass] = [0.0, LOG2[mass], mass as f32, 0.0];
         mass += 1;
+    }
+    table
+};
+
+/// What the scores of a tree are multiplied by.
+static NORMS: [[f32; 4]; 257] = {
+    let mut table = [[0.0; 4]; 257];
+    let mut total = 1;
+    while total < table.len() {
+        table[total] = [LOG2[total], 1.0 / LOG2[total], 1.0 / (1 + total) as f32, 0.0];
+        total += 1;
     }
     table
 };

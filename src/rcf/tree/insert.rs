@@ -39,7 +39,7 @@ impl Trees {
             self.heads[tree].root = leaf;
             return true;
         }
-        let p = q.mirrored();
+        let p = q.read::<L>();
         let b = &mut work.a[..self.width];
         let mut link = Link::Root;
         let mut at = self.heads[tree].root;

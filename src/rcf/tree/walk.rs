@@ -2,13 +2,12 @@
 //! Scores, attribution and density are visitors of the way up; an ancestor of a box that holds the point holds it too,
 //! so the visit ends there.
 //!
-//! Going down is a chain of loads that wait for each other; four trees go down side by side to fill the waiting, and
-//! when one has arrived, the next takes its place.
+//! Going down is a chain of loads that wait for each other; four trees go down side by side to fill the waiting.
 
 use super::super::lanes::{self, LANES_UNROLLED, Query, with_lanes};
-use super::super::points::{FIRST, Points};
+use super::super::points::Points;
 use super::super::settings::LANES_MAX;
-use super::{Node, Trees};
+use super::{DEPTH_MAX, Head, Trees, is_leaf};
 
 /// Where on the way up: mass and depth of the node or leaf, and the mass of the tree.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,42 +31,23 @@ pub(in super::super) trait Visit {
 
 /// Trees that go down together.
 const TOGETHER: usize = 4;
-/// Levels remembered on the way down; a deeper way is walked again.
-const LEVELS: usize = 64;
+/// Trees that share one log.
+const BATCH: usize = 32;
+/// Rows of the log: enough for the deepest tree alone, and usually for eight trees of a column.
+const ROWS: usize = DEPTH_MAX;
 
-/// The steps of one way down, a ring over the levels: the node in the low half, its mass in the high half.
-type Way = [u32; LEVELS];
-
-/// A tree on its way down.
-#[derive(Clone, Copy, Default)]
-struct Walker {
-    tree: usize,
-    /// The tree's first node.
-    base: usize,
-    /// Name of the node or leaf it stands at, and its mass.
-    at: u32,
-    mass: u32,
-    /// Where its way begins, and which way is its own.
-    start: usize,
-    way: usize,
+/// The ways down of a batch of trees. The trees are dealt to four columns, in each of which they go down one after the
+/// other; a row holds one step of each column, the node in the low half and its mass in the high half.
+struct Log {
+    rows: [[u32; TOGETHER]; ROWS],
+    /// Per tree: the leaf with its mass, and the row where the way ends. The last four take what idle columns write.
+    leaves: [u32; BATCH + TOGETHER],
+    ends: [u32; BATCH + TOGETHER],
 }
 
-impl Walker {
-    fn has_arrived(&self) -> bool {
-        self.at >= u32::from(FIRST)
-    }
-
-    /// One step down; remembers the node left.
-    #[inline(always)]
-    fn step(&mut self, nodes: &[Node], q: &Query, way: &mut Way, level: usize) {
-        let node = &nodes[self.base + self.at as usize];
-        way[level % LEVELS] = self.at | self.mass << 16;
-        // no branch: which side it is cannot be guessed
-        let right = q.lane(node.lane) > node.cut;
-        let left = u32::from(node.left_mass);
-        self.mass = if right { self.mass.wrapping_sub(left) } else { left };
-        self.at = u32::from(node.sides[usize::from(right)]);
-    }
+#[inline(always)]
+fn pack(name: u16, mass: u32) -> u32 {
+    u32::from(name) | mass << 16
 }
 
 impl Trees {
@@ -78,142 +58,143 @@ impl Trees {
     }
 
     fn visit_lanes<const L: usize>(&self, q: &Query, points: &Points, visitor: &mut impl Visit) {
-        let mut ways = [[0; LEVELS]; TOGETHER];
-        let mut walkers = [Walker::default(); TOGETHER];
-        let mut count = 0;
-        let mut next = 0;
-        while let Some(walker) = self.set_out(&mut next, 0, count).filter(|_| count < TOGETHER) {
-            walkers[count] = walker;
-            count += 1;
-        }
-        let mut level = 0;
-        while count > 0 {
-            if count == TOGETHER {
-                // a copy of its own, so that it can live in registers
-                let mut together = walkers;
-                while !together.iter().any(Walker::has_arrived) {
-                    for (walker, way) in together.iter_mut().zip(&mut ways) {
-                        walker.step(&self.nodes, q, way, level);
-                    }
-                    level += 1;
+        let mut log = Log { rows: [[0; TOGETHER]; ROWS], leaves: [0; BATCH + TOGETHER], ends: [0; BATCH + TOGETHER] };
+        for first in (0..self.heads.len()).step_by(BATCH) {
+            let heads = &self.heads[first..self.heads.len().min(first + BATCH)];
+            if self.descend(first, heads, q, &mut log) {
+                let mut starts = [0; TOGETHER];
+                for i in 0..heads.len().min(BATCH) {
+                    let column = i % TOGETHER;
+                    let end = log.ends[i] as usize;
+                    let way = &log.rows[starts[column]..end];
+                    starts[column] = end;
+                    self.climb::<L>(first + i, log.leaves[i], way, column, q, points, visitor);
                 }
-                walkers = together;
             } else {
-                while !walkers[..count].iter().any(Walker::has_arrived) {
-                    for walker in &mut walkers[..count] {
-                        walker.step(&self.nodes, q, &mut ways[walker.way], level);
-                    }
-                    level += 1;
-                }
-            }
-            let mut i = 0;
-            while i < count {
-                let walker = walkers[i];
-                if !walker.has_arrived() {
-                    i += 1;
-                    continue;
-                }
-                self.arrive::<L>(&walker, &ways[walker.way], level, q, points, visitor);
-                match self.set_out(&mut next, level, walker.way) {
-                    Some(another) => walkers[i] = another,
-                    None => {
-                        count -= 1;
-                        walkers.swap(i, count);
-                    }
+                for tree in (first..first + heads.len()).filter(|tree| self.mass(*tree) > 0) {
+                    let (leaf, depth) = self.descend_alone(tree, q, &mut log);
+                    self.climb::<L>(tree, leaf, &log.rows[..depth], 0, q, points, visitor);
                 }
             }
         }
     }
 
-    /// The next tree that is not empty, at its root.
+    /// Goes down in a batch of trees; false if one is too small for it or the log is full.
+    ///
+    /// There are no branches in a step: where a tree ends cannot be guessed, nor which side is taken. When a column has
+    /// arrived, it goes on at the root of its next tree; at the end it idles in the first tree.
     #[inline(always)]
-    fn set_out(&self, next: &mut usize, level: usize, way: usize) -> Option<Walker> {
-        loop {
-            let tree = *next;
-            let head = self.heads.get(tree)?;
-            *next += 1;
-            if head.mass > 0 {
-                let base = tree * (self.box_room + self.loose_room);
-                return Some(Walker { tree, base, at: u32::from(head.root), mass: u32::from(head.mass), start: level, way });
+    fn descend(&self, first: usize, heads: &[Head], q: &Query, log: &mut Log) -> bool {
+        let room = self.box_room + self.loose_room;
+        let mut roots = [0; BATCH + TOGETHER];
+        let mut bases = [first * room; BATCH + TOGETHER];
+        for (i, ((root, base), head)) in roots.iter_mut().zip(&mut bases).zip(heads).enumerate() {
+            if head.mass == 0 || is_leaf(head.root) {
+                return false;
+            }
+            *root = pack(head.root, u32::from(head.mass));
+            *base = (first + i) * room;
+        }
+        for i in heads.len()..BATCH + TOGETHER {
+            roots[i] = roots[0];
+        }
+        let mut slots: [usize; TOGETHER] = std::array::from_fn(|i| i);
+        let mut steps: [u32; TOGETHER] = std::array::from_fn(|i| roots[i]);
+        for (level, row) in log.rows.iter_mut().enumerate() {
+            for i in 0..TOGETHER {
+                let (slot, step) = (slots[i], steps[i]);
+                let node = self.nodes[bases[slot] + (step & 0xFFFF) as usize];
+                row[i] = step;
+                let right = q.lane(node.lane) > node.cut;
+                let left = u32::from(node.left_mass);
+                let mass = if right { (step >> 16).wrapping_sub(left) } else { left };
+                let name = node.sides[usize::from(right)];
+                let below = pack(name, mass);
+                log.leaves[slot] = below;
+                log.ends[slot] = level as u32 + 1;
+                let next = (slot + TOGETHER).min(BATCH + i);
+                slots[i] = if is_leaf(name) { next } else { slot };
+                steps[i] = if is_leaf(name) { roots[next] } else { below };
+            }
+            if slots.iter().all(|slot| *slot >= heads.len()) {
+                return true;
             }
         }
+        false
     }
 
-    /// From the leaf up.
-    #[inline(always)]
-    fn arrive<const L: usize>(
-        &self,
-        walker: &Walker,
-        way: &Way,
-        level: usize,
-        q: &Query,
-        points: &Points,
-        visitor: &mut impl Visit,
-    ) {
-        let total = self.mass(walker.tree);
-        visitor.begin(total);
-        let depth = level - walker.start;
-        if depth <= LEVELS {
-            self.climb::<L>(walker, depth, |depth| way[(walker.start + depth) % LEVELS], q, points, visitor);
-        } else {
-            self.climb_far(walker, q, points, visitor);
+    /// Goes down in one tree; answers the leaf with its mass, and the depth.
+    fn descend_alone(&self, tree: usize, q: &Query, log: &mut Log) -> (u32, usize) {
+        let (nodes, head) = (self.nodes(tree), self.heads[tree]);
+        let (mut at, mut mass, mut depth) = (head.root, u32::from(head.mass), 0);
+        while !is_leaf(at) {
+            log.rows[depth][0] = pack(at, mass);
+            depth += 1;
+            let node = nodes[usize::from(at)];
+            let right = q.lane(node.lane) > node.cut;
+            let left = u32::from(node.left_mass);
+            mass = if right { mass - left } else { left };
+            at = node.sides[usize::from(right)];
         }
-        visitor.end(total);
-    }
-
-    /// Goes up from a leaf too deep for the remembered levels.
-    #[inline(never)]
-    fn climb_far(&self, walker: &Walker, q: &Query, points: &Points, visitor: &mut impl Visit) {
-        let head = self.heads[walker.tree];
-        let mut again = Walker { at: u32::from(head.root), mass: u32::from(head.mass), ..*walker };
-        let mut way = Vec::new();
-        while !again.has_arrived() {
-            let mut step = [0; LEVELS];
-            again.step(&self.nodes, q, &mut step, 0);
-            way.push(step[0]);
-        }
-        self.climb::<0>(walker, way.len(), |depth| way[depth], q, points, visitor);
+        (pack(at, mass), depth)
     }
 
     /// Goes up from a leaf.
     #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the inner loop of a visit, split off to be read")]
     fn climb<const L: usize>(
         &self,
-        walker: &Walker,
-        depth: usize,
-        way: impl Fn(usize) -> u32,
+        tree: usize,
+        leaf: u32,
+        way: &[[u32; TOGETHER]],
+        column: usize,
         q: &Query,
         points: &Points,
         visitor: &mut impl Visit,
     ) {
-        let (tree, total) = (walker.tree, self.mass(walker.tree));
-        let point = points.read::<L>(walker.at as u16);
-        if !visitor.leaf::<L>(point, Place { mass: walker.mass, depth, total }) {
-            return;
+        let total = self.mass(tree);
+        visitor.begin(total);
+        let point = points.read::<L>(leaf as u16);
+        if visitor.leaf::<L>(point, Place { mass: leaf >> 16, depth: way.len(), total }) {
+            self.climb_boxes::<L>(tree, point, way, column, q, points, visitor);
         }
-        let mut depth = depth;
+        visitor.end(total);
+    }
+
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the inner loop of a visit, split off to be read")]
+    fn climb_boxes<const L: usize>(
+        &self,
+        tree: usize,
+        point: &[u16],
+        mut way: &[[u32; TOGETHER]],
+        column: usize,
+        q: &Query,
+        points: &Points,
+        visitor: &mut impl Visit,
+    ) {
+        let total = self.mass(tree);
         // the boxes of small subtrees are made from their points
-        if depth > 0 && !self.is_boxed(way(depth - 1) as u16) {
+        if way.last().is_some_and(|row| !self.is_boxed(row[column] as u16)) {
             let mut scratch = Scratch::<L>::new();
             let b = scratch.as_mut(self.width);
             lanes::start::<L>(b, point);
-            while depth > 0 && !self.is_boxed(way(depth - 1) as u16) {
-                depth -= 1;
-                let step = way(depth);
-                let node = self.nodes[walker.base + usize::from(step as u16)];
+            while let Some((row, above)) = way.split_last().filter(|(row, _)| !self.is_boxed(row[column] as u16)) {
+                let node = self.nodes(tree)[usize::from(row[column] as u16)];
                 let right = q.lane(node.lane) > node.cut;
                 self.grow_by_points::<L>(tree, node.sides[usize::from(!right)], points, b);
-                if !visitor.node::<L>(b, Place { mass: step >> 16, depth, total }) {
+                if !visitor.node::<L>(b, Place { mass: row[column] >> 16, depth: above.len(), total }) {
                     return;
                 }
+                way = above;
             }
         }
-        while depth > 0 {
-            depth -= 1;
-            let step = way(depth);
-            if !visitor.node::<L>(self.box_of::<L>(tree, step as u16), Place { mass: step >> 16, depth, total }) {
+        while let Some((row, above)) = way.split_last() {
+            let place = Place { mass: row[column] >> 16, depth: above.len(), total };
+            if !visitor.node::<L>(self.box_of::<L>(tree, row[column] as u16), place) {
                 return;
             }
+            way = above;
         }
     }
 }
@@ -227,7 +208,11 @@ enum Scratch<const L: usize> {
 impl<const L: usize> Scratch<L> {
     #[inline(always)]
     fn new() -> Scratch<L> {
-        if (1..=LANES_UNROLLED).contains(&L) { Scratch::Small([0; 2 * LANES_UNROLLED]) } else { Scratch::Any([0; 2 * LANES_MAX]) }
+        if (1..=LANES_UNROLLED).contains(&L) {
+            Scratch::Small([0; 2 * LANES_UNROLLED])
+        } else {
+            Scratch::Any([0; 2 * LANES_MAX])
+        }
     }
 
     #[inline(always)]
