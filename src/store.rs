@@ -196,16 +196,18 @@ impl Store {
         }
     }
 
-    /// Removes what a killed process left half-written on a local disk: staged files, named as the object with `#` and
-    /// a number behind. Only the one writer of a root may call it.
+    /// Removes what a killed process left half-written under a folder on a local disk: staged files, named as an object
+    /// of ours with `#` and a number behind. Only the one writer of the folder may call it.
     ///
     /// # Errors
     /// When a directory cannot be read or a file not removed.
-    pub fn sweep(&self) -> Result<u64, StoreError> {
-        match &self.directory {
-            Some(directory) => sweep_directory(directory)
-                .map_err(|source| StoreError::Directory { directory: directory.clone(), source }),
-            None => Ok(0),
+    pub fn sweep(&self, folder: &str) -> Result<u64, StoreError> {
+        let Some(directory) = self.directory.as_ref().map(|directory| directory.join(folder)) else { return Ok(0) };
+        match sweep_directory(&directory) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::Directory { directory, source })
+            }
+            swept => Ok(swept.unwrap_or(0)),
         }
     }
 
@@ -256,7 +258,12 @@ fn sweep_directory(directory: &FilePath) -> std::io::Result<u64> {
 }
 
 fn is_staged(name: &str) -> bool {
-    name.rsplit_once('#').is_some_and(|(_, digits)| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+    let ours = |stem: &str| {
+        let ending = [".csv", ".parquet", ".json", ".jsonl"].iter().any(|ending| stem.ends_with(ending));
+        ending || stem.starts_with("checkpoint-")
+    };
+    let number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+    name.rsplit_once('#').is_some_and(|(stem, digits)| ours(stem) && number(digits))
 }
 
 #[cfg(test)]
@@ -319,10 +326,14 @@ mod tests {
         std::fs::create_dir(directory.path().join("deep")).unwrap();
         std::fs::write(directory.path().join("deep/part.csv#1"), "half").unwrap();
         std::fs::write(directory.path().join("deep/part.csv"), "whole").unwrap();
-        std::fs::write(directory.path().join("c#"), "not ours").unwrap();
-        assert_eq!(store.sweep().unwrap(), 1);
+        std::fs::write(directory.path().join("deep/notes#1"), "not ours").unwrap();
+        std::fs::write(directory.path().join("part.csv#1"), "of another folder").unwrap();
+        assert_eq!(store.sweep("deep").unwrap(), 1);
+        assert_eq!(store.sweep("not there").unwrap(), 0);
         assert!(!directory.path().join("deep/part.csv#1").exists());
-        assert!(directory.path().join("deep/part.csv").exists() && directory.path().join("c#").exists());
+        for kept in ["deep/part.csv", "deep/notes#1", "part.csv#1"] {
+            assert!(directory.path().join(kept).exists(), "{kept}");
+        }
     }
 
     #[test]

@@ -119,7 +119,11 @@ impl<'a> Section<'a> {
         if !self.has(key) {
             self.missing(key, example);
         }
-        self.text(key)
+        let text = self.text(key)?;
+        if text.is_empty() {
+            self.problem(key, &format!("is empty; hint: for example `{key} = {example}`"));
+        }
+        Some(text)
     }
 
     /// One text, or an array of texts.

@@ -2,7 +2,7 @@
 //! wrong. The order of the functions is the order of the line.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,8 +45,6 @@ pub struct Config {
 /// How the job runs.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// A name for logs.
-    pub name: String,
     /// A micro-batch is cut after so much time,
     pub stream_batch_time: Duration,
     /// or so many records,
@@ -150,6 +148,9 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let columns = root.section("select").texts("measures");
     let detect = detect(&root.section("detect"), &columns);
     let alerts = root.sections("alert").iter().map(|section| alert(section, detect.as_ref())).collect();
+    if let (Some(Source::Files(files)), Some(partition)) = (&source, &partition) {
+        apart(root, files, [&partition.url, &job.state]);
+    }
     root.finish();
     let config = Config {
         job,
@@ -166,7 +167,6 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
 
 fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
     let job = Job {
-        name: section.text("name").unwrap_or_else(|| "tidewatch".into()),
         stream_batch_time: section.duration("stream_batch_time", 60 * SECOND, Duration::from_millis(100)..=DAY),
         batch_records_max: section.integer("batch_records_max", 1_000_000, 1..=1_000_000_000),
         batch_bytes_max: section.size("batch_bytes_max", 64 * MB, 64 * KB..=100_000 * MB),
@@ -215,6 +215,17 @@ fn source_files(section: &Section<'_>, decode: &Decode) -> Option<Source> {
         chunk_bytes,
         record_bytes_max: decode.record_bytes_max,
     }))
+}
+
+/// What a job writes must not be among what it reads.
+fn apart(root: &Section<'_>, files: &files::Settings, outputs: [&String; 2]) {
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let source = absolute(&files.path);
+    let inside = |url: &&String| Store::directory_of(url).is_ok_and(|output| absolute(&output).starts_with(&source));
+    if let Some(url) = outputs.into_iter().find(inside) {
+        let message = format!("is a directory that holds `{url}`, which this job writes; hint: read and write apart");
+        root.section("source").section("files").problem("path", &message);
+    }
 }
 
 fn source_generator(section: &Section<'_>) -> Option<Source> {
@@ -284,6 +295,9 @@ fn select(section: &Section<'_>) -> Option<Select> {
     let filters = filters_section.entries();
     section.finish();
 
+    if measures.is_empty() {
+        section.missing("measures", "[\"views\"]");
+    }
     let mut seen = Vec::new();
     for name in timestamp.iter().chain(&dimensions).chain(&measures).chain(&keep) {
         if seen.contains(&name) {
@@ -329,7 +343,7 @@ fn interval(section: &Section<'_>) -> Option<interval::Settings> {
         .map_err(|error| section.problem("length", &format!("{error}; hint: for example \"5m\" or \"10m\"")));
     let zone = zone(section, "timezone");
     let offset = section.duration("offset", 60 * SECOND, Duration::ZERO..=5 * DAY);
-    let ahead_max = section.duration("ahead_max", 7 * DAY, SECOND..=36_500 * DAY);
+    let ahead_max = section.duration("ahead_max", DAY, SECOND..=36_500 * DAY);
     let close =
         section.choice("close", CloseAt::Watermark, &[("watermark", CloseAt::Watermark), ("end", CloseAt::End)]);
     section.finish();

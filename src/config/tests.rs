@@ -112,6 +112,15 @@ fn there_is_exactly_one_source() {
 }
 
 #[test]
+fn what_must_be_there_is_not_empty_and_output_lies_apart_from_input() {
+    let empty = problems(&GOOD.replace("\"at\"", "\"\"").replace("[\"views\"]", "[]"));
+    assert!(empty.iter().any(|problem| problem.contains("`select.timestamp` is empty")), "{empty:?}");
+    assert!(empty.iter().any(|problem| problem.contains("`select.measures` is missing")), "{empty:?}");
+    let inside = problems(&GOOD.replace("data/*.jsonl", "out"));
+    assert!(inside[0].contains("`source.files.path` is a directory that holds `out/x`"), "{inside:?}");
+}
+
+#[test]
 fn csv_keys_belong_to_csv() {
     let json = format!("{GOOD}[decode]\ndelimiter = \";\"\n");
     assert_eq!(problems(&json), ["line 11: `decode.delimiter` is for `format = \"csv\"` alone"]);

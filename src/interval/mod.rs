@@ -15,6 +15,7 @@
 mod scatter;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use arrow_schema::ArrowError;
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use crate::model::{
 use scatter::Scatter;
 
 /// After so many records in a row that lie too far ahead, the stream has really moved on.
-const AHEAD_RUN_MAX: u32 = 100;
+const AHEAD_RUN_MAX: u32 = 10;
 
 /// When intervals close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +103,7 @@ struct Open {
 #[derive(Clone, Debug)]
 struct Mark {
     chunk: u64,
-    progress: Progress,
+    progress: Arc<Progress>,
     state: State,
     /// Raises made before this moment.
     raises: u64,
@@ -113,7 +114,8 @@ struct Mark {
 pub struct Intervals {
     settings: Settings,
     state: State,
-    progress: Progress,
+    /// Shared with the marks: copied when it moves on and a mark holds it.
+    progress: Arc<Progress>,
     open: BTreeMap<Interval, Open>,
     /// What was closed at this instant was committed before the job started again: it is computed and dropped.
     done_to_micros: Option<i64>,
@@ -141,7 +143,7 @@ impl Intervals {
         Intervals {
             settings,
             state: State { sequence: done.sequence, ..point.state },
-            progress: point.progress,
+            progress: Arc::new(point.progress),
             open: BTreeMap::new(),
             done_to_micros: done.closed_to_micros,
             chunks: 0,
@@ -179,7 +181,8 @@ impl Intervals {
             self.reject(reject, &before);
         }
         scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, &partition, rows, &before))?;
-        self.progress.set(partition, read_to);
+        drop(before);
+        Arc::make_mut(&mut self.progress).set(partition, read_to);
         Ok(closings)
     }
 
@@ -187,7 +190,7 @@ impl Intervals {
     pub fn raise(&mut self, to: Timestamp) -> Vec<Closing> {
         let mut closings = self.due_raises();
         if self.watermark().is_none_or(|now| now < to) {
-            closings.extend(self.apply(Raise { at: self.progress.clone(), to_micros: to.micros() }));
+            closings.extend(self.apply(Raise { at: (*self.progress).clone(), to_micros: to.micros() }));
         }
         closings
     }
@@ -195,13 +198,14 @@ impl Intervals {
     /// Where a job that starts again must begin to read so that it raises the watermark to `to` at this moment.
     pub fn planned_raise(&self, to: Timestamp) -> ResumePoint {
         let mut point = self.resume_point();
-        point.raises.push(Raise { at: self.progress.clone(), to_micros: to.micros() });
+        point.raises.push(Raise { at: (*self.progress).clone(), to_micros: to.micros() });
         point
     }
 
     /// Closes all that is open: the source has ended.
     pub fn finish(&mut self) -> Vec<Closing> {
         let mut closings = self.due_raises();
+        let reached = self.watermark();
         let newest = self.open.iter().rev().find(|(_, open)| !open.rows.is_empty()).map(|(interval, _)| *interval);
         if let Some(interval) = newest {
             let end = self.closes_at(interval).micros();
@@ -209,7 +213,8 @@ impl Intervals {
             self.state.closed_to_micros = self.state.closed_to_micros.max(Some(end));
         }
         while let Some((interval, open)) = self.open.pop_first() {
-            closings.extend(self.close(interval, open));
+            let complete = reached.is_some_and(|reached| interval.end_instant(self.settings.zone) <= reached);
+            closings.extend(self.close(interval, open, complete));
         }
         closings
     }
@@ -221,12 +226,13 @@ impl Intervals {
         let since = usize::try_from(self.raise_count - raises).unwrap_or(usize::MAX);
         let skipped = self.raises.len().saturating_sub(since);
         let raises = self.raises.iter().skip(skipped).cloned().collect();
-        ResumePoint { progress, read_to: self.progress.clone(), state, raises }
+        ResumePoint { progress: Arc::unwrap_or_clone(progress), read_to: (*self.progress).clone(), state, raises }
     }
 
-    /// The instant at which the first open interval closes.
+    /// The instant at which the first open interval with rows of its own closes.
     pub fn next_close(&self) -> Option<Timestamp> {
-        self.open.keys().next().map(|interval| self.closes_at(*interval))
+        let first = self.open.iter().find(|(_, open)| !open.rows.is_empty());
+        first.map(|(interval, _)| self.closes_at(*interval))
     }
 
     /// The largest event time seen, or what it was raised to.
@@ -237,16 +243,6 @@ impl Intervals {
     /// What the stage knows besides its rows.
     pub fn state(&self) -> State {
         self.state
-    }
-
-    /// How far the source has been read.
-    pub fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    /// How many intervals are open.
-    pub fn open_count(&self) -> usize {
-        self.open.len()
     }
 
     /// How many records are held and not accounted for in a closing yet.
@@ -294,6 +290,11 @@ impl Intervals {
         interval.end_instant(self.settings.zone).saturating_add_micros(offset)
     }
 
+    /// Whether an open interval is passed.
+    fn is_due(&self) -> bool {
+        self.open.keys().next().is_some_and(|interval| self.is_closed(*interval))
+    }
+
     fn is_closed(&self, interval: Interval) -> bool {
         self.state.closed_to_micros.is_some_and(|closed_to| self.closes_at(interval).micros() <= closed_to)
     }
@@ -323,7 +324,7 @@ impl Intervals {
             return Ok(());
         }
         self.set_watermark(time);
-        if self.settings.close == CloseAt::Watermark && self.next_close().is_some_and(|close| close <= time) {
+        if self.settings.close == CloseAt::Watermark && self.is_due() {
             let partition = scatter.partition();
             scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, partition, rows, before))?;
             closings.extend(self.close_passed());
@@ -333,20 +334,20 @@ impl Intervals {
 
     fn close_passed(&mut self) -> Vec<Closing> {
         let mut closings = Vec::new();
-        while self.open.keys().next().is_some_and(|interval| self.is_closed(*interval)) {
+        while self.is_due() {
             let Some((interval, open)) = self.open.pop_first() else { break };
-            closings.extend(self.close(interval, open));
+            closings.extend(self.close(interval, open, true));
         }
         closings
     }
 
-    fn close(&mut self, interval: Interval, open: Open) -> Option<Closing> {
+    fn close(&mut self, interval: Interval, open: Open, complete: bool) -> Option<Closing> {
         if self.done_to_micros.is_some_and(|done_to| self.closes_at(interval).micros() <= done_to) {
             return None;
         }
         self.state.sequence += 1;
         let Open { rows, late, rejects, tally, .. } = open;
-        Some(Closing { sequence: self.state.sequence, interval, rows, late, rejects, tally })
+        Some(Closing { sequence: self.state.sequence, interval, complete, rows, late, rejects, tally })
     }
 
     fn interval_of(&self, time: Timestamp) -> Interval {

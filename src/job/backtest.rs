@@ -78,7 +78,7 @@ async fn over_partitions(config: &Config, options: &Options, host: Host<'_>) -> 
         Some(_) => schema::claim(config, &store, None).await?,
         None => schema::of_partitions(config, &store, options.from, options.to).await?,
     };
-    let mut history = History::new(config, store, &columns)?;
+    let mut history = History::new(config, store, &columns).await?;
     let mut run = Run::new(config, options, &columns)?;
     let listed = history.list(options.from, options.to).await?;
     host.listener.on(Event::Started { total_bytes: None, resumed: false });

@@ -51,7 +51,7 @@ pub enum CheckpointError {
     /// Another process wrote the next checkpoint.
     #[error(
         "another process wrote checkpoint {number} of this state; hint: run one job per state, each with a \
-         `partition.url` or `job.state` of its own"
+         `partition.url` of its own"
     )]
     Overtaken {
         /// The number.

@@ -76,7 +76,7 @@ pub enum JobError {
     },
     /// The state belongs to the other of `run` and `etl`.
     #[error(
-        "the state in `{state}` was made by `{there}`, this is `{here}`; hint: go on with `tidewatch {there}`, or give this job a `partition.url` or `job.state` of its own"
+        "the state in `{state}` was made by `{there}`, this is `{here}`; hint: go on with `tidewatch {there}`, or give this job a `partition.url` of its own"
     )]
     OtherCommand {
         /// Where it lies.
@@ -85,6 +85,24 @@ pub enum JobError {
         there: &'static str,
         /// This command.
         here: &'static str,
+    },
+    /// The partitions that the state tells of are gone.
+    #[error(
+        "the state in `{state}` tells of partitions in `{url}`, which are gone; hint: restore them, or remove the state to write them again"
+    )]
+    PartitionsGone {
+        /// Where the state lies.
+        state: String,
+        /// Where the partitions were.
+        url: String,
+    },
+    /// Not one record of a partition can be read.
+    #[error("no record of `{place}` can be read: {reason}; hint: check `select` against the partition's columns")]
+    Unreadable {
+        /// The object.
+        place: String,
+        /// What is wrong with its first record.
+        reason: String,
     },
     /// There is nothing to judge.
     #[error(

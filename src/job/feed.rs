@@ -3,6 +3,7 @@
 
 use std::io::Stdin as SystemStdin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ use crate::source::{Next, Resume, SourceError};
 const WAITING_MAX: usize = 2;
 /// How long a silent source is left alone.
 const IDLE_POLL: Duration = Duration::from_millis(200);
+/// How long a stopped source is waited for that may be waiting itself.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// About how many bytes a chunk of standard input or of the generator has.
 const CHUNK_BYTES: usize = 1 << 20;
 const STDIN: &str = "stdin";
@@ -142,12 +145,13 @@ impl Input {
         let decoder = Decoder::new(decode_settings(&self.config, settings.decode_columns()))?;
         let selector = Selector::new(&settings)?;
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        let front = Front { input: self, decoder, selector, clock };
+        let stop = Arc::new(AtomicBool::new(false));
+        let front = Front { input: self, decoder, selector, clock, stop: Arc::clone(&stop) };
         thread::Builder::new()
             .name("source".into())
             .spawn(move || front.work(&sender))
             .map_err(|_| JobError::Thread)?;
-        Ok(Feed { receiver })
+        Ok(Feed { receiver, stop })
     }
 }
 
@@ -222,12 +226,28 @@ fn passed(elapsed: Duration, speed: f64) -> i64 {
 #[derive(Debug)]
 pub(super) struct Feed {
     receiver: mpsc::Receiver<Result<Fed, JobError>>,
+    /// Tells the thread to end after the chunk it has.
+    stop: Arc<AtomicBool>,
 }
 
 impl Feed {
     /// What comes next. May be dropped while it waits; nothing is lost.
     pub(super) async fn next(&mut self) -> Result<Fed, JobError> {
         self.receiver.recv().await.unwrap_or(Err(JobError::Thread))
+    }
+
+    /// What was taken from a source that cannot be read again, after the job was asked to stop: nothing more is read,
+    /// and a source that waits for input is not waited for.
+    pub(super) async fn drain(&mut self) -> Result<Option<Batch>, JobError> {
+        self.stop.store(true, Ordering::Relaxed);
+        loop {
+            match tokio::time::timeout(DRAIN_TIMEOUT, self.next()).await {
+                Ok(Ok(Fed::Batch(batch, _))) => return Ok(Some(*batch)),
+                Ok(Ok(Fed::Idle)) => {}
+                Ok(Ok(Fed::End)) | Err(_) => return Ok(None),
+                Ok(Err(error)) => return Err(error),
+            }
+        }
     }
 }
 
@@ -236,13 +256,14 @@ struct Front {
     decoder: Decoder,
     selector: Selector,
     clock: Arc<dyn Clock>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Front {
     /// Works until the source ends or fails, or nobody listens any more.
     fn work(mut self, sender: &mpsc::Sender<Result<Fed, JobError>>) {
         loop {
-            let fed = self.step();
+            let fed = if self.stop.load(Ordering::Relaxed) { Ok(Fed::End) } else { self.step() };
             let (idle, last) = (matches!(fed, Ok(Fed::Idle)), matches!(fed, Ok(Fed::End) | Err(_)));
             if sender.blocking_send(fed).is_err() || last {
                 return;

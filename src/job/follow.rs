@@ -41,7 +41,7 @@ pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summ
     let resumed = checkpoint.is_some();
     let mut done = checkpoint.unwrap_or_default();
     let mut judge = Judge::new(config, &columns, done.snapshot.as_deref())?;
-    let mut history = History::new(config, store.clone(), &columns)?;
+    let mut history = History::new(config, store.clone(), &columns).await?;
     let table = AnomalyTable::new(store);
     let (mut groups, mut unsaved) = (0, 0);
     host.listener.on(Event::Started { total_bytes: None, resumed });

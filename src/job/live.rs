@@ -16,8 +16,8 @@ use super::schema;
 use crate::alert::AnomalyTable;
 use crate::config::Config;
 use crate::interval::{Intervals, ResumePoint};
-use crate::model::Closing;
-use crate::partition::{Listed, Writer};
+use crate::model::{Area, Closing};
+use crate::partition::{Descriptor, Listed, Writer};
 use crate::store::Store;
 
 /// How far the line goes.
@@ -50,13 +50,21 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
     let state = watched(Store::open(&config.job.state)?);
     let _lock = Lock::take(&state)?;
     let store = watched(Store::open(&config.partition.url)?);
-    store.sweep()?;
+    let _writer = Lock::take(&store)?;
+    for area in Area::ALL {
+        store.sweep(area.folder())?;
+    }
+    state.sweep("")?;
     let (checkpoints, checkpoint) = Checkpoints::open(state).await?;
     let resumed = checkpoint.is_some();
     let checkpoint = checkpoint.unwrap_or_default();
     if resumed && checkpoint.snapshot.is_some() != (line == Line::Run) {
         let there = if line == Line::Run { Line::Etl.command() } else { Line::Run.command() };
         return Err(JobError::OtherCommand { state: config.job.state.clone(), there, here: line.command() });
+    }
+    if resumed && Descriptor::load(&store).await?.is_none() {
+        let (state, url) = (config.job.state.clone(), config.partition.url.clone());
+        return Err(JobError::PartitionsGone { state, url });
     }
     let mut input = Input::open(config, &checkpoint.resume)?;
     let columns = schema::claim(config, &store, Some(&mut input)).await?;
@@ -73,13 +81,14 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
         read_before: checkpoint.done.read,
         resumed,
         unsaved: 0,
+        heard: host.clock.elapsed(),
         groups: 0,
         is_live: input.is_live(),
         is_replayable: input.is_replayable(),
         done: checkpoint,
         writer,
         judge,
-        history: History::new(config, store.clone(), &columns)?,
+        history: History::new(config, store.clone(), &columns).await?,
         table: AnomalyTable::new(store),
         checkpoints,
         host,
@@ -102,6 +111,8 @@ struct Live<'a> {
     done: Checkpoint,
     /// Closings since the last checkpoint.
     unsaved: u64,
+    /// When the source last gave something.
+    heard: Duration,
     groups: u64,
     read_before: u64,
     resumed: bool,
@@ -128,6 +139,7 @@ impl Live<'_> {
         let stopped = loop {
             match self.step(&mut feed, &batch).await? {
                 Step::Fed(Fed::Batch(rows, bytes)) => {
+                    self.heard = self.host.clock.elapsed();
                     batch.records += (rows.rows.len() + rows.rejects.len()) as u64;
                     batch.bytes += rows.bytes.len() as u64;
                     let closings = self.intervals.push(*rows)?;
@@ -147,6 +159,12 @@ impl Live<'_> {
                 batch = self.micro_batch();
             }
         };
+        if stopped && !self.is_replayable {
+            while let Some(batch) = feed.drain().await? {
+                let closings = self.intervals.push(batch)?;
+                self.commit(closings).await?;
+            }
+        }
         if !stopped || !self.is_replayable {
             let closings = self.intervals.finish();
             self.commit(closings).await?;
@@ -170,11 +188,11 @@ impl Live<'_> {
         }
     }
 
-    /// Commits closed intervals one by one, in the order that the module's opening gives.
+    /// Commits closed intervals one by one, in the order that `job` tells.
     async fn commit(&mut self, closings: Vec<Closing>) -> Result<(), JobError> {
         for closing in closings {
             let committed = self.writer.commit(&closing).await?;
-            if let Some(judge) = self.judge.as_mut().filter(|_| !closing.rows.is_empty()) {
+            if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
                 let verdict = if committed.adopted {
                     let rows = self.history.rows(&Listed::committed(closing.interval)).await?;
                     judge.judge(closing.interval, rows.iter())
@@ -196,9 +214,16 @@ impl Live<'_> {
         Ok(())
     }
 
-    /// A live source is silent: intervals whose time is over by the clock are closed. The decision is saved before
-    /// anything follows from it, because the records alone do not tell of it.
+    /// A live source has been silent for longer than an interval takes to close: intervals whose time is over by the
+    /// clock are closed. The decision is saved before anything follows from it, because the records alone do not tell
+    /// of it.
     async fn close_by_clock(&mut self) -> Result<(), JobError> {
+        let interval = &self.config.interval;
+        let patience =
+            Duration::from_micros(interval.offset_micros) + Duration::from_secs(interval.length.seconds().into());
+        if self.host.clock.elapsed() < self.heard + patience {
+            return Ok(());
+        }
         while let Some(close) =
             self.intervals.next_close().filter(|close| self.is_live && *close <= self.host.clock.now())
         {

@@ -1,4 +1,4 @@
-//! One job per state. On a local disk a lock on a file refuses a second process at once and is gone with the process
+//! One job per state, and one writer per tree of partitions. On a local disk a lock on a file refuses a second process at once and is gone with the process
 //! that held it, however that ended; elsewhere the numbered checkpoints refuse the slower one.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use crate::store::Store;
 
-const NAME: &str = "lock";
+/// Invisible to those who read partitions.
+const NAME: &str = "_lock";
 
 /// Held as long as a job runs.
 #[derive(Debug)]
@@ -18,12 +19,9 @@ pub struct Lock {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another process holds it.
-    #[error(
-        "another process runs on the state in `{directory}`; hint: stop it, or give this job a `partition.url` or \
-         `job.state` of its own"
-    )]
+    #[error("another process works in `{directory}`; hint: stop it, or give this job a `partition.url` of its own")]
     Held {
-        /// The directory of the state.
+        /// The directory of the state or of the partitions.
         directory: PathBuf,
     },
     /// The lock file cannot be made.
@@ -37,12 +35,12 @@ pub enum LockError {
 }
 
 impl Lock {
-    /// Takes the lock of a state.
+    /// Takes the lock of a state or of a tree of partitions.
     ///
     /// # Errors
     /// When another process holds it or the lock file cannot be made.
-    pub fn take(state: &Store) -> Result<Lock, LockError> {
-        let Some(directory) = state.directory() else { return Ok(Lock { _file: None }) };
+    pub fn take(store: &Store) -> Result<Lock, LockError> {
+        let Some(directory) = store.directory() else { return Ok(Lock { _file: None }) };
         let path = directory.join(NAME);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|source| LockError::File { path: path.clone(), source })?;

@@ -7,9 +7,10 @@ use chrono::NaiveDate;
 use super::error::JobError;
 use super::feed::{Input, decode_settings};
 use crate::config::Config;
-use crate::decode::Decoder;
-use crate::model::{ColumnType, Columns, MeasureType};
-use crate::partition::{Descriptor, Reader};
+use crate::decode::discover::discover;
+use crate::decode::{Decoder, Format};
+use crate::model::{ColumnType, Columns, MeasureType, nearest};
+use crate::partition::{Descriptor, Reader, Tree};
 use crate::store::Store;
 
 /// Columns whose types cannot be found out.
@@ -22,6 +23,16 @@ pub enum SchemaError {
     NoSample {
         /// The measure.
         measure: String,
+    },
+    /// No record of the sample has the column, and one of a like name is there.
+    #[error("no record at the beginning of `{place}` has the column `{column}`; hint: did you mean `{near}`?")]
+    Misspelt {
+        /// The column.
+        column: String,
+        /// Where the sample is from.
+        place: String,
+        /// A column of the sample that no setting names.
+        near: String,
     },
     /// The sample does not have the column, or not as numbers.
     #[error(
@@ -42,6 +53,10 @@ pub(super) async fn claim(config: &Config, store: &Store, input: Option<&mut Inp
         let there = there.as_ref()?.columns.measures.iter().find(|(name, _)| name == measure);
         there.map(|(_, kind)| *kind)
     };
+    let mut input = input;
+    if let Some(input) = input.as_deref_mut().filter(|_| there.is_none()) {
+        misspelt(config, input)?;
+    }
     let columns = typed(config, known, input)?;
     let interval = &config.interval;
     let zone = interval.zone.name().to_owned();
@@ -51,6 +66,7 @@ pub(super) async fn claim(config: &Config, store: &Store, input: Option<&mut Inp
 
 /// The columns of a source that is only read.
 pub(super) fn of_source(config: &Config, input: &mut Input) -> Result<Columns, JobError> {
+    misspelt(config, input)?;
     typed(config, |_| None, Some(input))
 }
 
@@ -68,7 +84,7 @@ pub(super) async fn of_partitions(
         measures,
     };
     let declared = |(name, kind): &(String, Option<MeasureType>)| (name.clone(), kind.unwrap_or(MeasureType::Float));
-    let reader = Reader::new(store.clone(), columns(Vec::new()), config.interval.length);
+    let reader = Reader::new(store.clone(), columns(Vec::new()), config.interval.length, Tree::Foreign);
     let listed = reader.list(from, to).await?;
     if listed.is_empty() {
         return Err(JobError::NoHistory(config.partition.url.clone()));
@@ -99,12 +115,42 @@ fn typed(
     })
 }
 
+/// Refuses a column that no record of the sample has while it has one of a like name. Only JSON needs the look: the
+/// header of a CSV is checked by the decoder.
+fn misspelt(config: &Config, input: &mut Input) -> Result<(), JobError> {
+    let Some(chunk) = input.peek()?.filter(|_| config.decode.format == Format::JsonLines) else { return Ok(()) };
+    let Ok(sample) = discover(std::slice::from_ref(chunk), config.select.zone) else { return Ok(()) };
+    let select = &config.select;
+    let filtered = select.filters.iter().map(|(name, _)| name);
+    let measures = select.measures.iter().map(|(name, _)| name);
+    let used: Vec<&String> = [&select.timestamp]
+        .into_iter()
+        .chain(&select.dimensions)
+        .chain(measures)
+        .chain(&select.keep)
+        .chain(filtered)
+        .collect();
+    let names = || sample.columns.iter().map(|column| column.name.as_str());
+    for column in used.iter().filter(|column| !names().any(|name| name == **column)) {
+        let free = names().filter(|name| !used.iter().any(|used| used == name));
+        if let Some(near) = nearest(column, free) {
+            let (column, near) = ((*column).clone(), near.to_owned());
+            return Err(SchemaError::Misspelt { column, place: chunk.partition.to_string(), near }.into());
+        }
+    }
+    Ok(())
+}
+
 /// Integer where every value of the sample is one, float where every value is a number.
 fn sampled(config: &Config, measure: &str, input: Option<&mut Input>) -> Result<MeasureType, JobError> {
     let no_sample = || SchemaError::NoSample { measure: measure.to_owned() };
     let chunk = input.ok_or_else(no_sample)?.peek()?.ok_or_else(no_sample)?;
     let as_text = vec![(measure.to_owned(), ColumnType::Text)];
     let decoded = Decoder::new(decode_settings(config, as_text))?.decode(chunk)?;
+    if let Some(reject) = decoded.rejects.first().filter(|_| decoded.rows.is_empty()) {
+        let (place, reason) = (chunk.partition.to_string(), reject.reason.to_string());
+        return Err(JobError::Unreadable { place, reason });
+    }
     let values = decoded.rows.batch().column(0).as_string_opt::<i32>();
     let values: Vec<&str> = values.into_iter().flatten().flatten().filter(|value| !value.is_empty()).collect();
     if !values.is_empty() && values.iter().all(|value| value.parse::<i64>().is_ok()) {

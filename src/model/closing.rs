@@ -15,6 +15,8 @@ pub struct Closing {
     pub sequence: u64,
     /// Which interval.
     pub interval: Interval,
+    /// Whether the stream was seen to go past its end; false for an interval that the source's end cut short.
+    pub complete: bool,
     /// Its rows.
     pub rows: Held,
     /// Rows of intervals that had closed before.

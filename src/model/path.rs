@@ -8,7 +8,7 @@
 //! hhmm     local hour and minute of the interval's start
 //! object   part-rRRRR-NNNNN.csv | .parquet    rows; revision R, part N, both from 0
 //!          _manifest-rRRRR.json               what revision R consists of; its presence is the commit
-//!          rejects-SSSSSSSS.jsonl             records that left with closing number S
+//!          rejects-SSSSSSSS-CC.jsonl          records that left with closing number S; C counts jobs that began anew
 //!          anomalies.jsonl                    one anomaly group a line
 //! ```
 //!
@@ -32,6 +32,9 @@ pub enum Area {
 }
 
 impl Area {
+    /// All of them.
+    pub const ALL: [Area; 3] = [Area::Data, Area::Rejects, Area::Anomalies];
+
     /// The name of its folder.
     pub fn folder(self) -> &'static str {
         match self {
@@ -85,6 +88,8 @@ pub enum Object {
     Rejects {
         /// Number of the closing with which they left.
         sequence: u64,
+        /// 0, or more where a job that began anew reached the same number.
+        copy: u32,
     },
     /// Anomaly groups.
     Anomalies,
@@ -133,9 +138,7 @@ impl ObjectPath {
     /// Reads the name of an interval's folder.
     pub fn parse_folder(folder: &str, length: Length) -> Option<(Area, Interval)> {
         let (date_folder, hhmm) = folder.rsplit_once("/intvl_hhmm=")?;
-        let area = [Area::Data, Area::Rejects, Area::Anomalies]
-            .into_iter()
-            .find(|area| area.parse_date_folder(date_folder).is_some())?;
+        let area = Area::ALL.into_iter().find(|area| area.parse_date_folder(date_folder).is_some())?;
         let date = area.parse_date_folder(date_folder)?;
         let time = NaiveTime::parse_from_str(hhmm, "%H%M").ok().filter(|_| hhmm.len() == 4)?;
         Some((area, Interval::starting(NaiveDateTime::new(date, time), length)?))
@@ -158,7 +161,9 @@ impl Object {
             return (extension == "json").then_some(Object::Manifest { revision: revision.parse().ok()? });
         }
         if let Some(sequence) = stem.strip_prefix("rejects-") {
-            return (extension == "jsonl").then_some(Object::Rejects { sequence: sequence.parse().ok()? });
+            let (sequence, copy) = sequence.split_once('-')?;
+            let object = Object::Rejects { sequence: sequence.parse().ok()?, copy: copy.parse().ok()? };
+            return (extension == "jsonl").then_some(object);
         }
         let (revision, number) = stem.strip_prefix("part-r")?.split_once('-')?;
         let format = [Format::Csv, Format::Parquet].into_iter().find(|format| format.extension() == extension)?;
@@ -173,7 +178,7 @@ impl fmt::Display for Object {
                 write!(f, "part-r{revision:04}-{number:05}.{}", format.extension())
             }
             Object::Manifest { revision } => write!(f, "_manifest-r{revision:04}.json"),
-            Object::Rejects { sequence } => write!(f, "rejects-{sequence:08}.jsonl"),
+            Object::Rejects { sequence, copy } => write!(f, "rejects-{sequence:08}-{copy:02}.jsonl"),
             Object::Anomalies => f.write_str("anomalies.jsonl"),
         }
     }
@@ -191,7 +196,7 @@ mod tests {
                 Object::Part { revision, number, format: if csv { Format::Csv } else { Format::Parquet } }
             }),
             (0..99_999u32).prop_map(|revision| Object::Manifest { revision }),
-            any::<u64>().prop_map(|sequence| Object::Rejects { sequence }),
+            (any::<u64>(), 0..999u32).prop_map(|(sequence, copy)| Object::Rejects { sequence, copy }),
             Just(Object::Anomalies),
         ]
     }

@@ -56,12 +56,6 @@ impl Progress {
         self.0.insert(partition, position);
     }
 
-    /// Moves `partition` back to `position` where it stands further on or is not named.
-    pub fn lower(&mut self, partition: &SourcePartition, position: Position) {
-        let entry = self.0.entry(partition.clone()).or_insert(position);
-        *entry = position.min(*entry);
-    }
-
     /// All partitions with their positions, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&SourcePartition, Position)> {
         self.0.iter().map(|(partition, position)| (partition, *position))

@@ -64,14 +64,18 @@ impl Descriptor {
     /// # Errors
     /// When the tree was written with other settings, or the store fails.
     pub async fn claim(&self, store: &Store) -> Result<(), DescriptorError> {
+        if let Some(there) = Descriptor::load(store).await? {
+            return self.check(&there);
+        }
         let text = serde_json::to_vec_pretty(self).map_err(DescriptorError::Unreadable)?;
-        if store.create(NAME, Bytes::from(text)).await? == Created::New {
-            return Ok(());
+        match store.create(NAME, Bytes::from(text)).await? {
+            Created::New => Ok(()),
+            Created::Exists => Descriptor::load(store).await?.map_or(Ok(()), |there| self.check(&there)),
         }
-        match Descriptor::load(store).await? {
-            Some(there) if there != *self => Err(DescriptorError::Differs { differences: there.against(self) }),
-            _ => Ok(()),
-        }
+    }
+
+    fn check(&self, there: &Descriptor) -> Result<(), DescriptorError> {
+        if there == self { Ok(()) } else { Err(DescriptorError::Differs { differences: there.against(self) }) }
     }
 
     /// Names what differs, `there` against `here`.
@@ -83,9 +87,9 @@ impl Descriptor {
         let pairs = [
             ("columns", columns(self), columns(here)),
             ("interval.length", format!("{}s", self.interval_seconds), format!("{}s", here.interval_seconds)),
-            ("interval.zone", self.zone.clone(), here.zone.clone()),
+            ("interval.timezone", self.zone.clone(), here.zone.clone()),
             ("partition.format", self.format.extension().into(), here.format.extension().into()),
-            ("dimensions", self.columns.dimensions.join(", "), here.columns.dimensions.join(", ")),
+            ("select.dimensions", self.columns.dimensions.join(", "), here.columns.dimensions.join(", ")),
             ("version", self.version.to_string(), here.version.to_string()),
         ];
         let differing = pairs.iter().filter(|(_, there, here)| there != here);

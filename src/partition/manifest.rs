@@ -18,6 +18,9 @@ pub struct Manifest {
     pub revision: u32,
     /// Number of the closing with which it was committed: the order of all commits of a job.
     pub sequence: u64,
+    /// Whether the stream was seen to go past the end of the interval; false for the last interval of a source that
+    /// ended within it, which is not judged.
+    pub complete: bool,
     /// Rows of this revision.
     pub rows: u64,
     /// First event time of this revision.
@@ -77,22 +80,27 @@ pub enum ManifestError {
     Newer(u32),
 }
 
+/// Which revision a manifest is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head {
+    pub(super) interval: Interval,
+    pub(super) revision: u32,
+    pub(super) sequence: u64,
+    pub(super) complete: bool,
+    pub(super) tally: Option<Tally>,
+}
+
 impl Manifest {
     /// Describes one revision.
-    pub fn new(
-        interval: Interval,
-        revision: u32,
-        sequence: u64,
-        rows: &Held,
-        tally: Option<Tally>,
-        objects: Vec<ObjectEntry>,
-    ) -> Manifest {
+    pub(super) fn new(head: Head, rows: &Held, objects: Vec<ObjectEntry>) -> Manifest {
+        let Head { interval, revision, sequence, complete, tally } = head;
         let times = rows.time_range();
         Manifest {
             version: VERSION,
             interval,
             revision,
             sequence,
+            complete,
             rows: objects.iter().map(|object| object.rows).sum(),
             first_event_time: times.map(|(first, _)| first.to_string()),
             last_event_time: times.map(|(_, last)| last.to_string()),

@@ -29,6 +29,16 @@ pub struct Reader {
     store: Store,
     columns: Columns,
     length: Length,
+    tree: Tree,
+}
+
+/// Who wrote the partitions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// We did: an interval is there when its manifest is.
+    Ours,
+    /// Another job: all visible objects of a folder count.
+    Foreign,
 }
 
 /// One interval that is there.
@@ -71,6 +81,16 @@ pub enum ReadError {
         /// Rows it should hold.
         rows: u64,
     },
+    /// A folder that starts no interval of the configured length.
+    #[error(
+        "`{folder}` starts no interval of {minutes} minutes; hint: set `interval.length` to what the partitions have"
+    )]
+    Unaligned {
+        /// The folder.
+        folder: String,
+        /// The configured length.
+        minutes: u32,
+    },
     /// A manifest that cannot be read.
     #[error("`{name}`: {source}")]
     Manifest {
@@ -112,8 +132,8 @@ pub enum ReadError {
 
 impl Reader {
     /// A reader of partitions with these columns and intervals of this length.
-    pub fn new(store: Store, columns: Columns, length: Length) -> Reader {
-        Reader { store, columns, length }
+    pub fn new(store: Store, columns: Columns, length: Length, tree: Tree) -> Reader {
+        Reader { store, columns, length, tree }
     }
 
     /// The intervals that are there, in order, of local dates `from` to `to` inclusive.
@@ -128,17 +148,22 @@ impl Reader {
                 continue;
             }
             for entry in self.store.list(&folder).await? {
-                self.note(&entry.name, &mut intervals);
+                self.note(&entry.name, &mut intervals)?;
             }
         }
-        Ok(intervals.into_values().collect())
+        let is_there = |listed: &Listed| listed.committed || self.tree == Tree::Foreign;
+        Ok(intervals.into_values().filter(is_there).collect())
     }
 
-    /// What came in time for an interval: the objects of revision 0, or all where no manifest is there.
+    /// What came in time for an interval: the objects of revision 0, or all where no manifest is there. None for an
+    /// interval that the source's end cut short: it is not judged.
     ///
     /// # Errors
     /// When an object is missing, damaged or cannot be read.
-    pub async fn read(&self, listed: &Listed) -> Result<Content, ReadError> {
+    pub async fn read(&self, listed: &Listed) -> Result<Option<Content>, ReadError> {
+        if listed.committed && !self.manifest(listed.interval).await?.complete {
+            return Ok(None);
+        }
         let (mut chunks, mut rows) = (Vec::new(), Vec::new());
         for (name, bytes) in self.objects(listed).await? {
             if name.ends_with(Format::Parquet.extension()) {
@@ -147,12 +172,18 @@ impl Reader {
                 chunks.push(chunk(&name, bytes));
             }
         }
-        Ok(if chunks.is_empty() { Content::Rows(rows) } else { Content::Chunks(chunks) })
+        Ok(Some(if chunks.is_empty() { Content::Rows(rows) } else { Content::Chunks(chunks) }))
     }
 
-    fn note(&self, name: &str, intervals: &mut BTreeMap<Interval, Listed>) {
-        let Some((folder, file)) = name.rsplit_once('/') else { return };
-        let Some((_, interval)) = ObjectPath::parse_folder(folder, self.length) else { return };
+    fn note(&self, name: &str, intervals: &mut BTreeMap<Interval, Listed>) -> Result<(), ReadError> {
+        let Some((folder, file)) = name.rsplit_once('/') else { return Ok(()) };
+        let Some((_, interval)) = ObjectPath::parse_folder(folder, self.length) else {
+            let minute = Length::from_seconds(60).ok();
+            if minute.is_some_and(|minute| ObjectPath::parse_folder(folder, minute).is_some()) {
+                return Err(ReadError::Unaligned { folder: folder.to_owned(), minutes: self.length.seconds() / 60 });
+            }
+            return Ok(());
+        };
         let empty = || Listed { interval, objects: Vec::new(), committed: false };
         let listed = intervals.entry(interval).or_insert_with(empty);
         match ObjectPath::parse(name, self.length).map(|path| path.object) {
@@ -160,6 +191,7 @@ impl Reader {
             _ if file.starts_with(['_', '.']) => {}
             _ => listed.objects.push(name.to_owned()),
         }
+        Ok(())
     }
 
     async fn objects(&self, listed: &Listed) -> Result<Vec<(String, Bytes)>, ReadError> {

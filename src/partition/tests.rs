@@ -63,6 +63,7 @@ fn closing(sequence: u64, start_s: i64, lines: &[Line]) -> Closing {
     Closing {
         sequence,
         interval: interval(start_s),
+        complete: true,
         rows: held(vec![rows(start_s, lines)]),
         late: BTreeMap::new(),
         rejects: Vec::new(),
@@ -98,10 +99,10 @@ async fn csv_is_quoted_where_needed_and_numbers_are_exact() {
          \"b,\"\"c\"\"\",1970-01-01T00:10:01Z,\"line\nbreak\",,1e-300\n\
          ,1970-01-01T00:10:02Z,,-7,\n"
     );
-    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap());
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
     let listed = list(&reader).await;
     assert!(listed[0].committed);
-    let Content::Chunks(chunks) = reader.read(&listed[0]).await.unwrap() else { panic!("csv comes as chunks") };
+    let Some(Content::Chunks(chunks)) = reader.read(&listed[0]).await.unwrap() else { panic!("csv comes as chunks") };
     assert_eq!(chunks[0].header.as_deref(), Some(&b"shop,at,note,views,revenue\n"[..]));
 }
 
@@ -109,8 +110,10 @@ async fn csv_is_quoted_where_needed_and_numbers_are_exact() {
 async fn parquet_rows_survive() {
     let store = Store::in_memory();
     Writer::new(store.clone(), columns(), Format::Parquet, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
-    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap());
-    let Content::Rows(back) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("parquet is rows") };
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
+    let Some(Content::Rows(back)) = reader.read(&list(&reader).await[0]).await.unwrap() else {
+        panic!("parquet is rows")
+    };
     let written = rows(600, &LINES);
     assert_eq!(back[0].times(), written.times());
     for column in [0, 2, 3, 4] {
@@ -149,6 +152,41 @@ async fn rows_read_in_another_order_are_neither_lost_nor_doubled() {
 }
 
 #[tokio::test]
+async fn a_job_that_began_anew_leaves_what_is_committed_alone() {
+    let store = Store::in_memory();
+    let writer = Writer::new(store.clone(), columns(), Format::Csv, 1 << 20);
+    writer.commit(&closing(1, 600, &LINES)).await.unwrap();
+    let other = |line: usize| {
+        let part = held_of("other", rows(600, &LINES[line..=line]));
+        let mut late = closing(2, 900, &LINES[..1]);
+        late.late.insert(interval(600), part);
+        late.rejects = vec![Reject {
+            partition: SourcePartition::new("other"),
+            position: line as u64,
+            bytes: Bytes::new(),
+            reason: Reason::Missing("at".into()),
+        }];
+        late
+    };
+    // the same sequence number twice, with other rows: a state that was removed in between
+    writer.commit(&other(0)).await.unwrap();
+    let before = store.get("data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0001-00000.csv").await.unwrap();
+    let mut again = other(1);
+    again.late.values_mut().for_each(|held| *held = held_of("another", rows(600, &LINES[1..2])));
+    writer.commit(&again).await.unwrap();
+    let names = names(&store).await;
+    assert!(names.iter().any(|name| name.ends_with("part-r0002-00000.csv")), "{names:?}");
+    assert_eq!(names.iter().filter(|name| name.contains("rejects-00000002-0")).count(), 2, "{names:?}");
+    assert_eq!(store.get("data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0001-00000.csv").await.unwrap(), before);
+}
+
+fn held_of(partition: &str, rows: Rows) -> Held {
+    let mut held = Held::default();
+    held.add(SourcePartition::new(partition), rows);
+    held
+}
+
+#[tokio::test]
 async fn a_part_without_its_manifest_is_replaced() {
     let store = Store::in_memory();
     let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0000-00000.csv";
@@ -181,8 +219,8 @@ async fn late_rows_make_one_revision_per_closing_and_are_not_among_what_came_in_
             "/part-r0002-00000.csv"
         ]
     );
-    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap());
-    let Content::Chunks(chunks) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("csv") };
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
+    let Some(Content::Chunks(chunks)) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("csv") };
     assert_eq!(chunks.len(), 1);
 }
 
@@ -217,7 +255,7 @@ async fn rejects_keep_bytes_place_and_reason() {
     };
     with_rejects.rejects = vec![reject(3, b"{\"a\":1}"), reject(9, b"\xff\xfe")];
     Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&with_rejects).await.unwrap();
-    let name = "rejects/intvl_date=1970-01-01/intvl_hhmm=0010/rejects-00000007.jsonl";
+    let name = "rejects/intvl_date=1970-01-01/intvl_hhmm=0010/rejects-00000007-00.jsonl";
     let text = store.get(name).await.unwrap().unwrap();
     assert_eq!(
         std::str::from_utf8(&text).unwrap(),
@@ -232,7 +270,7 @@ async fn damage_is_noticed() {
     Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
     let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0000-00000.csv";
     store.put(part, Bytes::from_static(b"shop,at,note,views,revenue\n")).await.unwrap();
-    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap());
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
     let error = reader.read(&list(&reader).await[0]).await.unwrap_err().to_string();
     assert!(error.contains("part-r0000-00000.csv") && error.contains("damaged"), "{error}");
 }
@@ -245,4 +283,26 @@ async fn a_tree_of_another_configuration_is_refused_with_the_difference() {
     descriptor(300).claim(&store).await.unwrap();
     let error = descriptor(600).claim(&store).await.unwrap_err().to_string();
     assert!(error.contains("interval.length is `300s` there, `600s` here"), "{error}");
+}
+
+#[tokio::test]
+async fn an_interval_that_was_cut_short_is_committed_and_not_read_back() {
+    let store = Store::in_memory();
+    let cut_short = Closing { complete: false, ..closing(1, 600, &LINES) };
+    Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&cut_short).await.unwrap();
+    let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
+    assert!(reader.read(&list(&reader).await[0]).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn only_a_manifest_makes_an_interval_of_ours_and_any_object_one_of_another_job() {
+    let store = Store::in_memory();
+    let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/run-1-part-r-00000";
+    store.put(part, Bytes::from_static(b"shop,views\na,1\n")).await.unwrap();
+    let reader = |tree| Reader::new(store.clone(), columns(), Length::from_seconds(300).unwrap(), tree);
+    assert_eq!(list(&reader(Tree::Ours)).await, []);
+    assert_eq!(list(&reader(Tree::Foreign)).await.len(), 1);
+    let hourly = Reader::new(store.clone(), columns(), Length::from_seconds(3600).unwrap(), Tree::Foreign);
+    let error = hourly.list(NaiveDate::MIN, NaiveDate::MAX).await.unwrap_err().to_string();
+    assert!(error.contains("starts no interval of 60 minutes"), "{error}");
 }

@@ -4,11 +4,9 @@ use arrow_schema::ArrowError;
 use bytes::Bytes;
 
 use super::encode::{EncodeError, encode};
-use super::manifest::{Manifest, ManifestError, ObjectEntry};
+use super::manifest::{Head, Manifest, ManifestError, ObjectEntry};
 use super::rejects;
-use crate::model::{
-    Area, Closing, Columns, Format, Held, Interval, Object, ObjectPath, SourcePartition, SourceRange, Tally,
-};
+use crate::model::{Area, Closing, Columns, Format, Held, Interval, Object, ObjectPath, SourcePartition, SourceRange};
 use crate::store::{Created, Store, StoreError};
 
 /// Commits closings to a store.
@@ -36,6 +34,12 @@ pub struct Committed {
 /// A commit that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
+    /// Another process committed the same revision.
+    #[error("another process wrote `{name}`; hint: run one job per `partition.url`")]
+    Overtaken {
+        /// The manifest.
+        name: String,
+    },
     /// Rows cannot be taken apart.
     #[error("rows cannot be taken apart: {0}")]
     Rows(#[from] ArrowError),
@@ -72,10 +76,8 @@ impl Writer {
     pub async fn commit(&self, closing: &Closing) -> Result<Committed, CommitError> {
         let mut committed = Committed::default();
         if !closing.rejects.is_empty() {
-            let object = Object::Rejects { sequence: closing.sequence };
-            let path = ObjectPath { area: Area::Rejects, interval: closing.interval, object };
             let bytes = rejects::encode(&closing.rejects).map_err(CommitError::Rejects)?;
-            self.store.put(&path.to_string(), Bytes::from(bytes)).await?;
+            self.rejects(closing, Bytes::from(bytes)).await?;
         }
         for (interval, rows) in &closing.late {
             self.late(*interval, closing.sequence, rows, &mut committed).await?;
@@ -83,9 +85,13 @@ impl Writer {
         if closing.rows.is_empty() {
             return Ok(committed);
         }
-        let Closing { interval, sequence, rows, tally, .. } = closing;
+        let Closing { interval, sequence, complete, rows, tally, .. } = closing;
         match self.load(&manifest_path(*interval, 0)).await? {
-            None => self.revision(*interval, 0, *sequence, rows, Some(*tally), &mut committed).await?,
+            None => {
+                let (interval, sequence, complete, tally) = (*interval, *sequence, *complete, Some(*tally));
+                let head = Head { interval, revision: 0, sequence, complete, tally };
+                self.revision(head, rows, &mut committed).await?;
+            }
             Some(there) if there.sources == rows.sources() => {}
             Some(_) => {
                 committed.adopted = true;
@@ -93,6 +99,21 @@ impl Writer {
             }
         }
         Ok(committed)
+    }
+
+    /// Writes the reject object. A job that began anew counts its closings from 1 again: what another one wrote under
+    /// the same number stays, and this one has a number behind.
+    async fn rejects(&self, closing: &Closing, bytes: Bytes) -> Result<(), CommitError> {
+        for copy in 0.. {
+            let object = Object::Rejects { sequence: closing.sequence, copy };
+            let name = ObjectPath { area: Area::Rejects, interval: closing.interval, object }.to_string();
+            if self.store.create(&name, bytes.clone()).await? == Created::New
+                || self.store.get(&name).await?.as_ref() == Some(&bytes)
+            {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Adds a revision with those of the rows that no revision has.
@@ -104,10 +125,8 @@ impl Writer {
         committed: &mut Committed,
     ) -> Result<(), CommitError> {
         let manifests = self.manifests(interval).await?;
-        let again = manifests.iter().find(|there| there.revision > 0 && there.sequence == sequence);
-        let next = manifests.iter().map(|there| there.revision + 1).max().unwrap_or(1);
-        let others = manifests.iter().filter(|there| again.is_none_or(|again| again.revision != there.revision));
-        let sources: Vec<&SourceRange> = others.flat_map(|there| &there.sources).collect();
+        let revision = manifests.iter().map(|there| there.revision + 1).max().unwrap_or(1);
+        let sources: Vec<&SourceRange> = manifests.iter().flat_map(|there| &there.sources).collect();
         let is_new = |partition: &SourcePartition, position| {
             !sources.iter().any(|range| range.partition == *partition && position <= range.last)
         };
@@ -116,19 +135,12 @@ impl Writer {
             return Ok(());
         }
         committed.late_revisions += 1;
-        let revision = again.map_or(next, |again| again.revision);
-        self.revision(interval, revision, sequence, &new, None, committed).await
+        let head = Head { interval, revision, sequence, complete: true, tally: None };
+        self.revision(head, &new, committed).await
     }
 
-    async fn revision(
-        &self,
-        interval: Interval,
-        revision: u32,
-        sequence: u64,
-        rows: &Held,
-        tally: Option<Tally>,
-        committed: &mut Committed,
-    ) -> Result<(), CommitError> {
+    async fn revision(&self, head: Head, rows: &Held, committed: &mut Committed) -> Result<(), CommitError> {
+        let Head { interval, revision, .. } = head;
         let mut objects = Vec::new();
         for (number, part) in (0..).zip(encode(rows.rows(), &self.columns, self.format, self.object_bytes_max)?) {
             let object = Object::Part { revision, number, format: self.format };
@@ -139,8 +151,7 @@ impl Writer {
             self.part(&path, part.bytes).await?;
             objects.push(entry);
         }
-        let manifest = Manifest::new(interval, revision, sequence, rows, tally, objects);
-        self.manifest(&manifest).await
+        self.manifest(&Manifest::new(head, rows, objects)).await
     }
 
     /// Writes a part. One that is there without a manifest was left by a job that was stopped before its commit.
@@ -157,8 +168,11 @@ impl Writer {
     async fn manifest(&self, manifest: &Manifest) -> Result<(), CommitError> {
         let name = manifest_path(manifest.interval, manifest.revision);
         let bytes = manifest.to_json().map_err(|source| CommitError::Manifest { name: name.clone(), source })?;
-        self.store.create(&name, Bytes::from(bytes)).await?;
-        Ok(())
+        match self.store.create(&name, Bytes::from(bytes)).await? {
+            Created::New => Ok(()),
+            // it was not there when this commit began
+            Created::Exists => Err(CommitError::Overtaken { name }),
+        }
     }
 
     /// The manifests of an interval, in the order of revisions.
