@@ -42,6 +42,15 @@ pub struct Entry {
     pub size: u64,
 }
 
+/// Where [`Store::sweep`] looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep<'a> {
+    /// In a folder and all below it; one that is not there is fine.
+    Below(&'a str),
+    /// In the root itself and no folder of it.
+    Root,
+}
+
 /// Sees every write. An error stops the write, or what follows it.
 pub trait Watch: Send + Sync {
     /// Before an object is written.
@@ -197,16 +206,17 @@ impl Store {
     }
 
     /// Removes what a killed process left half-written on a local disk: staged files, named as the object with `#` and
-    /// a number behind. Only the one writer of a root may call it.
+    /// a number behind. Only the one writer of what is swept may call it.
     ///
     /// # Errors
     /// When a directory cannot be read or a file not removed.
-    pub fn sweep(&self) -> Result<u64, StoreError> {
-        match &self.directory {
-            Some(directory) => sweep_directory(directory)
-                .map_err(|source| StoreError::Directory { directory: directory.clone(), source }),
-            None => Ok(0),
-        }
+    pub fn sweep(&self, what: Sweep<'_>) -> Result<u64, StoreError> {
+        let Some(root) = &self.directory else { return Ok(0) };
+        let (directory, deep) = match what {
+            Sweep::Below(folder) => (root.join(folder), true),
+            Sweep::Root => (root.clone(), false),
+        };
+        sweep_directory(&directory, deep).map_err(|source| StoreError::Directory { directory, source })
     }
 
     async fn write(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<Created, StoreError> {
@@ -241,12 +251,16 @@ fn operation(verb: &'static str, name: &str, source: object_store::Error) -> Sto
     StoreError::Operation { verb, name: name.to_owned(), source }
 }
 
-fn sweep_directory(directory: &FilePath) -> std::io::Result<u64> {
+fn sweep_directory(directory: &FilePath, deep: bool) -> std::io::Result<u64> {
     let mut removed = 0;
-    for entry in std::fs::read_dir(directory)? {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            removed += sweep_directory(&entry.path())?;
+            removed += if deep { sweep_directory(&entry.path(), deep)? } else { 0 };
         } else if is_staged(&entry.file_name().to_string_lossy()) {
             std::fs::remove_file(entry.path())?;
             removed += 1;
@@ -320,7 +334,11 @@ mod tests {
         std::fs::write(directory.path().join("deep/part.csv#1"), "half").unwrap();
         std::fs::write(directory.path().join("deep/part.csv"), "whole").unwrap();
         std::fs::write(directory.path().join("c#"), "not ours").unwrap();
-        assert_eq!(store.sweep().unwrap(), 1);
+        std::fs::write(directory.path().join("d#12"), "half").unwrap();
+        assert_eq!(store.sweep(Sweep::Root).unwrap(), 1);
+        assert!(!directory.path().join("d#12").exists() && directory.path().join("deep/part.csv#1").exists());
+        assert_eq!(store.sweep(Sweep::Below("deep")).unwrap(), 1);
+        assert_eq!(store.sweep(Sweep::Below("nowhere")).unwrap(), 0);
         assert!(!directory.path().join("deep/part.csv#1").exists());
         assert!(directory.path().join("deep/part.csv").exists() && directory.path().join("c#").exists());
     }
