@@ -180,6 +180,8 @@ impl Intervals {
         }
         scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, &partition, rows, &before))?;
         self.progress.set(partition, read_to);
+        // at once and not with the next batch: what they closed was committed and must not count as held again
+        closings.extend(self.due_raises());
         Ok(closings)
     }
 
