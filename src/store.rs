@@ -42,6 +42,15 @@ pub struct Entry {
     pub size: u64,
 }
 
+/// Where [`Store::sweep`] looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sweep<'a> {
+    /// In a folder and all below it; one that is not there is fine.
+    Below(&'a str),
+    /// In the root itself and no folder of it.
+    Root,
+}
+
 /// Sees every write. An error stops the write, or what follows it.
 pub trait Watch: Send + Sync {
     /// Before an object is written.
@@ -196,19 +205,18 @@ impl Store {
         }
     }
 
-    /// Removes what a killed process left half-written under a folder on a local disk: staged files, named as an object
-    /// of ours with `#` and a number behind. Only the one writer of the folder may call it.
+    /// Removes what a killed process left half-written on a local disk: staged files, named as the object with `#` and
+    /// a number behind. Only the one writer of what is swept may call it.
     ///
     /// # Errors
     /// When a directory cannot be read or a file not removed.
-    pub fn sweep(&self, folder: &str) -> Result<u64, StoreError> {
-        let Some(directory) = self.directory.as_ref().map(|directory| directory.join(folder)) else { return Ok(0) };
-        match sweep_directory(&directory) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::Directory { directory, source })
-            }
-            swept => Ok(swept.unwrap_or(0)),
-        }
+    pub fn sweep(&self, what: Sweep<'_>) -> Result<u64, StoreError> {
+        let Some(root) = &self.directory else { return Ok(0) };
+        let (directory, deep) = match what {
+            Sweep::Below(folder) => (root.join(folder), true),
+            Sweep::Root => (root.clone(), false),
+        };
+        sweep_directory(&directory, deep).map_err(|source| StoreError::Directory { directory, source })
     }
 
     async fn write(&self, name: &str, bytes: Bytes, mode: PutMode) -> Result<Created, StoreError> {
@@ -243,12 +251,16 @@ fn operation(verb: &'static str, name: &str, source: object_store::Error) -> Sto
     StoreError::Operation { verb, name: name.to_owned(), source }
 }
 
-fn sweep_directory(directory: &FilePath) -> std::io::Result<u64> {
+fn sweep_directory(directory: &FilePath, deep: bool) -> std::io::Result<u64> {
     let mut removed = 0;
-    for entry in std::fs::read_dir(directory)? {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            removed += sweep_directory(&entry.path())?;
+            removed += if deep { sweep_directory(&entry.path(), deep)? } else { 0 };
         } else if is_staged(&entry.file_name().to_string_lossy()) {
             std::fs::remove_file(entry.path())?;
             removed += 1;
@@ -326,12 +338,18 @@ mod tests {
         std::fs::create_dir(directory.path().join("deep")).unwrap();
         std::fs::write(directory.path().join("deep/part.csv#1"), "half").unwrap();
         std::fs::write(directory.path().join("deep/part.csv"), "whole").unwrap();
+        std::fs::write(directory.path().join("c#"), "not ours").unwrap();
         std::fs::write(directory.path().join("deep/notes#1"), "not ours").unwrap();
-        std::fs::write(directory.path().join("part.csv#1"), "of another folder").unwrap();
-        assert_eq!(store.sweep("deep").unwrap(), 1);
-        assert_eq!(store.sweep("not there").unwrap(), 0);
+        std::fs::write(directory.path().join("checkpoint-0000000003#12"), "half").unwrap();
+        assert_eq!(store.sweep(Sweep::Root).unwrap(), 1);
+        assert!(
+            !directory.path().join("checkpoint-0000000003#12").exists()
+                && directory.path().join("deep/part.csv#1").exists()
+        );
+        assert_eq!(store.sweep(Sweep::Below("deep")).unwrap(), 1);
+        assert_eq!(store.sweep(Sweep::Below("nowhere")).unwrap(), 0);
         assert!(!directory.path().join("deep/part.csv#1").exists());
-        for kept in ["deep/part.csv", "deep/notes#1", "part.csv#1"] {
+        for kept in ["deep/part.csv", "deep/notes#1", "c#"] {
             assert!(directory.path().join(kept).exists(), "{kept}");
         }
     }

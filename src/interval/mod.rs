@@ -183,6 +183,8 @@ impl Intervals {
         scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, &partition, rows, &before))?;
         drop(before);
         Arc::make_mut(&mut self.progress).set(partition, read_to);
+        // at once and not with the next batch: what they closed was committed and must not count as held again
+        closings.extend(self.due_raises());
         Ok(closings)
     }
 

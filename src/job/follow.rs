@@ -16,9 +16,9 @@ use super::lock::Lock;
 use super::schema;
 use crate::alert::AnomalyTable;
 use crate::config::Config;
-use crate::model::Interval;
+use crate::model::{Area, Interval};
 use crate::partition::{Descriptor, Listed};
-use crate::store::Store;
+use crate::store::{Store, Sweep};
 
 /// How often new partitions are looked for.
 const POLL: Duration = Duration::from_secs(1);
@@ -33,6 +33,8 @@ pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summ
     let state = Store::open(&format!("{}/detect", config.job.state.trim_end_matches('/')))?;
     let _lock = Lock::take(&state)?;
     let store = Store::open(&config.partition.url)?;
+    state.sweep(Sweep::Root)?;
+    store.sweep(Sweep::Below(Area::Anomalies.folder()))?;
     let columns = match Descriptor::load(&store).await? {
         Some(_) => schema::claim(config, &store, None).await?,
         None => schema::of_partitions(config, &store, NaiveDate::MIN, NaiveDate::MAX).await?,

@@ -18,7 +18,7 @@ use crate::config::Config;
 use crate::interval::{Intervals, ResumePoint};
 use crate::model::{Area, Closing};
 use crate::partition::{Descriptor, Listed, Writer};
-use crate::store::Store;
+use crate::store::{Store, Sweep};
 
 /// How far the line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,10 +51,11 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
     let _lock = Lock::take(&state)?;
     let store = watched(Store::open(&config.partition.url)?);
     let _writer = Lock::take(&store)?;
-    for area in Area::ALL {
-        store.sweep(area.folder())?;
+    // a detector may run beside `etl`: what it stages is not ours
+    state.sweep(Sweep::Root)?;
+    for area in [Area::Data, Area::Rejects].into_iter().chain((line == Line::Run).then_some(Area::Anomalies)) {
+        store.sweep(Sweep::Below(area.folder()))?;
     }
-    state.sweep("")?;
     let (checkpoints, checkpoint) = Checkpoints::open(state).await?;
     let resumed = checkpoint.is_some();
     let checkpoint = checkpoint.unwrap_or_default();

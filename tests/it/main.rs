@@ -3,10 +3,13 @@
 
 mod cli;
 mod crash;
+mod detect;
 mod determinism;
 mod kill;
 mod layering;
 mod oracle;
+mod restart;
 mod sample;
 mod shipped;
+mod silent;
 mod support;

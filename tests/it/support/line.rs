@@ -3,11 +3,17 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
 use tidewatch::config::Config;
 use tidewatch::job::live::{self, Line};
-use tidewatch::job::{Event, Host, JobError, Listener, Shutdown, Stopper, Summary, SystemClock};
+use tidewatch::job::{Clock, Event, Host, JobError, Listener, Shutdown, Stopper, Summary, SystemClock};
 use tidewatch::store::{StoreError, Watch};
+
+const POLL: Duration = Duration::from_millis(10);
+/// A job that has not done in half a minute what it should do is stuck.
+const POLLS_MAX: u32 = 3000;
 
 /// Where a job can be stopped: at the write of an object of this kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +75,7 @@ struct Striking {
     seen: AtomicU64,
     struck: AtomicBool,
     stopper: Stopper,
+    shutdown: Shutdown,
     writes: Mutex<Vec<Point>>,
 }
 
@@ -135,17 +142,61 @@ impl Ran {
 
 /// Runs a line until it ends, perhaps by a fault.
 pub(crate) fn run(config: &Config, line: Line, fault: Option<Fault>) -> Ran {
+    run_with(config, line, striking(fault), Arc::new(SystemClock::start()))
+}
+
+/// Runs a line that follows its source, by another clock, until it has done enough or is ended by a fault.
+pub(crate) fn run_until(
+    config: &Config,
+    fault: Option<Fault>,
+    clock: Arc<dyn Clock>,
+    enough: impl Fn() -> bool + Send,
+) -> Ran {
+    let striking = striking(fault);
+    thread::scope(|scope| {
+        let ended = Ended(Arc::default());
+        let watched = ended.0.clone();
+        let stopping = striking.clone();
+        scope.spawn(move || {
+            let mut polls = 0;
+            while !watched.load(Ordering::SeqCst) && !enough() && polls < POLLS_MAX {
+                thread::sleep(POLL);
+                polls += 1;
+            }
+            stopping.stopper.stop();
+            assert!(polls < POLLS_MAX, "the job never did enough");
+        });
+        let ran = run_with(config, Line::Run, striking, clock);
+        drop(ended);
+        ran
+    })
+}
+
+/// Set when dropped, so that nobody waits for a run that panicked.
+struct Ended(Arc<AtomicBool>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn striking(fault: Option<Fault>) -> Arc<Striking> {
     let (stopper, shutdown) = Shutdown::new();
-    let striking = Arc::new(Striking {
+    Arc::new(Striking {
         fault,
         seen: AtomicU64::new(0),
         struck: AtomicBool::new(false),
         stopper,
+        shutdown,
         writes: Mutex::default(),
-    });
+    })
+}
+
+fn run_with(config: &Config, line: Line, striking: Arc<Striking>, clock: Arc<dyn Clock>) -> Ran {
     let mut listener = Deaf;
     let watch: Arc<dyn Watch> = striking.clone();
-    let host = Host { clock: Arc::new(SystemClock::start()), shutdown, listener: &mut listener, watch: Some(watch) };
+    let host = Host { clock, shutdown: striking.shutdown.clone(), listener: &mut listener, watch: Some(watch) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(live::run(config, line, host));
     let struck = striking.struck.load(Ordering::SeqCst);

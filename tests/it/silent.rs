@@ -1,0 +1,86 @@
+//! A live source that falls silent: the clock closes what is open. That decision is not in the records, so it is saved
+//! before anything follows from it, and a job stopped at any point of it ends with the same bytes all the same.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tidewatch::job::{Clock, SystemClock};
+use tidewatch::model::Timestamp;
+use tidewatch::source::generator::Format;
+
+use crate::support::data::{self, Layout};
+use crate::support::line::{Blow, Fault, Point, Ran, run_until};
+use crate::support::pipeline::Pipeline;
+use crate::support::tree::{self, Tree};
+
+/// Intervals of one chunk at most: the clock has much to close.
+const STEPS: u64 = 24;
+
+/// Time enough for a job that starts again to read what it has to read again.
+const REPLAY: Duration = Duration::from_millis(100);
+
+/// Long after all event times.
+struct Later(SystemClock);
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(4_000_000_000_000_000).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+fn run(pipeline: &Pipeline, fault: Option<Fault>, enough: impl Fn(&Tree) -> bool + Send) -> Ran {
+    let begun = SystemClock::start();
+    let enough = move || begun.elapsed() > REPLAY && enough(&tree::read(&pipeline.url));
+    run_until(&pipeline.config(), fault, Arc::new(Later(SystemClock::start())), enough)
+}
+
+/// Whether all records are in objects, and all parts are committed.
+fn is_complete(tree: &Tree, records: u64) -> bool {
+    let rows = tree::rows(tree).values().map(Vec::len).sum::<usize>() as u64;
+    let parts = tree.keys().filter(|name| name.ends_with(".csv")).count();
+    tree::rejects(tree) + rows == records && parts == tree::manifests(tree).len()
+}
+
+fn following(directory: &Path) -> (Pipeline, u64) {
+    let settings = data::settings(41, STEPS);
+    let layout = Layout { format: Format::Csv, ..Layout::PLAIN };
+    let mut pipeline = Pipeline::over(&settings, layout, directory);
+    // long offsets: many intervals are open when the source falls silent
+    pipeline.interval = "offset = \"1h\"".into();
+    pipeline.source.push_str("\nfollow = true");
+    (pipeline, data::truth(&settings).records)
+}
+
+#[test]
+fn what_the_clock_closed_survives_every_crash_point() {
+    let directory = tempfile::tempdir().unwrap();
+    let (pipeline, records) = following(directory.path());
+    let ran = run(&pipeline, None, |tree| is_complete(tree, records));
+    let expected = tree::read(&pipeline.url);
+    tree::assert_whole(&pipeline.url);
+    let summary = ran.summary().clone();
+    assert_eq!((summary.tally.read(), summary.held), (records, 0));
+    let checkpoints = ran.writes.iter().filter(|write| **write == Point::Checkpoint).count();
+    assert!(checkpoints > 20, "{checkpoints} checkpoints: the clock closed next to nothing");
+
+    for point in [Point::Rejects, Point::Part, Point::Manifest, Point::Checkpoint] {
+        let count = ran.writes.iter().filter(|write| **write == point).count() as u64;
+        for number in [1, count / 2, count] {
+            for blow in [Blow::Before, Blow::After] {
+                let fault = Fault { point: Some(point), number, blow };
+                let url = tempfile::tempdir_in(directory.path()).unwrap();
+                let pipeline = pipeline.to(&url.path().join("out"));
+                assert!(run(&pipeline, Some(fault), |_| false).struck, "{fault} was not met");
+                let again = run(&pipeline, None, |tree| *tree == expected);
+                assert!(again.summary().stopped);
+                tree::assert_same(&tree::read(&pipeline.url), &expected, &fault.to_string());
+                tree::assert_whole(&pipeline.url);
+            }
+        }
+    }
+}
