@@ -1,20 +1,83 @@
-//! Which groups are worth an alert.
+//! Which findings are worth an alert.
 
 use crate::model::AnomalyGroup;
 
 /// One `[[alert]]` section.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// Groups of at least this severity, 0 to 100.
+    /// Findings of at least this severity, 0 to 100.
     pub severity_threshold: f64,
     /// Only these measures; all where empty.
     pub measures: Vec<String>,
 }
 
 impl Rule {
-    /// Whether a group passes.
+    /// Whether a group passes: its worst finding does.
     pub fn passes(&self, group: &AnomalyGroup) -> bool {
-        group.severity >= self.severity_threshold
-            && (self.measures.is_empty() || self.measures.contains(&group.measure))
+        self.lets_pass(&group.measure, group.severity)
+    }
+
+    fn lets_pass(&self, measure: &str, severity: f64) -> bool {
+        severity >= self.severity_threshold
+            && (self.measures.is_empty() || self.measures.iter().any(|name| name == measure))
+    }
+}
+
+/// The groups to tell of, each with those of its findings that a rule lets pass by their own severity: a weak finding
+/// is not told because a strong one stands beside it. Contributions stay those of the whole group.
+pub fn worth_telling(rules: &[Rule], groups: &[AnomalyGroup]) -> Vec<AnomalyGroup> {
+    let told = |group: &AnomalyGroup| {
+        let passes = |severity| rules.iter().any(|rule| rule.lets_pass(&group.measure, severity));
+        let findings: Vec<_> = group.findings.iter().filter(|finding| passes(finding.severity)).cloned().collect();
+        (!findings.is_empty()).then(|| AnomalyGroup { findings, ..group.clone() })
+    };
+    groups.iter().filter_map(told).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Dimensions, Direction, Finding, Interval, Length, SeriesKey};
+
+    fn group(measure: &str, severities: &[f64]) -> AnomalyGroup {
+        let interval = Interval::containing(0, Length::from_seconds(300).unwrap());
+        let finding = |severity: &f64| Finding {
+            id: format!("{measure}-{severity}"),
+            dimensions: Dimensions::new(&[], &SeriesKey::new([])),
+            since: interval.start(),
+            value: None,
+            expected: 1.0,
+            lower: 0.0,
+            upper: 2.0,
+            direction: Direction::Low,
+            score: 5.0,
+            severity: *severity,
+        };
+        AnomalyGroup {
+            id: measure.to_owned(),
+            measure: measure.to_owned(),
+            interval,
+            severity: severities[0],
+            findings: severities.iter().map(finding).collect(),
+            contributions: Vec::new(),
+        }
+    }
+
+    fn told(rules: &[(f64, &[&str])]) -> Vec<String> {
+        let rule = |(severity_threshold, measures): &(f64, &[&str])| Rule {
+            severity_threshold: *severity_threshold,
+            measures: measures.iter().map(ToString::to_string).collect(),
+        };
+        let groups = [group("views", &[90.0, 70.0, 20.0]), group("revenue", &[60.0])];
+        let told = worth_telling(&rules.iter().map(rule).collect::<Vec<_>>(), &groups);
+        told.iter().flat_map(|group| group.findings.iter().map(|finding| finding.id.clone())).collect()
+    }
+
+    #[test]
+    fn a_finding_is_told_by_its_own_severity_and_measure() {
+        assert_eq!(told(&[(70.0, &[])]), ["views-90", "views-70"]);
+        assert_eq!(told(&[(80.0, &[]), (50.0, &["revenue"])]), ["views-90", "revenue-60"]);
+        assert_eq!(told(&[(0.0, &["revenue"])]), ["revenue-60"]);
+        assert!(told(&[(95.0, &[])]).is_empty() && told(&[]).is_empty());
     }
 }

@@ -4,21 +4,44 @@ use std::io::{self, Write};
 
 use chrono::NaiveDate;
 
-use super::CliError;
 use super::args::{Anomalies, Explain, OutputFormat};
 use super::format;
+use super::{CliError, dates};
 use crate::alert::AnomalyTable;
 use crate::config::Config;
 use crate::job::JobError;
-use crate::model::{AnomalyGroup, Direction, Finding};
+use crate::model::{AnomalyGroup, Direction, Finding, nearest};
 use crate::store::Store;
 
 pub(super) fn list(config: &Config, args: &Anomalies, out: &mut impl Write) -> Result<(), CliError> {
-    let (from, to) = (args.from.unwrap_or(NaiveDate::MIN), args.to.unwrap_or(NaiveDate::MAX));
+    let (from, to) = dates(args.from, args.to)?;
     let mut groups = read(config, from, to)?;
+    if let Some(measure) = &args.measure {
+        groups.retain(|group| group.measure == *measure);
+        // the table may know measures that the configuration no longer has
+        if groups.is_empty() {
+            known(config, measure)?;
+        }
+    }
     groups.retain(|group| group.severity >= args.severity);
-    groups.retain(|group| args.measure.as_ref().is_none_or(|measure| *measure == group.measure));
-    print(config, &groups, args.format, out)
+    print(config, &groups, args.format, out)?;
+    if groups.is_empty() {
+        // to whoever reads along; nobody there is no reason to fail
+        let _ = writeln!(io::stderr(), "no anomalies");
+    }
+    Ok(())
+}
+
+fn known(config: &Config, measure: &str) -> Result<(), CliError> {
+    let names = || config.detect.measures.iter().map(|measure| &*measure.name);
+    if names().any(|name| name == measure) {
+        return Ok(());
+    }
+    let hint = match nearest(measure, names()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("there are {}", names().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")),
+    };
+    Err(CliError::NoMeasure { measure: measure.to_owned(), hint })
 }
 
 pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> Result<(), CliError> {
@@ -34,8 +57,12 @@ pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> 
 }
 
 fn read(config: &Config, from: NaiveDate, to: NaiveDate) -> Result<Vec<AnomalyGroup>, CliError> {
+    let url = &config.partition.url;
+    if !Store::directory_of(url).map_err(JobError::from)?.is_dir() {
+        return Err(CliError::NoTable { url: url.clone() });
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(CliError::Runtime)?;
-    let table = AnomalyTable::new(Store::open(&config.partition.url).map_err(JobError::from)?);
+    let table = AnomalyTable::new(Store::open(url).map_err(JobError::from)?);
     Ok(runtime.block_on(table.read(from, to)).map_err(JobError::from)?)
 }
 
@@ -121,4 +148,49 @@ fn card(group: &AnomalyGroup, id: &str, out: &mut impl Write) -> Result<(), CliE
         writeln!(out, "\n{}: {}", contribution.dimension, shares.join(", "))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::super::args::{Args, Command};
+    use super::*;
+
+    fn listed(url: &str, options: &[&str]) -> Result<String, CliError> {
+        let text = format!(
+            "[source.stdin]\n[select]\ntimestamp = 'at'\ndimensions = ['shop']\nmeasures = ['views']\n\
+             [partition]\nurl = '{url}'\n"
+        );
+        let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        let typed = ["tidewatch", "anomalies", "a.toml"].iter().chain(options);
+        let Command::Anomalies(args) = Args::parse_from(typed).command else { panic!("anomalies") };
+        let mut out = Vec::new();
+        list(&config, &args, &mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_table_that_is_not_there_is_not_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = directory.path().join("none");
+        let error = listed(&url.display().to_string(), &[]).unwrap_err().to_string();
+        assert!(error.contains("none` does not exist; hint:"), "{error}");
+        assert!(!url.exists());
+    }
+
+    #[test]
+    fn an_empty_table_has_its_header_and_a_slip_gets_the_nearest_measure() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = directory.path().display().to_string();
+        assert_eq!(
+            listed(&url, &["--measure", "views"]).unwrap().trim_end(),
+            format!("ID  {}", format::FINDING_HEADER)
+        );
+        assert_eq!(listed(&url, &["--format", "csv"]).unwrap().lines().count(), 1);
+        let error = listed(&url, &["--measure", "vievs"]).unwrap_err().to_string();
+        assert!(error.contains("`--measure vievs`") && error.contains("did you mean `views`?"), "{error}");
+        let error = listed(&url, &["--from", "2024-03-05", "--to", "2024-03-04"]).unwrap_err();
+        assert!(matches!(error, CliError::DateOrder { .. }), "{error}");
+    }
 }

@@ -56,7 +56,7 @@ pub(super) struct Detect {
 pub(super) struct Backtest {
     /// Configuration (TOML)
     pub(super) config: PathBuf,
-    /// First local date to judge
+    /// First local date to report; the detector learns from what lies before
     #[arg(long, value_name = "YYYY-MM-DD")]
     pub(super) from: Option<NaiveDate>,
     /// Last local date to judge
@@ -94,7 +94,7 @@ pub(super) struct Discover {
 pub(super) struct Generate {
     /// What to make up
     pub(super) dataset: Dataset,
-    /// Directory for `records/` (a file per day) and `labels.csv`
+    /// Directory for `records/` (a file per day) and `labels.csv`; it holds no records yet
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Everything random follows from it
@@ -167,7 +167,7 @@ pub(super) struct Anomalies {
     #[arg(long)]
     pub(super) measure: Option<String>,
     /// Only groups of at least this severity
-    #[arg(long, value_name = "0-100", default_value_t = 0.0)]
+    #[arg(long, value_name = "0-100", default_value_t = 0.0, value_parser = severity)]
     pub(super) severity: f64,
     /// How to print
     #[arg(long, default_value = "table")]
@@ -199,4 +199,26 @@ pub(super) enum OutputFormat {
 pub(super) struct Completions {
     /// Which shell
     pub(super) shell: clap_complete::Shell,
+}
+
+/// A severity, 0 to 100.
+fn severity(text: &str) -> Result<f64, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or_else(|| "it is not a number from 0 to 100".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_severity_lies_between_0_and_100() {
+        assert_eq!(["0", "70.5", "100"].map(severity), [Ok(0.0), Ok(70.5), Ok(100.0)]);
+        assert!(["-1", "100.1", "NaN", "inf", "much", ""].map(severity).iter().all(Result::is_err));
+    }
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 use super::CliError;
 use super::format;
 use crate::config::Config;
-use crate::decode::Format;
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
+use crate::decode::{Format, Header};
 use crate::job::inspect::{self, Inspection};
 use crate::model::{ColumnType, MeasureType};
 
@@ -120,9 +120,13 @@ pub(super) fn discover(path: &Path, out: &mut impl Write) -> Result<(), CliError
     writeln!(out, "# follow = true          # wait for more\n\n[decode]")?;
     match &discovery.format {
         Format::JsonLines => writeln!(out, "format = \"json_lines\"")?,
-        Format::Csv { dialect, .. } => {
+        Format::Csv { dialect, header } => {
             let delimiter = quoted(&char::from(dialect.delimiter()).to_string());
             writeln!(out, "format = \"csv\"\ndelimiter = {delimiter}")?;
+            if let Header::Names(names) = header {
+                let names = names.iter().map(|name| quoted(name)).collect::<Vec<_>>().join(", ");
+                writeln!(out, "header = [{names}]   # ? the files have none: give the columns names")?;
+            }
         }
     }
     writeln!(out, "\n[select]")?;
@@ -166,4 +170,25 @@ fn guessed(role: &Role) -> &'static str {
 /// A TOML text.
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_for_a_file_without_a_header_runs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("in.csv");
+        let line = |at: u32| format!("2024-03-04 10:{at:02}:00,{},{}\n", ["a", "b"][at as usize % 2], 100 + at);
+        std::fs::write(&path, (0..60).map(line).collect::<String>()).unwrap();
+        let mut out = Vec::new();
+        discover(&path, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains(r#"header = ["column_1", "column_2", "column_3"]"#), "{text}");
+        let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        let inspection = inspect::inspect(&config).unwrap();
+        assert_eq!((inspection.rows, inspection.combinations), (60, 2), "{text}");
+        assert!(inspection.rejected.is_empty(), "{:?}", inspection.rejected);
+    }
 }

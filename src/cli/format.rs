@@ -77,6 +77,19 @@ pub(super) fn finding_line(group: &AnomalyGroup, finding: &Finding) -> String {
     )
 }
 
+/// How many series there are, and how many of them still learn.
+pub(super) fn series(all: u64, learning: u64) -> String {
+    match learning {
+        0 => count(all),
+        learning => format!("{}, {} of them still learning", count(all), count(learning)),
+    }
+}
+
+/// A figure between 0 and 1, or that there is none.
+pub(super) fn figure(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "n/a".into(), |figure| format!("{figure:.3}"))
+}
+
 /// The account of a job.
 pub(super) fn summary(summary: &Summary) -> String {
     let mut lines = Vec::new();
@@ -92,12 +105,7 @@ pub(super) fn summary(summary: &Summary) -> String {
     ));
     lines.push(format!("intervals  {} closed", count(summary.intervals)));
     if summary.series > 0 {
-        let learning = if summary.learning > 0 {
-            format!(", {} of them still learning", count(summary.learning))
-        } else {
-            String::new()
-        };
-        lines.push(format!("series     {}{learning}", count(summary.series)));
+        lines.push(format!("series     {}", series(summary.series, summary.learning)));
         lines.push(format!("findings   {}", count(summary.findings)));
     }
     lines.push(format!("speed      {}", speed(summary)));
@@ -126,6 +134,11 @@ pub(super) fn hint_on_a_line(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_figure_that_is_not_there_is_no_number() {
+        assert_eq!([figure(None), figure(Some(1.0)), figure(Some(0.25))], ["n/a", "1.000", "0.250"]);
+    }
 
     #[test]
     fn numbers_read_well() {

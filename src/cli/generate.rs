@@ -22,6 +22,11 @@ pub(super) enum GenerateError {
     Settings(Vec<SettingsError>),
     #[error("`{path}` cannot be written: {source}")]
     Write { path: PathBuf, source: io::Error },
+    #[error(
+        "`{path}` holds records already, which the new labels would not fit; hint: give another `--out`, or remove the \
+         directory"
+    )]
+    Occupied { path: PathBuf },
 }
 
 pub(super) fn generate(args: &args::Generate, out: &mut impl Write) -> Result<(), CliError> {
@@ -30,6 +35,9 @@ pub(super) fn generate(args: &args::Generate, out: &mut impl Write) -> Result<()
     let failed = |path: &Path, source| GenerateError::Write { path: path.to_owned(), source };
     let directory = args.out.join("records");
     fs::create_dir_all(&directory).map_err(|source| failed(&directory, source))?;
+    if fs::read_dir(&directory).map_err(|source| failed(&directory, source))?.next().is_some() {
+        return Err(GenerateError::Occupied { path: directory }.into());
+    }
     let labels = args.out.join("labels.csv");
     fs::write(&labels, labels_csv(&settings)).map_err(|source| failed(&labels, source))?;
     let records = write_days(args, &settings, &directory)?;
@@ -129,5 +137,28 @@ impl Day {
             Sink::Gzip(file) => file.finish().and_then(|mut file| file.flush()),
         };
         done.map_err(|source| GenerateError::Write { path: self.path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[test]
+    fn records_that_are_there_are_not_mixed_with_new_ones() {
+        let place = tempfile::tempdir().unwrap();
+        let out = place.path().display().to_string();
+        let generated = |days: &str| {
+            let typed = ["tidewatch", "generate", "ecommerce", "--out", &out, "--series", "1", "--days", days];
+            let args::Command::Generate(args) = args::Args::parse_from(typed).command else { panic!("generate") };
+            generate(&args, &mut Vec::new())
+        };
+        generated("2").unwrap();
+        let labels = fs::read(place.path().join("labels.csv")).unwrap();
+        let error = generated("1").unwrap_err().to_string();
+        assert!(error.contains("holds records already") && error.contains("hint:"), "{error}");
+        assert_eq!(fs::read(place.path().join("labels.csv")).unwrap(), labels);
     }
 }

@@ -8,8 +8,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::CliError;
 use crate::job::{Host, JobError, Listener, Shutdown, SystemClock};
 
-/// Runs a job on a runtime of its own. SIGTERM and Ctrl-C ask it to finish its batch and leave; a second one is the
-/// system's.
+/// Runs a job on a runtime of its own. SIGTERM or Ctrl-C asks it to finish its batch and leave; a second one ends the
+/// process at once, which the next start makes good as it does after a crash.
 pub(super) fn block_on<'a, T, F>(listener: &'a mut dyn Listener, job: impl FnOnce(Host<'a>) -> F) -> Result<T, CliError>
 where
     F: Future<Output = Result<T, JobError>>,
@@ -21,12 +21,18 @@ where
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(CliError::Runtime)?;
     runtime.spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("asked to stop: finishing the batch");
+        let mut stop = async || {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        stop().await;
+        tracing::info!("asked to stop: finishing the batch; a second signal stops at once");
         stopper.stop();
+        stop().await;
+        tracing::warn!("asked to stop again: leaving at once");
+        std::process::exit(1);
     });
     let host = Host { clock: Arc::new(SystemClock::start()), shutdown, listener, watch: None };
     let result = runtime.block_on(job(host));

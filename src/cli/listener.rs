@@ -1,13 +1,15 @@
-//! What a running job shows: a progress bar for finite input (on a terminal), and each anomaly when it begins.
+//! What a running job shows: a progress bar for finite input (on a terminal), and each anomaly once.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::format;
 use crate::job::{Event, Listener};
-use crate::model::AnomalyGroup;
+use crate::model::{AnomalyGroup, Dimensions};
 
 /// How often the bar is drawn at most.
 const TICK: Duration = Duration::from_millis(100);
@@ -16,11 +18,13 @@ pub(super) struct Terminal<'a, W: Write> {
     out: &'a mut W,
     bar: Option<ProgressBar>,
     headed: bool,
+    /// The anomaly last told of each measure and series, by its beginning.
+    told: BTreeMap<(String, Dimensions), NaiveDateTime>,
 }
 
 impl<'a, W: Write> Terminal<'a, W> {
     pub(super) fn new(out: &'a mut W) -> Terminal<'a, W> {
-        Terminal { out, bar: None, headed: false }
+        Terminal { out, bar: None, headed: false, told: BTreeMap::new() }
     }
 
     /// Removes the bar and gives back where to print.
@@ -50,10 +54,15 @@ impl<'a, W: Write> Terminal<'a, W> {
         }
     }
 
-    /// Tells of anomalies that begin; an anomaly that lasts is told once.
+    /// Tells of anomalies in the first interval that an alert rule lets pass, which need not be their first; an anomaly
+    /// that lasts is told once.
     fn alert(&mut self, groups: &[AnomalyGroup]) {
         for group in groups {
-            for finding in group.findings.iter().filter(|finding| finding.since == group.interval) {
+            for finding in &group.findings {
+                let series = (group.measure.clone(), finding.dimensions.clone());
+                if self.told.insert(series, finding.since) == Some(finding.since) {
+                    continue;
+                }
                 if !std::mem::replace(&mut self.headed, true) {
                     self.print(format::FINDING_HEADER);
                 }
@@ -88,5 +97,54 @@ impl<W: Write> Listener for Terminal<'_, W> {
             Event::Alert(groups) => self.alert(groups),
             Event::Warning(warning) => tracing::warn!("{warning}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Direction, Finding, Interval, Length, SeriesKey};
+
+    /// Series and first interval of each finding of one interval.
+    fn told(terminal: &mut Terminal<'_, Vec<u8>>, step: i64, findings: &[(&str, i64)]) {
+        let interval = Interval::containing(0, Length::from_seconds(300).unwrap());
+        let finding = |(shop, since): &(&str, i64)| Finding {
+            id: String::new(),
+            dimensions: Dimensions::new(&["shop".to_owned()], &SeriesKey::new([*shop])),
+            since: interval.offset(*since).start(),
+            value: Some(3.0),
+            expected: 1.0,
+            lower: 0.0,
+            upper: 2.0,
+            direction: Direction::High,
+            score: 5.0,
+            severity: 80.0,
+        };
+        let group = AnomalyGroup {
+            id: String::new(),
+            measure: "views".to_owned(),
+            interval: interval.offset(step),
+            severity: 80.0,
+            findings: findings.iter().map(finding).collect(),
+            contributions: Vec::new(),
+        };
+        terminal.on(Event::Alert(&[group]));
+    }
+
+    #[test]
+    fn an_anomaly_is_told_once_at_the_first_interval_that_passes() {
+        let mut out = Vec::new();
+        let mut terminal = Terminal::new(&mut out);
+        // a grew past the threshold in its third interval, b joins later, then a begins anew
+        told(&mut terminal, 2, &[("a", 0)]);
+        told(&mut terminal, 3, &[("a", 0), ("b", 3)]);
+        told(&mut terminal, 4, &[("b", 3), ("a", 0)]);
+        told(&mut terminal, 9, &[("a", 9)]);
+        terminal.finish();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], format::FINDING_HEADER);
+        let told = lines[1..].iter().map(|line| (&line[11..16], line.rsplit(' ').next().unwrap()));
+        assert_eq!(told.collect::<Vec<_>>(), [("00:10", "shop=a"), ("00:15", "shop=b"), ("00:45", "shop=a")]);
     }
 }

@@ -12,8 +12,10 @@ mod listener;
 mod run;
 
 use std::io::{self, Write};
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
+use chrono::NaiveDate;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::{self, ConfigError};
@@ -32,22 +34,41 @@ enum CliError {
     Generate(#[from] generate::GenerateError),
     #[error("no anomaly `{id}` in `{url}`; hint: `tidewatch anomalies CONFIG` lists them")]
     NoAnomaly { id: String, url: String },
+    #[error("`{url}` does not exist; hint: `tidewatch run CONFIG` makes it, or check `partition.url`")]
+    NoTable { url: String },
+    #[error("`--measure {measure}` is not a measure of this configuration; hint: {hint}")]
+    NoMeasure { measure: String, hint: String },
+    #[error("`--from {from}` is after `--to {to}`; hint: both dates are included")]
+    DateOrder { from: NaiveDate, to: NaiveDate },
     #[error(transparent)]
     Discover(#[from] DiscoverError),
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
     #[error("the runtime cannot start: {0}")]
     Runtime(io::Error),
+    #[error("the program failed by a fault of its own; please report this with the lines above")]
+    Panic,
 }
 
 impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
             CliError::Job(error) if error.is_ours() => ExitCode::from(2),
-            CliError::Runtime(_) => ExitCode::from(2),
+            CliError::Runtime(_) | CliError::Panic => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }
+}
+
+/// Turns a panic into an error; what it says has been printed by then.
+fn guarded(work: impl FnOnce() -> Result<(), CliError>) -> Result<(), CliError> {
+    panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(CliError::Panic))
+}
+
+/// The dates that were given, or all there are.
+fn dates(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<(NaiveDate, NaiveDate), CliError> {
+    let (from, to) = (from.unwrap_or(NaiveDate::MIN), to.unwrap_or(NaiveDate::MAX));
+    if from > to { Err(CliError::DateOrder { from, to }) } else { Ok((from, to)) }
 }
 
 /// Runs the program with the arguments of the process.
@@ -62,7 +83,7 @@ pub fn main() -> ExitCode {
         }
     };
     tracing_subscriber::fmt().with_writer(io::stderr).with_target(false).init();
-    match dispatch(args.command) {
+    match guarded(|| dispatch(args.command)) {
         Ok(()) => ExitCode::SUCCESS,
         // whoever read our output has seen enough
         Err(CliError::Print(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -91,5 +112,26 @@ fn dispatch(command: Command) -> Result<(), CliError> {
             clap_complete::generate(completions.shell, &mut Args::command(), "tidewatch", &mut script);
             Ok(out.write_all(&script)?)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_a_fault_of_ours() {
+        let error = guarded(|| panic!("on purpose")).unwrap_err();
+        assert!(matches!(error, CliError::Panic) && error.to_string().contains("please report this"), "{error}");
+        assert_eq!(format!("{:?}", error.exit_code()), format!("{:?}", ExitCode::from(2)));
+        assert!(guarded(|| Ok(())).is_ok());
+    }
+
+    #[test]
+    fn dates_are_in_order() {
+        let day = |day| NaiveDate::from_ymd_opt(2024, 3, day);
+        assert!(dates(day(4), day(4)).is_ok() && dates(None, day(4)).is_ok() && dates(day(4), None).is_ok());
+        let error = dates(day(5), day(4)).unwrap_err().to_string();
+        assert!(error.contains("`--from 2024-03-05` is after `--to 2024-03-04`"), "{error}");
     }
 }

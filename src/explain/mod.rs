@@ -50,7 +50,7 @@ fn finding(point: &Point, group: &str, dimension_names: &[String]) -> Option<Fin
     Some(Finding {
         id: id::finding(group, &point.key),
         dimensions: Dimensions::new(dimension_names, &point.key),
-        since,
+        since: since.start(),
         value: point.value,
         expected: point.expected,
         lower: point.lower,

@@ -50,7 +50,7 @@ fn findings_of_one_measure_in_one_interval_are_one_group() {
     assert_eq!(ids, ["views-19700101-0000", "revenue-19700101-0000", "views-19700101-0005"]);
     assert_eq!((groups[0].severity, groups[0].findings.len()), (80.0, 2));
     assert_eq!(groups[0].findings[0].dimensions.to_string(), "platform=app, marketplace=de");
-    assert_eq!(groups[0].findings[0].since, interval(-1));
+    assert_eq!(groups[0].findings[0].since, interval(-1).start());
     assert_eq!(shares(&groups[0], 0), [("app", 0.75), ("web", 0.25)]);
     assert_eq!(shares(&groups[0], 1), [("de", 1.0)]);
     assert!(super::groups(&points[1..2], &names()).is_empty());

@@ -1,5 +1,8 @@
 //! The detector over history: partitions that are there, or the configured source from its beginning. Nothing of the
 //! job's state is read or changed. Over the partitions that `run` wrote it gives the findings that `run` gave (D1).
+//!
+//! The detector learns from all history up to the last date; what it says is reported, written and scored from the
+//! first date on. So the dates choose what is looked at and do not change what is found.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -34,9 +37,9 @@ pub enum From {
 pub struct Options {
     /// Where the history is; partitions where there are any, if it is not said.
     pub input: Option<From>,
-    /// First local date.
+    /// First local date to report; the detector learns from what lies before.
     pub from: NaiveDate,
-    /// Last local date.
+    /// Last local date, at which the detector ends as well.
     pub to: NaiveDate,
     /// Labelled incidents to score against.
     pub labels: Option<PathBuf>,
@@ -51,6 +54,8 @@ pub struct Options {
 pub struct Report {
     /// Rows, intervals, series, findings.
     pub summary: Summary,
+    /// Intervals before the first date, which the detector learned from.
+    pub learned: u64,
     /// The figures, where there are labels.
     pub score: Option<Score>,
     /// All anomaly groups.
@@ -76,11 +81,11 @@ async fn over_partitions(config: &Config, options: &Options, host: Host<'_>) -> 
     let store = Store::open(&config.partition.url)?;
     let columns = match Descriptor::load(&store).await? {
         Some(_) => schema::claim(config, &store, None).await?,
-        None => schema::of_partitions(config, &store, options.from, options.to).await?,
+        None => schema::of_partitions(config, &store, NaiveDate::MIN, options.to).await?,
     };
     let mut history = History::new(config, store, &columns).await?;
     let mut run = Run::new(config, options, &columns)?;
-    let listed = history.list(options.from, options.to).await?;
+    let listed = history.list(NaiveDate::MIN, options.to).await?;
     host.listener.on(Event::Started { total_bytes: None, resumed: false });
     for (done, interval) in (1..).zip(&listed) {
         if host.shutdown.is_requested() {
@@ -148,6 +153,7 @@ struct Run<'a> {
     anomalies: Option<Output>,
     groups: Vec<AnomalyGroup>,
     summary: Summary,
+    learned: u64,
 }
 
 impl<'a> Run<'a> {
@@ -169,16 +175,23 @@ impl<'a> Run<'a> {
             anomalies: options.anomalies.as_deref().map(Output::create).transpose()?,
             groups: Vec::new(),
             summary: Summary::default(),
+            learned: 0,
         })
     }
 
     fn judge<'r>(&mut self, interval: Interval, rows: impl Iterator<Item = &'r Rows>) -> Result<(), JobError> {
         let mut rows = rows.filter(|rows| !rows.is_empty()).peekable();
-        let in_range = (self.options.from..=self.options.to).contains(&interval.date());
-        if rows.peek().is_none() || !in_range {
+        if rows.peek().is_none() || interval.date() > self.options.to {
             return Ok(());
         }
-        let Verdict { points, groups } = self.judge.judge(interval, rows);
+        let Verdict { mut points, mut groups } = self.judge.judge(interval, rows);
+        if interval.date() < self.options.from {
+            self.learned += 1;
+            return Ok(());
+        }
+        // of the intervals without a row before the first one reported, some may lie before the first date
+        points.retain(|point| point.interval.date() >= self.options.from);
+        groups.retain(|group| group.interval.date() >= self.options.from);
         self.summary.intervals += 1;
         self.summary.groups += groups.len() as u64;
         self.summary.findings += groups.iter().map(|group| group.findings.len() as u64).sum::<u64>();
@@ -205,7 +218,7 @@ impl<'a> Run<'a> {
         self.summary.elapsed = host.clock.elapsed();
         let length = self.config.interval.length;
         let score = self.labels.as_ref().map(|labels| self.scorer.score(labels, length));
-        Ok(Report { summary: self.summary, score, groups: self.groups })
+        Ok(Report { summary: self.summary, learned: self.learned, score, groups: self.groups })
     }
 }
 
@@ -257,5 +270,59 @@ impl Output {
 
     fn finish(mut self) -> Result<(), JobError> {
         self.writer.flush().map_err(|source| JobError::Output { path: self.path, source })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::job::{Listener, Shutdown, SystemClock};
+
+    struct Deaf;
+
+    impl Listener for Deaf {
+        fn on(&mut self, _: Event<'_>) {}
+    }
+
+    fn backtest(directory: &Path, from: Option<NaiveDate>) -> (Report, Vec<String>) {
+        let text = format!(
+            "[source.generator]\nseed = 5\ndays = 4\nseries = 2\nanomaly_probability = 0.01\n\
+             [select]\ntimestamp = 'event_time'\ndimensions = ['platform', 'marketplace']\nmeasures = ['views']\n\
+             [select.types]\nviews = 'integer'\n[partition]\nurl = '{}/out'\n",
+            directory.display()
+        );
+        let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        let scores = directory.join("scores.csv");
+        let options = Options {
+            input: Some(From::Source),
+            from: from.unwrap_or(NaiveDate::MIN),
+            to: NaiveDate::MAX,
+            labels: None,
+            scores: Some(scores.clone()),
+            anomalies: None,
+        };
+        let (_stopper, shutdown) = Shutdown::new();
+        let host = Host { clock: Arc::new(SystemClock::start()), shutdown, listener: &mut Deaf, watch: None };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let report = runtime.block_on(run(&config, &options, host)).unwrap();
+        (report, std::fs::read_to_string(scores).unwrap().lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn the_first_date_chooses_what_is_reported_and_not_what_is_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let (all, scores) = backtest(directory.path(), None);
+        let from = all.groups[0].interval.date().succ_opt().unwrap();
+        let (late, late_scores) = backtest(directory.path(), Some(from));
+        let since = |group: &&AnomalyGroup| group.interval.date() >= from;
+        assert_eq!(late.groups, all.groups.iter().filter(since).cloned().collect::<Vec<_>>());
+        assert!(!late.groups.is_empty() && late.groups.len() < all.groups.len());
+        assert!(late.learned > 0 && all.learned == 0);
+        assert_eq!(late.learned + late.summary.intervals, all.summary.intervals);
+        let from = from.to_string();
+        let is_late = |line: &&String| line.as_str() >= from.as_str();
+        assert_eq!(late_scores, scores.iter().filter(is_late).cloned().collect::<Vec<_>>(), "the header sorts last");
     }
 }

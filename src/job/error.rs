@@ -133,6 +133,22 @@ impl JobError {
                 | JobError::Thread
                 | JobError::Commit(CommitError::Encode(_) | CommitError::Rejects(_))
                 | JobError::Decode(DecodeError::Columns(_) | DecodeError::Rows(_))
+                | JobError::Table(TableError::Encode(_))
+                | JobError::Checkpoint(CheckpointError::Encode(_))
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_encoded_is_our_fault() {
+        let broken = || serde_json::from_str::<u8>("x").unwrap_err();
+        assert!(JobError::from(TableError::Encode(broken())).is_ours());
+        assert!(JobError::from(CheckpointError::Encode(broken())).is_ours());
+        let line = TableError::Line { name: String::new(), line: 1, source: broken() };
+        assert!(!JobError::from(line).is_ours());
     }
 }

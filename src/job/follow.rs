@@ -10,11 +10,11 @@ use chrono::{NaiveDate, TimeDelta};
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::error::JobError;
 use super::history::History;
-use super::host::{Event, Host, Summary};
+use super::host::{Event, Host};
 use super::judge::Judge;
 use super::lock::Lock;
 use super::schema;
-use crate::alert::AnomalyTable;
+use crate::alert::{AnomalyTable, worth_telling};
 use crate::config::Config;
 use crate::model::{Area, Interval};
 use crate::partition::{Descriptor, Listed};
@@ -25,12 +25,36 @@ const POLL: Duration = Duration::from_secs(1);
 /// Intervals judged between two checkpoints at most.
 const CHECKPOINT_INTERVALS: u64 = 288;
 
+/// What a detector alone did.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// Intervals judged by this process.
+    pub judged: u64,
+    /// Intervals judged so far.
+    pub intervals: u64,
+    /// Series that the detector knows.
+    pub series: u64,
+    /// Of them, those that are still learning.
+    pub learning: u64,
+    /// Findings so far.
+    pub findings: u64,
+    /// Records of the partitions that this process could not read.
+    pub rejected: u64,
+    /// Where its checkpoint is.
+    pub state: String,
+    /// How long this process worked.
+    pub elapsed: Duration,
+    /// Whether it was asked to stop before it had judged all that was there, or while it waited for more.
+    pub stopped: bool,
+}
+
 /// Judges partitions as they come.
 ///
 /// # Errors
 /// When partitions cannot be read, or the state cannot be used.
 pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summary, JobError> {
-    let state = Store::open(&format!("{}/detect", config.job.state.trim_end_matches('/')))?;
+    let place = format!("{}/detect", config.job.state.trim_end_matches('/'));
+    let state = Store::open(&place)?;
     let _lock = Lock::take(&state)?;
     let store = Store::open(&config.partition.url)?;
     state.sweep(Sweep::Root)?;
@@ -45,24 +69,25 @@ pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summ
     let mut judge = Judge::new(config, &columns, done.snapshot.as_deref())?;
     let mut history = History::new(config, store.clone(), &columns).await?;
     let table = AnomalyTable::new(store);
-    let (mut groups, mut unsaved) = (0, 0);
+    let (mut judged, mut unsaved) = (0, 0);
     host.listener.on(Event::Started { total_bytes: None, resumed });
-    loop {
+    let stopped = loop {
         let last = judge.detector().last();
         let waiting = waiting(config, &history, last, &host).await?;
+        let mut is_cut = false;
         for (number, listed) in (1..).zip(&waiting) {
             if host.shutdown.is_requested() {
+                is_cut = true;
                 break;
             }
             let rows = history.rows(listed).await?;
             let verdict = judge.judge(listed.interval, rows.iter());
             table.write(&verdict.groups).await?;
-            groups += verdict.groups.len() as u64;
+            judged += 1;
             done.findings += verdict.findings();
             done.intervals += 1;
             unsaved += 1;
-            let told = |group: &&_| config.alerts.iter().any(|rule| rule.passes(group));
-            let told: Vec<_> = verdict.groups.iter().filter(told).cloned().collect();
+            let told = worth_telling(&config.alerts, &verdict.groups);
             if !told.is_empty() {
                 host.listener.on(Event::Alert(&told));
             }
@@ -73,24 +98,24 @@ pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summ
         }
         save(&mut checkpoints, &mut done, &judge, &mut unsaved).await?;
         if once || host.shutdown.is_requested() {
-            break;
+            break is_cut || !once;
         }
         tokio::select! {
             () = host.shutdown.requested() => {}
             () = tokio::time::sleep(POLL) => {}
         }
-    }
+    };
     let status = judge.detector().status();
     Ok(Summary {
+        judged,
         intervals: done.intervals,
         series: status.series as u64,
         learning: status.learning as u64,
         findings: done.findings,
-        groups,
+        rejected: history.rejected,
+        state: place,
         elapsed: host.clock.elapsed(),
-        stopped: !once,
-        resumed,
-        ..Summary::default()
+        stopped,
     })
 }
 

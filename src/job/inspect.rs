@@ -13,7 +13,7 @@ use crate::decode::discover::{DiscoverError, Discovery, discover};
 use crate::detect::{Aggregator, Detector, Settings};
 use crate::interval::ResumePoint;
 use crate::model::{Cell, Chunk, ClosedInterval, Columns, Interval, SeriesKey, Stats, Timestamp, Zone};
-use crate::select::{self, Filter, Selector};
+use crate::select::{self, Filter, SelectError, Selector};
 use crate::source::files::{Files, Settings as FileSettings};
 use crate::source::{Next, Resume};
 
@@ -35,7 +35,7 @@ pub struct Inspection {
     pub rejected: BTreeMap<&'static str, (u64, String)>,
     /// First and last event time of the sample.
     pub times: Option<(Timestamp, Timestamp)>,
-    /// Different values of each dimension.
+    /// Different values of each dimension, in rows that no filter drops.
     pub dimensions: Vec<(String, u64)>,
     /// Dimension combinations.
     pub combinations: u64,
@@ -119,7 +119,9 @@ fn read(config: &Config, columns: &Columns, chunks: &[Chunk], inspection: &mut I
         let widen = |(first, last): (Timestamp, Timestamp), time: Timestamp| (first.min(time), last.max(time));
         inspection.times =
             times().fold(inspection.times, |range, time| Some(widen(range.unwrap_or((time, time)), time)));
-        aggregator.add(&batch.rows);
+        // what a filter drops makes no series
+        let kept: Vec<u32> = (0..).zip(&batch.keep).filter(|(_, keep)| **keep).map(|(number, _)| number).collect();
+        aggregator.add(&batch.rows.picked(&kept).map_err(SelectError::from)?);
     }
     let whole = Interval::containing(0, config.interval.length);
     let cells = aggregator.close(whole).cells;
@@ -145,4 +147,27 @@ fn series_bytes(settings: &Settings) -> u64 {
         detector.observe(&ClosedInterval { interval: first.offset(number), cells });
     }
     (detector.memory_bytes() / settings.measures().len().max(1)) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_a_filter_drops_are_no_series() {
+        let directory = tempfile::tempdir().unwrap();
+        let record = |shop: &str| format!("{{\"at\":\"2024-03-04 10:00:00\",\"shop\":\"{shop}\",\"views\":1}}\n");
+        let records: String = ["a", "b", "c", "a"].into_iter().map(record).collect();
+        std::fs::write(directory.path().join("in.jsonl"), records).unwrap();
+        let place = directory.path().display();
+        let text = format!(
+            "[source.files]\npath = '{place}/in.jsonl'\n[select]\ntimestamp = 'at'\ndimensions = ['shop']\n\
+             measures = ['views']\n[select.filters]\nshop = ['a', 'b']\n[partition]\nurl = '{place}/out'\n"
+        );
+        let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        let inspection = inspect(&config).unwrap();
+        assert_eq!((inspection.rows, inspection.filtered), (4, 1));
+        assert_eq!((inspection.combinations, inspection.series), (2, 2));
+        assert_eq!(inspection.dimensions, [("shop".to_owned(), 2)]);
+    }
 }

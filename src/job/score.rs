@@ -3,15 +3,18 @@
 //! An *incident* is a stretch of time on one series of one measure. It is found when one of its intervals is flagged.
 //! An *episode* is a maximal run of consecutive flagged intervals of one series; it is false when it touches no
 //! incident. Recall is found / incidents, precision is true episodes / episodes, F1 their harmonic mean, and the delay
-//! of a found incident counts intervals from its first one to the first flagged one.
+//! of a found incident counts intervals from its first one to the first flagged one. The median of an even number of
+//! delays is the lower of the two in the middle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDateTime;
 
-use crate::model::{Interval, Length, Point, PointState, SeriesKey};
+use crate::model::{Interval, Length, Point, PointState, SeriesKey, nearest};
 
+/// How many names a hint lists at most.
+const NAMED_MAX: usize = 5;
 const TIME_FORMATS: [&str; 3] = ["%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M"];
 
 /// One labelled incident; `end` is exclusive.
@@ -21,11 +24,15 @@ pub struct Incident {
     measure: String,
     first: i64,
     end: i64,
+    line: u64,
 }
 
 /// A file of labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Labels(Vec<Incident>);
+pub struct Labels {
+    dimensions: Vec<String>,
+    incidents: Vec<Incident>,
+}
 
 /// Labels that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +63,21 @@ pub enum LabelsError {
         /// The value.
         value: String,
     },
+    /// An incident that ends before it begins.
+    #[error(
+        "labels `{path}` line {line}: the end `{end}` is not after the start `{start}`; hint: `end` is the first moment \
+         after the incident"
+    )]
+    Order {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: u64,
+        /// When it starts.
+        start: String,
+        /// When it ends.
+        end: String,
+    },
 }
 
 /// The figures.
@@ -65,39 +87,56 @@ pub struct Score {
     pub incidents: usize,
     /// Those of them that were found.
     pub found: usize,
-    /// Incidents during which their series was still learning all the time.
+    /// Incidents during which their series, which was judged, was still learning all the time.
     pub while_learning: usize,
+    /// Incidents of series that were not judged at all: they are missed.
+    pub unknown: Option<Unknown>,
     /// Episodes.
     pub episodes: usize,
     /// Those of them that touch no incident.
     pub false_episodes: usize,
-    /// Median delay of found incidents, in intervals.
+    /// Lower median delay of found incidents, in intervals.
     pub delay_median: Option<u64>,
     /// Judged intervals times series, in weeks.
     pub series_weeks: f64,
 }
 
+/// Labels that name no series that was judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// How many incidents.
+    pub incidents: usize,
+    /// Line of the first of them, from 1.
+    pub line: u64,
+    /// Its series, as `shop=a, measure=views`.
+    pub series: String,
+    /// What may be wrong with it.
+    pub hint: String,
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts of incidents stay far below 2^53")]
 impl Score {
-    /// Found / incidents; 1 where there is no incident.
-    pub fn recall(&self) -> f64 {
-        if self.incidents == 0 { 1.0 } else { self.found as f64 / self.incidents as f64 }
+    /// Found / incidents; none where there is no incident.
+    pub fn recall(&self) -> Option<f64> {
+        (self.incidents > 0).then(|| self.found as f64 / self.incidents as f64)
     }
 
-    /// True episodes / episodes; 1 where there is no episode.
-    pub fn precision(&self) -> f64 {
-        if self.episodes == 0 { 1.0 } else { (self.episodes - self.false_episodes) as f64 / self.episodes as f64 }
+    /// True episodes / episodes; none where there is no episode.
+    pub fn precision(&self) -> Option<f64> {
+        (self.episodes > 0).then(|| (self.episodes - self.false_episodes) as f64 / self.episodes as f64)
     }
 
-    /// Harmonic mean of both.
-    pub fn f1(&self) -> f64 {
-        let sum = self.recall() + self.precision();
-        if sum > 0.0 { 2.0 * self.recall() * self.precision() / sum } else { 0.0 }
+    /// Harmonic mean of both; none where one is missing. Without incidents there is nothing to find, without episodes
+    /// nothing was found.
+    pub fn f1(&self) -> Option<f64> {
+        let (recall, precision) = (self.recall()?, self.precision()?);
+        let sum = recall + precision;
+        Some(if sum > 0.0 { 2.0 * recall * precision / sum } else { 0.0 })
     }
 
-    /// False episodes per series and week.
-    pub fn false_per_series_week(&self) -> f64 {
-        if self.series_weeks > 0.0 { self.false_episodes as f64 / self.series_weeks } else { 0.0 }
+    /// False episodes per series and week; none where nothing was scored.
+    pub fn false_per_series_week(&self) -> Option<f64> {
+        (self.series_weeks > 0.0).then(|| self.false_episodes as f64 / self.series_weeks)
     }
 }
 
@@ -106,7 +145,7 @@ impl Labels {
     /// are local to the intervals' zone. Without a column `measure` a label counts for each of `measures`.
     ///
     /// # Errors
-    /// When the file cannot be read, a column is missing or a value is no time.
+    /// When the file cannot be read, a column is missing, a value is no time or an incident ends before it begins.
     pub fn read(
         path: &Path,
         dimensions: &[String],
@@ -121,10 +160,11 @@ impl Labels {
             column(name).ok_or_else(|| LabelsError::Column { path: path.to_owned(), column: name.to_owned() })
         };
         let (start, end, measure) = (required("start")?, required("end")?, column("measure"));
-        let dimensions = dimensions.iter().map(|name| required(name)).collect::<Result<Vec<_>, _>>()?;
+        let places = dimensions.iter().map(|name| required(name)).collect::<Result<Vec<_>, _>>()?;
         let mut incidents = Vec::new();
-        for (line, record) in (2..).zip(reader.records()) {
+        for record in reader.records() {
             let record = record.map_err(failed)?;
+            let line = record.position().map_or(0, csv::Position::line);
             let field = |column: usize| record.get(column).unwrap_or_default();
             let number = |column| {
                 let value = field(column);
@@ -135,15 +175,20 @@ impl Labels {
                 })?;
                 Ok(at.and_utc().timestamp_micros())
             };
-            let first = Interval::containing(number(start)?, length).number();
-            let end = Interval::containing(number(end)? - 1, length).number() + 1;
-            let key = SeriesKey::new(dimensions.iter().map(|column| field(*column)));
+            let (from, to) = (number(start)?, number(end)?);
+            if to <= from {
+                let (start, end) = (field(start).to_owned(), field(end).to_owned());
+                return Err(LabelsError::Order { path: path.to_owned(), line, start, end });
+            }
+            let first = Interval::containing(from, length).number();
+            let end = Interval::containing(to - 1, length).number() + 1;
+            let key = SeriesKey::new(places.iter().map(|column| field(*column)));
             let named = measure.map(|column| vec![field(column).to_owned()]);
             for measure in named.unwrap_or_else(|| measures.to_vec()) {
-                incidents.push(Incident { key: key.clone(), measure, first, end });
+                incidents.push(Incident { key: key.clone(), measure, first, end, line });
             }
         }
-        Ok(Labels(incidents))
+        Ok(Labels { dimensions: dimensions.to_vec(), incidents })
     }
 }
 
@@ -190,6 +235,7 @@ impl Scorer {
             incidents: 0,
             found: 0,
             while_learning: 0,
+            unknown: None,
             episodes: 0,
             false_episodes: 0,
             delay_median: None,
@@ -199,13 +245,17 @@ impl Scorer {
         let last = self.series.values().filter_map(|judged| judged.seen.last()).max().copied();
         let (first, last) = (first.unwrap_or(0), last.unwrap_or(-1));
         let mut incidents: BTreeMap<(SeriesKey, String), Vec<&Incident>> = BTreeMap::new();
-        for incident in labels.0.iter().filter(|incident| incident.first <= last && incident.end > first) {
+        for incident in labels.incidents.iter().filter(|incident| incident.first <= last && incident.end > first) {
             incidents.entry((incident.key.clone(), incident.measure.clone())).or_default().push(incident);
         }
-        let nothing = Judged::default();
         let mut delays = Vec::new();
+        let mut unknown: Vec<&Incident> = Vec::new();
         for (series, incidents) in &incidents {
-            let judged = self.series.get(series).unwrap_or(&nothing);
+            let Some(judged) = self.series.get(series) else {
+                score.incidents += incidents.len();
+                unknown.extend(incidents);
+                continue;
+            };
             for incident in incidents {
                 score.incidents += 1;
                 score.while_learning += usize::from(judged.scored.range(incident.first..incident.end).next().is_none());
@@ -225,8 +275,49 @@ impl Scorer {
             }
         }
         delays.sort_unstable();
-        score.delay_median = delays.get(delays.len() / 2).copied();
+        score.delay_median = delays.get(delays.len().saturating_sub(1) / 2).copied();
+        score.unknown = unknown.iter().min_by_key(|incident| incident.line).map(|first| Unknown {
+            incidents: unknown.len(),
+            line: first.line,
+            series: first.series(&labels.dimensions),
+            hint: self.why_unknown(first, &labels.dimensions),
+        });
         score
+    }
+
+    /// What may be wrong with a label that names no series: its measure, a dimension value, or their combination.
+    fn why_unknown(&self, incident: &Incident, dimensions: &[String]) -> String {
+        let measures: BTreeSet<&str> = self.series.keys().map(|(_, measure)| measure.as_str()).collect();
+        if !measures.contains(incident.measure.as_str()) {
+            return unlike("measure", &incident.measure, &measures);
+        }
+        for (index, (name, value)) in dimensions.iter().zip(incident.key.values()).enumerate() {
+            let values: BTreeSet<&str> = self.series.keys().filter_map(|(key, _)| key.values().nth(index)).collect();
+            if !values.contains(value) {
+                return unlike(&format!("value of `{name}`"), value, &values);
+            }
+        }
+        "these values do not come together".to_owned()
+    }
+}
+
+impl Incident {
+    /// `shop=a, measure=views`.
+    fn series(&self, dimensions: &[String]) -> String {
+        let values = dimensions.iter().zip(self.key.values()).map(|(name, value)| format!("{name}={value}"));
+        values.chain([format!("measure={}", self.measure)]).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Says that `given` is none of `names`, and which of them it may have meant.
+fn unlike(what: &str, given: &str, names: &BTreeSet<&str>) -> String {
+    match nearest(given, names.iter().copied()) {
+        Some(name) => format!("`{given}` is no {what}, did you mean `{name}`?"),
+        None => {
+            let some = names.iter().take(NAMED_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+            let more = if names.len() > NAMED_MAX { ", ..." } else { "" };
+            format!("`{given}` is no {what}; there are {some}{more}")
+        }
     }
 }
 
@@ -243,62 +334,4 @@ fn episodes(flagged: &BTreeSet<i64>) -> Vec<(i64, i64)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::model::Direction;
-
-    fn length() -> Length {
-        Length::from_seconds(300).unwrap()
-    }
-
-    fn point(key: &str, number: i64, flagged: bool) -> Point {
-        let interval = Interval::containing(number * 300_000_000, length());
-        let state = match flagged {
-            true => PointState::Anomalous { direction: Direction::High, since: interval },
-            false => PointState::Normal,
-        };
-        let (expected, lower, upper, score, severity) = (0.0, 0.0, 0.0, 0.0, 0.0);
-        let (key, measure) = (SeriesKey::new([key]), Arc::from("views"));
-        Point { interval, key, measure, value: Some(0.0), expected, lower, upper, score, severity, state }
-    }
-
-    fn labels(text: &str) -> Labels {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        write!(file, "{text}").unwrap();
-        Labels::read(file.path(), &["shop".into()], &["views".into()], length()).unwrap()
-    }
-
-    #[test]
-    fn incidents_are_found_and_episodes_are_true_or_false() {
-        let labels = labels(
-            "shop,start,end\n\
-             a,1970-01-01 00:25:00,1970-01-01 00:50:00\n\
-             a,1970-01-01 02:00:00,1970-01-01 02:01:00\n\
-             b,1970-01-01 00:25:00,1970-01-01 00:30:00\n\
-             a,1980-01-01 00:00:00,1980-01-01 00:05:00\n",
-        );
-        let mut scorer = Scorer::default();
-        for number in 0..100 {
-            // a: intervals 7 and 8 of the incident 5..10, on to 11, and one false alarm; b: nothing
-            scorer.add(&[point("a", number, [7, 8, 9, 10, 11, 50].contains(&number)), point("b", number, false)]);
-        }
-        let score = scorer.score(&labels, length());
-        assert_eq!((score.incidents, score.found, score.episodes, score.false_episodes), (3, 1, 2, 1));
-        assert_eq!(score.delay_median, Some(2));
-        assert!((score.recall() - 1.0 / 3.0).abs() < 1e-12 && (score.precision() - 0.5).abs() < 1e-12);
-        assert!((score.f1() - 0.4).abs() < 1e-12);
-    }
-
-    #[test]
-    fn what_is_wrong_with_labels_is_said() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        writeln!(file, "start,end,shop\nsoon,later,a").unwrap();
-        let error =
-            |dimension: &str| Labels::read(file.path(), &[dimension.into()], &[], length()).unwrap_err().to_string();
-        assert!(error("shop").contains("line 2: `soon` is not a time"), "{}", error("shop"));
-        assert!(error("place").contains("no column `place`"), "{}", error("place"));
-    }
-}
+mod tests;

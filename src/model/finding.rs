@@ -1,14 +1,21 @@
 //! Verdicts: a point is what the detector says about one series in one interval, a finding is a point that is
 //! anomalous, a group joins the findings of one measure in one interval.
+//!
+//! A group as JSON is one line of the anomaly table. Its times are local civil times as `2024-03-04 04:25:00`, which
+//! query engines and data frames read as they are; its interval is `interval_start` and `interval_end`.
 
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::NaiveDateTime;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Interval, SeriesKey};
+use super::{Interval, Length, SeriesKey};
+
+/// How times are written in the anomaly table.
+const TIME_FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
 /// Which side of the band a value is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -128,8 +135,9 @@ pub struct Finding {
     pub id: String,
     /// Where.
     pub dimensions: Dimensions,
-    /// First interval of this anomaly.
-    pub since: Interval,
+    /// Local start of the first interval of this anomaly.
+    #[serde(with = "civil")]
+    pub since: NaiveDateTime,
     /// The aggregated value; none where the series sent nothing.
     pub value: Option<f64>,
     /// What was expected.
@@ -172,6 +180,7 @@ pub struct AnomalyGroup {
     /// Which measure.
     pub measure: String,
     /// Which interval.
+    #[serde(flatten, with = "bounds")]
     pub interval: Interval,
     /// The largest severity among the findings.
     pub severity: f64,
@@ -179,4 +188,73 @@ pub struct AnomalyGroup {
     pub findings: Vec<Finding>,
     /// One entry per dimension.
     pub contributions: Vec<Contribution>,
+}
+
+/// A local civil time as text.
+mod civil {
+    use super::{Deserialize, Deserializer, NaiveDateTime, Serializer, TIME_FORMAT};
+
+    pub(super) fn serialize<S: Serializer>(time: &NaiveDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&time.format(TIME_FORMAT))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDateTime, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        NaiveDateTime::parse_from_str(&text, TIME_FORMAT).map_err(serde::de::Error::custom)
+    }
+}
+
+/// An interval as two members: its start, and its end, exclusive.
+mod bounds {
+    use super::{Deserialize, Deserializer, Interval, Length, NaiveDateTime, Serialize, Serializer, civil};
+
+    #[derive(Serialize, Deserialize)]
+    struct Bounds {
+        #[serde(with = "civil")]
+        interval_start: NaiveDateTime,
+        #[serde(with = "civil")]
+        interval_end: NaiveDateTime,
+    }
+
+    pub(super) fn serialize<S: Serializer>(interval: &Interval, serializer: S) -> Result<S::Ok, S::Error> {
+        Bounds { interval_start: interval.start(), interval_end: interval.end() }.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Interval, D::Error> {
+        let Bounds { interval_start: start, interval_end: end } = Bounds::deserialize(deserializer)?;
+        let seconds = u64::try_from((end - start).num_seconds()).ok();
+        let length = seconds.and_then(|seconds| Length::from_seconds(seconds).ok());
+        let interval = length.and_then(|length| Interval::starting(start, length));
+        let wrong = || serde::de::Error::custom(format_args!("`{start}` to `{end}` is not an aligned interval"));
+        interval.ok_or_else(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &str = r#"{"id":"views-20240304-0425","measure":"views","interval_start":"2024-03-04 04:25:00","interval_end":"2024-03-04 04:30:00","severity":81.5,"findings":[{"id":"views-20240304-0425-0","dimensions":{"shop":"a"},"since":"2024-03-03 23:55:00","value":null,"expected":0.1,"lower":-1.0,"upper":1e+300,"direction":"low","score":3.3,"severity":81.5}],"contributions":[{"dimension":"shop","values":[{"value":"a","share":1.0}]}]}"#;
+
+    #[test]
+    fn a_line_of_the_anomaly_table_reads_back() {
+        let group: AnomalyGroup = serde_json::from_str(LINE).unwrap();
+        assert_eq!(group.interval.length().seconds(), 300);
+        assert_eq!(group.interval.to_string(), "2024-03-04 04:25:00");
+        assert_eq!(group.findings[0].since.to_string(), "2024-03-03 23:55:00");
+        assert_eq!(serde_json::to_string(&group).unwrap(), LINE);
+    }
+
+    #[test]
+    fn an_interval_that_is_not_aligned_is_refused() {
+        for (from, to, word) in [
+            ("04:30:00\"", "04:20:00\"", "not an aligned interval"),
+            ("04:30:00\"", "04:31:00\"", "not an aligned interval"),
+            ("04:25:00\"", "04:25:00/300\"", "trailing input"),
+            ("\"interval_end\"", "\"end\"", "missing field `interval_end`"),
+        ] {
+            let error = serde_json::from_str::<AnomalyGroup>(&LINE.replace(from, to)).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
 }
