@@ -2,7 +2,7 @@
 //!
 //! A closed interval goes through it like this: what do the baselines expect, how far is the value from it over each
 //! window, how rare is that here (`evidence`); is there an alarm, or does an open episode go on (`episode`); what may the
-//! interval teach. A normal value teaches itself, cut at five mean errors from what was expected; an anomalous one
+//! interval teach. A normal value teaches itself, cut at five mean errors beyond what the baselines expected; an anomalous one
 //! teaches only what was expected.
 
 use super::episode::{Echo, Episode, Mode, Outcome};
@@ -27,6 +27,8 @@ const COMBINED_SHAPE: f64 = 0.13;
 const FOREST_LIFT: f64 = 1.5;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
 const BELOW: f64 = 0.95;
+/// Most that an interval within an episode scores, as a share of the alarm's.
+const TOLD: f64 = 0.5;
 /// Intervals without alarm after a break in what the local levels know.
 const SETTLE: u32 = 3;
 /// Values beyond this say no more; it keeps every sum finite.
@@ -206,7 +208,7 @@ impl Series {
     }
 
     fn outlook(&self, context: &Context, place: &Place) -> Outlook {
-        let shapes = Bank::shapes(&self.profile, &self.noise, place);
+        let shapes = Bank::shapes(&self.profile, &self.noise, place, self.silence.share() >= STEADY);
         let wide = self.age >= (context.per_day + context.per_day / 4).clamp(60, 2000);
         let best = self.windows.best(0, &self.bank, &shapes, wide);
         let expected = self.bank.expected(best.unwrap_or(0), 1, &shapes).unwrap_or(0.0);
@@ -264,7 +266,9 @@ impl Series {
                 self.habit.note(place.number, value, context.per_day);
                 return self.alarm(context, place, &outlook, &errors, lead, (largest, score));
             }
-            score = score.min(BELOW * context.alarm);
+        }
+        if score >= context.alarm {
+            score = BELOW * context.alarm;
         }
 
         self.combined.learn(largest);
@@ -277,7 +281,9 @@ impl Series {
             }
             if place.number - self.flat_since < i64::from(context.per_day) {
                 let state = State::Anomalous { high: value >= outlook.expected, since: self.flat_since };
-                let mut judgement = self.judgement(context, &outlook, value, flat.max(score), state);
+                let first = self.flat_since == place.number;
+                let flat_score = if first { flat } else { flat.min(TOLD * context.alarm) };
+                let mut judgement = self.judgement(context, &outlook, value, flat_score.max(score), state);
                 judgement.severity = judgement.severity.max(severity(flat / context.alarm));
                 return judgement;
             }
@@ -375,7 +381,10 @@ impl Series {
         let news = (value - expected - before).abs().min((value - expected).abs());
         let news = outlook.unit.map_or(0.0, |unit| news / unit);
         let score = self.combined.surprise(self.windows.surprise_of_one(outlook.best.unwrap_or(0), news.min(1e9)));
+        // it has been told: only another side is news again
+        let (since, told) = (episode.since, score.min(TOLD * context.alarm));
         let outcome = episode.step(place.number, value, expected, shape, context.per_day);
+        let score = if episode.since == since { told } else { score };
         let threshold = episode.threshold(shape);
         let state = match outcome {
             Outcome::Goes => State::Anomalous { high: episode.high, since: episode.since },
@@ -449,9 +458,13 @@ impl Series {
         } else {
             State::Normal
         };
-        let score = if self.remaining() > 0 { 0.0 } else { gap };
+        let score = match state {
+            State::Learning { .. } => 0.0,
+            State::Anomalous { since, .. } if since != place.number => gap.min(TOLD * context.alarm),
+            _ => gap,
+        };
         let mut judgement = self.judgement(context, &outlook, outlook.expected, score, state);
-        judgement.severity = severity(score / context.alarm);
+        judgement.severity = if self.remaining() > 0 { 0.0 } else { severity(gap / context.alarm) };
         judgement
     }
 
@@ -465,7 +478,10 @@ impl Series {
             }
         }
         let taught = match outlook.unit {
-            Some(unit) => outlook.expected + (value - outlook.expected).clamp(-TEACH_CUT * unit, TEACH_CUT * unit),
+            Some(unit) => {
+                let (low, high) = self.bank.envelope(&outlook.shapes, outlook.expected);
+                value.clamp(low - TEACH_CUT * unit, high + TEACH_CUT * unit)
+            }
             None => value,
         };
         self.learn(place, taught, taught, outlook);
