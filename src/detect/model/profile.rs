@@ -59,6 +59,11 @@ impl Profile {
         }
     }
 
+    /// Days that this slot has been seen.
+    pub(in crate::detect) fn days(&self, place: &Place) -> u16 {
+        self.days[place.slot]
+    }
+
     /// The daily shape alone, smoothed; none where this slot was never seen.
     pub(in crate::detect) fn smooth(&self, place: &Place) -> Option<f64> {
         if self.days[place.slot] == 0 {
