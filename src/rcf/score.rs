@@ -12,7 +12,7 @@
 //!
 //! The first is the score of the AWS library (about 1 for a typical point), the last the displacement of the paper.
 
-use super::lanes::{self, Query};
+use super::lanes::{self, Apart, Query};
 use super::points::Points;
 use super::tree::{Place, Trees, Visit};
 
@@ -63,11 +63,12 @@ impl Visit for Climb<'_> {
     #[inline(always)]
     fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
         // as signed numbers, which convert faster
-        let gap = lanes::gap::<L>(b, self.q.read::<L>()) as i32 as f32 + self.q.beyond;
+        let Apart { gap, sides } = lanes::apart::<L>(b, self.q.read::<L>());
+        let gap = gap as i32 as f32 + self.q.beyond;
         if gap == 0.0 {
             return false;
         }
-        let p = gap / (gap + lanes::sides::<L>(b) as i32 as f32);
+        let p = gap / (gap + sides as i32 as f32);
         let here = unseen_all(place);
         for (now, here) in self.now.iter_mut().zip(here) {
             *now += p * (here - *now);
@@ -112,8 +113,8 @@ struct Dense<'a> {
 
 impl Dense<'_> {
     /// Probability of parting here, and the points per step if parted.
-    fn of(&self, place: Place, gap: u32, sides: u32) -> (f64, f64) {
-        let (gap, sides) = (f64::from(gap) + f64::from(self.q.beyond), f64::from(sides));
+    fn of(&self, place: Place, apart: Apart) -> (f64, f64) {
+        let (gap, sides) = (f64::from(apart.gap) + f64::from(self.q.beyond), f64::from(apart.sides));
         let parted = if gap > 0.0 { gap / (gap + sides) } else { 0.0 };
         (parted, f64::from(place.mass) / (1.0 + gap + sides))
     }
@@ -123,13 +124,13 @@ impl Visit for Dense<'_> {
     fn begin(&mut self, _: u32) {}
 
     fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
-        let (parted, value) = self.of(place, lanes::distance(point, self.q.lanes()), 0);
+        let (parted, value) = self.of(place, Apart { gap: lanes::distance(point, self.q.lanes()), sides: 0 });
         self.value = value;
         parted > 0.0
     }
 
     fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
-        let (parted, value) = self.of(place, lanes::gap::<L>(b, self.q.read::<L>()), lanes::sides::<L>(b));
+        let (parted, value) = self.of(place, lanes::apart::<L>(b, self.q.read::<L>()));
         self.value = parted * value + (1.0 - parted) * self.value;
         parted > 0.0
     }
