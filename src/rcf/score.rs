@@ -69,9 +69,15 @@ impl Visit for Climb<'_> {
             return false;
         }
         let p = gap / (gap + sides as i32 as f32);
-        let here = unseen_all(place);
-        for (now, here) in self.now.iter_mut().zip(here) {
-            *now += p * (here - *now);
+        let mut change = unseen_all(place);
+        for i in 0..4 {
+            change[i] -= self.now[i];
+        }
+        for i in 0..4 {
+            change[i] *= p;
+        }
+        for i in 0..4 {
+            self.now[i] += change[i];
         }
         true
     }
@@ -88,10 +94,10 @@ impl Visit for Climb<'_> {
 /// What each score gives for a point parted at a place.
 #[inline(always)]
 fn unseen_all(place: Place) -> [f32; 4] {
-    let by_mass = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
-    let mut all = [unseen(place.depth), 0.0, 0.0, 0.0];
-    for (all, by_mass) in all.iter_mut().zip(by_mass) {
-        *all += by_mass;
+    let mut all = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
+    let by_depth = BY_DEPTH[place.depth.min(BY_DEPTH.len() - 1)];
+    for i in 0..4 {
+        all[i] += by_depth[i];
     }
     all
 }
@@ -144,7 +150,7 @@ impl Visit for Dense<'_> {
 /// `1 / (1 + depth)`.
 #[inline]
 pub(super) fn unseen(depth: usize) -> f32 {
-    BY_DEPTH[depth.min(BY_DEPTH.len() - 1)]
+    BY_DEPTH[depth.min(BY_DEPTH.len() - 1)][0]
 }
 
 /// `1 / (depth + log2(1 + mass))`.
@@ -175,12 +181,12 @@ const LOG2: [f32; 258] = {
     table
 };
 
-/// `1 / (1 + depth)`.
-static BY_DEPTH: [f32; 256] = {
-    let mut table = [0.0; 256];
+/// The expected depth's `1 / (1 + depth)`, with room for what [`BY_MASS`] gives.
+static BY_DEPTH: [[f32; 4]; 256] = {
+    let mut table = [[0.0; 4]; 256];
     let mut depth = 0;
     while depth < table.len() {
-        table[depth] = 1.0 / (1 + depth) as f32;
+        table[depth][0] = 1.0 / (1 + depth) as f32;
         depth += 1;
     }
     table

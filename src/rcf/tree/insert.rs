@@ -81,7 +81,7 @@ impl Trees {
             let right = q.lane(node.lane) > node.cut;
             let side = usize::from(right);
             let left = u32::from(node.left_mass);
-            node.left_mass += if right { 0 } else { mass as u8 };
+            node.left_mass += u8::from(!right) * mass as u8;
             below = if right { below - left } else { left };
             link = Link::Side(at, side);
             at = node.sides[side];

@@ -81,8 +81,8 @@ impl Trees {
 
     /// Goes down in a batch of trees; false if one is too small for it or the log is full.
     ///
-    /// There are no branches in a step: where a tree ends cannot be guessed, nor which side is taken. When a column has
-    /// arrived, it goes on at the root of its next tree; at the end it idles in the first tree.
+    /// Which side is taken cannot be guessed, so that there is no branch on it. When a column has arrived, it goes on at
+    /// the root of its next tree; at the end it idles in the first tree.
     #[inline(always)]
     fn descend(&self, first: usize, heads: &[Head], q: &Query, log: &mut Log) -> bool {
         let room = self.box_room + self.loose_room;
@@ -109,12 +109,13 @@ impl Trees {
                 let left = u32::from(node.left_mass);
                 let mass = if right { (step >> 16).wrapping_sub(left) } else { left };
                 let name = node.sides[usize::from(right)];
-                let below = pack(name, mass);
-                log.leaves[slot] = below;
-                log.ends[slot] = level as u32 + 1;
-                let next = (slot + TOGETHER).min(BATCH + i);
-                slots[i] = if is_leaf(name) { next } else { slot };
-                steps[i] = if is_leaf(name) { roots[next] } else { below };
+                steps[i] = pack(name, mass);
+                if is_leaf(name) {
+                    log.leaves[slot] = steps[i];
+                    log.ends[slot] = level as u32 + 1;
+                    slots[i] = (slot + TOGETHER).min(BATCH + i);
+                    steps[i] = roots[slots[i]];
+                }
             }
             if slots.iter().all(|slot| *slot >= heads.len()) {
                 return true;
