@@ -6,8 +6,8 @@ use super::error::SettingsError;
 pub(super) const LANES_MAX: usize = 256;
 /// Most points in a tree: a mass on the left side is one byte.
 pub(super) const SAMPLE_MAX: usize = 256;
-/// Most trees: a point counts the trees that hold it in one byte.
-pub(super) const TREES_MAX: usize = 254;
+/// Most trees: all members of all samples, and one more, have 16-bit names.
+pub(super) const TREES_MAX: usize = 253;
 
 /// Parameters of a [`Forest`](super::Forest). Start with [`Settings::new`], then change what differs from the defaults.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,7 +25,7 @@ pub struct Settings {
 
 impl Settings {
     /// A forest over blocks of `dims_base` values, `shingle` blocks to a point; 50 trees of 256 points, decay 1/2560,
-    /// every early point accepted, first score after 64 points, boxes above mass 2, seed 0.
+    /// every early point accepted, first score after 64 points, boxes above mass 3, seed 0.
     pub fn new(dims_base: usize, shingle: usize) -> Result<Settings, SettingsError> {
         let lanes = dims_base.checked_mul(shingle).unwrap_or(0);
         if !(1..=LANES_MAX).contains(&lanes) {
@@ -39,12 +39,12 @@ impl Settings {
             time_decay: 1.0 / 2560.0,
             initial_accept: 1.0,
             output_after: 64,
-            box_mass: 2,
+            box_mass: 3,
             seed: 0,
         })
     }
 
-    /// Number of trees, 1 to 254. Time and memory are proportional to it; the spread of a score falls with its root.
+    /// Number of trees, 1 to 253. Time and memory are proportional to it; the spread of a score falls with its root.
     pub fn trees(mut self, trees: usize) -> Result<Settings, SettingsError> {
         if !(1..=TREES_MAX).contains(&trees) {
             return Err(SettingsError::Trees(trees));
