@@ -45,7 +45,7 @@ fn main() {
     let only = args.iter().position(|a| a == "--only").and_then(|at| args.get(at + 1).cloned());
     let ours_only = args.iter().any(|a| a == "--ours");
     if args.iter().any(|a| a == "--hot") {
-        return hot(points, only.as_deref());
+        return hot(points, number("--mass", 3), only.as_deref());
     }
 
     println!("hot: one forest, {points} points, score + update, us of CPU per point (median of {seeds})");
@@ -73,7 +73,7 @@ fn main() {
     }
 
     println!("\nbytes of one forest after {points} points");
-    println!("{:4} {:>10} {:>10} {:>10} {:>10} {:>10}", "", "boxes > 2", "> 8", "> 16", "snapshot", "krcf");
+    println!("{:4} {:>10} {:>10} {:>10} {:>10} {:>10}", "", "boxes > 3", "> 8", "> 20", "snapshot", "krcf");
     for (w, runs) in &detection {
         let r = &runs[0];
         println!(
@@ -84,7 +84,7 @@ fn main() {
 
     if cold > 0 {
         println!("\ncold: {cold} forests of workload b in turn, one point each, us of CPU per point");
-        for mass in [1, 2, 4, 8, 16] {
+        for mass in [1, 3, 8, 20] {
             let (us, bytes) = cold_ours(cold, mass);
             println!("ours, boxes above {mass:2}  {us:8.2}  {bytes:8} bytes a forest");
         }
@@ -95,28 +95,21 @@ fn main() {
 }
 
 /// Ours alone, for a profiler: score and update, then update alone, then score alone.
-fn hot(points: usize, only: Option<&str>) {
+fn hot(points: usize, mass: usize, only: Option<&str>) {
     for w in WORKLOADS.iter().filter(|w| only.is_none_or(|name| name == w.name)) {
-        let (blocks, _) = stream(w.dims, points, 1);
-        let mut forest = learnt(w, &blocks, 2);
+        let (blocks, _) = stream(w.dims, 2 * points, 1);
+        let (past, future) = blocks.split_at(points);
+        let mut forest = learnt(w, past, mass);
         let start = cpu_us();
-        blocks.iter().for_each(|block| {
-            black_box(forest.observe(block).unwrap());
-        });
-        let both = cpu_us();
-        blocks.iter().for_each(|block| forest.update(block).unwrap());
-        let update = cpu_us();
-        blocks.iter().for_each(|block| {
+        for block in future {
             black_box(forest.score(block).unwrap());
-        });
+            forest.update(block).unwrap();
+        }
+        let both = cpu_us();
+        future.iter().for_each(|block| forest.update(block).unwrap());
         let us = |from: f64, to: f64| (to - from) / points as f64;
-        println!(
-            "{} observe {:.2} update {:.2} score {:.2}",
-            w.name,
-            us(start, both),
-            us(both, update),
-            us(update, cpu_us())
-        );
+        let (both, update) = (us(start, both), us(both, cpu_us()));
+        println!("{} both {both:.2} update {update:.2} bytes {}", w.name, forest.memory_bytes());
     }
 }
 
@@ -129,7 +122,7 @@ struct Run {
     quality: [(f64, f64); 4],
     /// Rank correlation of krcf's score with our expected depth, and with krcf's of another seed.
     ranks: [f64; 2],
-    /// With boxes above mass 2, 8, 16.
+    /// With boxes above mass 3, 8, 20.
     bytes: [usize; 3],
     snapshot: usize,
     krcf_bytes: usize,
@@ -138,7 +131,7 @@ struct Run {
 fn run(w: &Workload, points: usize, seed: u64, ours_only: bool) -> Run {
     let (blocks, spikes) = stream(w.dims, points, seed);
     let half = points / 2;
-    let mut forest = ours(w, seed, 2);
+    let mut forest = ours(w, seed, 3);
     let mut scores = Vec::with_capacity(points);
     let start = cpu_us();
     for block in &blocks {
@@ -167,7 +160,7 @@ fn run(w: &Workload, points: usize, seed: u64, ours_only: bool) -> Run {
             krcf_bytes = resident_bytes().saturating_sub(before) / copies.len();
         }
     }
-    let bytes = if seed == 0 { [2, 8, 16].map(|mass| learnt(w, &blocks, mass).memory_bytes()) } else { [0; 3] };
+    let bytes = if seed == 0 { [3, 8, 20].map(|mass| learnt(w, &blocks, mass).memory_bytes()) } else { [0; 3] };
     // the second half, without the echoes of earlier spikes
     let judged: Vec<usize> = (half..points).filter(|t| !spikes[t + 1 - w.shingle..*t].contains(&true)).collect();
     let pick = |part: &dyn Fn(usize) -> f64| -> Vec<f64> { judged.iter().map(|t| part(*t)).collect() };

@@ -9,14 +9,16 @@
 //!   the size of the first jump taken off; the incident ends when a value is nearer to the level without the jump, or
 //!   jumps back.
 //!
-//! A held episode also walks the level towards the new one, by one threshold in an eighth of a day but at least by the
-//! whole step in a day: a shift just above the threshold is accepted within about an hour or two, any shift within a day. After that the
+//! A held episode also walks the level towards the new one, by one threshold in a quarter of a day but at least by the
+//! whole step in a day: a shift just above the threshold is accepted within about three hours, any shift within a day. After that the
 //! old level is remembered for a day as an echo: going back to it is a return, not an incident.
 
 use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 
 /// The share of the alarm's deviation at which an episode is over.
 const EXIT: f64 = 0.5;
+/// A deviation that took a wide window to see is accepted up to this many times sooner.
+const HURRY_MAX: f64 = 3.0;
 /// Normal intervals in a row that end an episode.
 const QUIET: u32 = 2;
 /// A jump back of this share of the first one ends a riding episode; a deviation below this share of the mean is a return.
@@ -138,7 +140,8 @@ impl Episode {
             self.deviation += self.gain * (deviation - self.deviation);
         }
         let day = f64::from(per_day.clamp(24, 1440));
-        let pace = (threshold / (day / 8.0)).max(self.deviation.abs() / day);
+        let hurry = (1.0 / self.gain).min(HURRY_MAX);
+        let pace = (hurry * threshold / (day / 4.0)).max(self.deviation.abs() / day);
         let gap = self.deviation - self.accepted;
         self.accepted += gap.clamp(-pace, pace);
         let rest = self.deviation - self.accepted;

@@ -2,13 +2,13 @@
 //!
 //! A closed interval goes through it like this: what do the baselines expect, how far is the value from it over each
 //! window, how rare is that here (`evidence`); is there an alarm, or does an open episode go on (`episode`); what may the
-//! interval teach. A normal value teaches itself, cut at five mean errors from what was expected; an anomalous one
+//! interval teach. A normal value teaches itself, cut at five mean errors beyond what the baselines expected; an anomalous one
 //! teaches only what was expected.
 
 use super::episode::{Echo, Episode, Mode, Outcome};
 use super::evidence::{Errors, ForestEvidence, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
 use super::habit::{Budget, Habit, Recurrence};
-use super::model::{Bank, Kind, Noise, Place, Profile, Shapes};
+use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile, Shapes};
 use super::settings::ForestShape;
 use super::severity::severity;
 use super::snapshot::codec;
@@ -27,6 +27,14 @@ const COMBINED_SHAPE: f64 = 0.13;
 const FOREST_LIFT: f64 = 1.5;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
 const BELOW: f64 = 0.95;
+/// Days before slow levels are asked.
+const SLOW_AFTER_DAYS: u32 = 3;
+/// Days of a slot before the profile alone is an argument.
+const PROFILE_DAYS: u16 = 4;
+/// A value this much nearer to the profile than to what was expected is the profile's.
+const PROFILE_SHARE: f64 = 0.25;
+/// Most that an interval within an episode scores, as a share of the alarm's.
+const TOLD: f64 = 0.5;
 /// Intervals without alarm after a break in what the local levels know.
 const SETTLE: u32 = 3;
 /// Values beyond this say no more; it keeps every sum finite.
@@ -123,10 +131,22 @@ struct Outlook {
     /// Baseline that speaks for a single value, and its mean error, if one may.
     best: Option<usize>,
     unit: Option<f64>,
+    /// Whether wide windows speak without a season, and how many families of baselines speak at all.
     wide: bool,
+    families: usize,
+    /// Days that the profile has seen of this slot.
+    days: u16,
 }
 
 impl Outlook {
+    /// Whether a value that is far from `expected` is what day and week alone would say: then it is the level that was
+    /// wrong, after a weekend that the level had followed, or a shift that is over.
+    fn is_profile(&self, value: f64, expected: f64) -> bool {
+        let alone = self.shapes[Kind::Weekly as usize].map(|shape| shape.at(0.0));
+        self.days >= PROFILE_DAYS
+            && alone.is_some_and(|alone| (value - alone).abs() <= PROFILE_SHARE * (value - expected).abs())
+    }
+
     /// What a held level makes of this place.
     fn held(&self, baseline: usize, level: f64) -> f64 {
         self.shapes[Bank::kind(baseline) as usize].map_or(self.expected, |shape| shape.at(level))
@@ -206,14 +226,17 @@ impl Series {
     }
 
     fn outlook(&self, context: &Context, place: &Place) -> Outlook {
-        let shapes = Bank::shapes(&self.profile, &self.noise, place);
+        let shapes = Bank::shapes(&self.profile, &self.noise, place, self.silence.share() >= STEADY);
         let wide = self.age >= (context.per_day + context.per_day / 4).clamp(60, 2000);
+        // one day may have been an odd one: what follows it slowly waits for a second opinion
+        let known = self.age / context.per_day.max(24);
+        let families = if known >= SLOW_AFTER_DAYS { FAMILIES } else { FAMILIES - 1 };
         let best = self.windows.best(0, &self.bank, &shapes, wide);
         let expected = self.bank.expected(best.unwrap_or(0), 1, &shapes).unwrap_or(0.0);
         let shape = self.noise.shape(expected);
         let least = self.noise.least().max(self.least_of_sparse(expected));
         let unit = best.map(|baseline| self.windows.unit(baseline, 0, shape, least));
-        Outlook { shapes, expected, shape, least, best, unit, wide }
+        Outlook { shapes, expected, shape, least, best, unit, wide, families, days: self.profile.days(place) }
     }
 
     /// Where less is expected than one typical value, values come one by one, and one of them is no news.
@@ -240,7 +263,7 @@ impl Series {
 
         let errors = Windows::errors(&self.bank, &outlook.shapes, value);
         let noise = (outlook.shape, outlook.least);
-        let lead = self.windows.judge(&errors, &self.bank, &outlook.shapes, noise, outlook.wide);
+        let lead = self.windows.judge(&errors, &self.bank, &outlook.shapes, noise, (outlook.wide, outlook.families));
         let standardised = outlook.unit.map_or(0.0, |unit| (value - outlook.expected) / unit);
         let scores = self.forest.scores(standardised);
         let sums = lead.map_or(0.0, |lead| lead.surprise);
@@ -252,10 +275,11 @@ impl Series {
         if let (true, true, Some(lead)) = (speaks, score >= context.alarm, lead) {
             let returned = self.echo.as_ref().and_then(|echo| echo.matches(value - outlook.expected, outlook.shape));
             if let Some(step) = returned {
-                self.bank.shift(step, &outlook.shapes);
                 self.echo = None;
-                self.learn(place, value, value, &outlook);
-                return self.judgement(context, &outlook, value, 0.0, State::Normal);
+                return self.come_back(context, place, value, &outlook, step);
+            }
+            if outlook.is_profile(value, outlook.expected) {
+                return self.come_back(context, place, value, &outlook, value - outlook.expected);
             }
             if let Some(recurrence) = self.habit.knows(place.number, value, outlook.expected, context.per_day) {
                 return self.get_used(context, place, value, &outlook, recurrence);
@@ -264,7 +288,9 @@ impl Series {
                 self.habit.note(place.number, value, context.per_day);
                 return self.alarm(context, place, &outlook, &errors, lead, (largest, score));
             }
-            score = score.min(BELOW * context.alarm);
+        }
+        if score >= context.alarm {
+            score = BELOW * context.alarm;
         }
 
         self.combined.learn(largest);
@@ -277,7 +303,9 @@ impl Series {
             }
             if place.number - self.flat_since < i64::from(context.per_day) {
                 let state = State::Anomalous { high: value >= outlook.expected, since: self.flat_since };
-                let mut judgement = self.judgement(context, &outlook, value, flat.max(score), state);
+                let first = self.flat_since == place.number;
+                let flat_score = if first { flat } else { flat.min(TOLD * context.alarm) };
+                let mut judgement = self.judgement(context, &outlook, value, flat_score.max(score), state);
                 judgement.severity = judgement.severity.max(severity(flat / context.alarm));
                 return judgement;
             }
@@ -329,6 +357,13 @@ impl Series {
         self.band(expected, threshold, score, deviation.abs(), state)
     }
 
+    /// Back at a level that was normal before: the levels move by `step`, and that is all.
+    fn come_back(&mut self, context: &Context, place: &Place, value: f64, outlook: &Outlook, step: f64) -> Judgement {
+        self.bank.shift(step, &outlook.shapes);
+        self.learn(place, value, value, outlook);
+        self.judgement(context, outlook, value, 0.0, State::Normal)
+    }
+
     /// What was odd at this time yesterday too: the shape of the day has changed, the levels around it have not.
     fn get_used(
         &mut self,
@@ -369,13 +404,19 @@ impl Series {
         if let Some(recurrence) = self.habit.knows(place.number, value, expected, context.per_day) {
             return self.get_used(context, place, value, outlook, recurrence);
         }
+        if outlook.is_profile(value, expected) {
+            return self.come_back(context, place, value, outlook, value - outlook.expected);
+        }
         let shape = self.noise.shape(expected);
         let before = episode.deviation();
         // neither going on as before nor being back is news
         let news = (value - expected - before).abs().min((value - expected).abs());
         let news = outlook.unit.map_or(0.0, |unit| news / unit);
         let score = self.combined.surprise(self.windows.surprise_of_one(outlook.best.unwrap_or(0), news.min(1e9)));
+        // it has been told: only another side is news again
+        let (since, told) = (episode.since, score.min(TOLD * context.alarm));
         let outcome = episode.step(place.number, value, expected, shape, context.per_day);
+        let score = if episode.since == since { told } else { score };
         let threshold = episode.threshold(shape);
         let state = match outcome {
             Outcome::Goes => State::Anomalous { high: episode.high, since: episode.since },
@@ -449,9 +490,13 @@ impl Series {
         } else {
             State::Normal
         };
-        let score = if self.remaining() > 0 { 0.0 } else { gap };
+        let score = match state {
+            State::Learning { .. } => 0.0,
+            State::Anomalous { since, .. } if since != place.number => gap.min(TOLD * context.alarm),
+            _ => gap,
+        };
         let mut judgement = self.judgement(context, &outlook, outlook.expected, score, state);
-        judgement.severity = severity(score / context.alarm);
+        judgement.severity = if self.remaining() > 0 { 0.0 } else { severity(gap / context.alarm) };
         judgement
     }
 
@@ -465,7 +510,10 @@ impl Series {
             }
         }
         let taught = match outlook.unit {
-            Some(unit) => outlook.expected + (value - outlook.expected).clamp(-TEACH_CUT * unit, TEACH_CUT * unit),
+            Some(unit) => {
+                let (low, high) = self.bank.envelope(&outlook.shapes, outlook.expected);
+                value.clamp(low - TEACH_CUT * unit, high + TEACH_CUT * unit)
+            }
             None => value,
         };
         self.learn(place, taught, taught, outlook);

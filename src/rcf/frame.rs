@@ -147,12 +147,16 @@ impl Frame {
         }
         let need = exponent_for(all.span()).max(self.precision(&all));
         let limit = if live.deviation > 0.0 { floor_log2(live.deviation / STEPS_TYPICAL) } else { EXPONENT_MAX };
-        if need <= limit || live.is_empty() {
-            let need = if live.is_empty() { need } else { need.max(self.exponent) };
-            return Some(Frame::around(need, &all));
-        }
-        let exponent = limit.max(self.exponent);
-        (exponent > self.exponent).then(|| Frame::around(exponent, live))
+        let frame = if live.is_empty() {
+            Frame::around(need, &all)
+        } else if need <= limit {
+            Frame::around(need.max(self.exponent), &all)
+        } else {
+            Frame::around(limit.max(self.exponent), live)
+        };
+        let coarser = frame.exponent > self.exponent || live.is_empty();
+        let moved = need <= limit && frame.offsets != self.offsets;
+        (coarser || moved).then_some(frame)
     }
 
     /// A finer frame if the live values leave most of the grid unused, or if it is so coarse that the typical deviation

@@ -2,13 +2,16 @@
 //!
 //! In every tree the known lanes are followed along the cuts, and where a missing lane is cut both sides are visited.
 //! The leaves reached are the tree's adaptive neighbourhood of the known part; each carries its mass as a share of all
-//! mass reached in that tree. The pooled leaves of all trees, those nearest in the known lanes up to half of the
+//! mass reached in that tree. The pooled leaves of all trees, those nearest in the known lanes up to a third of the
 //! weight, are a weighted sample of the conditional distribution (the quantile estimate of Meinshausen, "Quantile
 //! Regression Forests", JMLR 2006, on cut trees), of which the median and the 10th and 90th percentile are answered.
 
 use super::lanes::Query;
 use super::points::Points;
 use super::tree::{Trees, is_leaf};
+
+/// So many leaves are enough; further trees would only narrow the quantiles' own error.
+const LEAVES_ENOUGH: usize = 1024;
 
 /// Where a value is expected.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +40,9 @@ pub(super) fn quantiles(trees: &Trees, points: &Points, q: &Query, missing: &[us
     let mut found: Vec<Candidate> = Vec::new();
     for tree in (0..trees.len()).filter(|tree| trees.mass(*tree) > 0) {
         let from = found.len();
+        if from >= LEAVES_ENOUGH {
+            break;
+        }
         collect(trees, tree, q, missing, &mut found);
         let sum: f64 = found[from..].iter().map(|c| c.weight).sum();
         for candidate in &mut found[from..] {
@@ -49,7 +55,7 @@ pub(super) fn quantiles(trees: &Trees, points: &Points, q: &Query, missing: &[us
         return Vec::new();
     }
     if !known.is_empty() {
-        keep_nearer_half(&mut found);
+        keep_nearest_third(&mut found);
     }
     missing.iter().map(|lane| weighted(&found, |c| points.get(c.name)[*lane])).collect()
 }
@@ -77,16 +83,16 @@ fn collect(trees: &Trees, tree: usize, q: &Query, missing: &[usize], found: &mut
     }
 }
 
-/// Drops the candidates farther away than half of the weight.
-fn keep_nearer_half(found: &mut Vec<Candidate>) {
+/// Drops the candidates farther away than a third of the weight.
+fn keep_nearest_third(found: &mut Vec<Candidate>) {
     found.sort_by_key(|c| (c.distance, c.name));
-    let half = found.iter().map(|c| c.weight).sum::<f64>() / 2.0;
+    let third = found.iter().map(|c| c.weight).sum::<f64>() / 3.0;
     let mut sum = 0.0;
     let mut limit = 0;
     for candidate in found.iter() {
         sum += candidate.weight;
         limit = candidate.distance;
-        if sum >= half {
+        if sum >= third {
             break;
         }
     }

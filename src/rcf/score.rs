@@ -12,7 +12,7 @@
 //!
 //! The first is the score of the AWS library (about 1 for a typical point), the last the displacement of the paper.
 
-use super::lanes::{self, Query};
+use super::lanes::{self, Apart, Query};
 use super::points::Points;
 use super::tree::{Place, Trees, Visit};
 
@@ -63,14 +63,21 @@ impl Visit for Climb<'_> {
     #[inline(always)]
     fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
         // as signed numbers, which convert faster
-        let gap = lanes::gap::<L>(b, self.q.read::<L>()) as i32 as f32 + self.q.beyond;
+        let Apart { gap, sides } = lanes::apart::<L>(b, self.q.read::<L>());
+        let gap = gap as i32 as f32 + self.q.beyond;
         if gap == 0.0 {
             return false;
         }
-        let p = gap / (gap + lanes::sides::<L>(b) as i32 as f32);
-        let here = unseen_all(place);
-        for (now, here) in self.now.iter_mut().zip(here) {
-            *now += p * (here - *now);
+        let p = gap / (gap + sides as i32 as f32);
+        let mut change = unseen_all(place);
+        for i in 0..4 {
+            change[i] -= self.now[i];
+        }
+        for i in 0..4 {
+            change[i] *= p;
+        }
+        for i in 0..4 {
+            self.now[i] += change[i];
         }
         true
     }
@@ -87,10 +94,10 @@ impl Visit for Climb<'_> {
 /// What each score gives for a point parted at a place.
 #[inline(always)]
 fn unseen_all(place: Place) -> [f32; 4] {
-    let by_mass = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
-    let mut all = [unseen(place.depth), 0.0, 0.0, 0.0];
-    for (all, by_mass) in all.iter_mut().zip(by_mass) {
-        *all += by_mass;
+    let mut all = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
+    let by_depth = BY_DEPTH[place.depth.min(BY_DEPTH.len() - 1)];
+    for i in 0..4 {
+        all[i] += by_depth[i];
     }
     all
 }
@@ -112,8 +119,8 @@ struct Dense<'a> {
 
 impl Dense<'_> {
     /// Probability of parting here, and the points per step if parted.
-    fn of(&self, place: Place, gap: u32, sides: u32) -> (f64, f64) {
-        let (gap, sides) = (f64::from(gap) + f64::from(self.q.beyond), f64::from(sides));
+    fn of(&self, place: Place, apart: Apart) -> (f64, f64) {
+        let (gap, sides) = (f64::from(apart.gap) + f64::from(self.q.beyond), f64::from(apart.sides));
         let parted = if gap > 0.0 { gap / (gap + sides) } else { 0.0 };
         (parted, f64::from(place.mass) / (1.0 + gap + sides))
     }
@@ -123,13 +130,13 @@ impl Visit for Dense<'_> {
     fn begin(&mut self, _: u32) {}
 
     fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
-        let (parted, value) = self.of(place, lanes::distance(point, self.q.lanes()), 0);
+        let (parted, value) = self.of(place, Apart { gap: lanes::distance(point, self.q.lanes()), sides: 0 });
         self.value = value;
         parted > 0.0
     }
 
     fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
-        let (parted, value) = self.of(place, lanes::gap::<L>(b, self.q.read::<L>()), lanes::sides::<L>(b));
+        let (parted, value) = self.of(place, lanes::apart::<L>(b, self.q.read::<L>()));
         self.value = parted * value + (1.0 - parted) * self.value;
         parted > 0.0
     }
@@ -143,7 +150,7 @@ impl Visit for Dense<'_> {
 /// `1 / (1 + depth)`.
 #[inline]
 pub(super) fn unseen(depth: usize) -> f32 {
-    BY_DEPTH[depth.min(BY_DEPTH.len() - 1)]
+    BY_DEPTH[depth.min(BY_DEPTH.len() - 1)][0]
 }
 
 /// `1 / (depth + log2(1 + mass))`.
@@ -174,12 +181,12 @@ const LOG2: [f32; 258] = {
     table
 };
 
-/// `1 / (1 + depth)`.
-static BY_DEPTH: [f32; 256] = {
-    let mut table = [0.0; 256];
+/// The expected depth's `1 / (1 + depth)`, with room for what [`BY_MASS`] gives.
+static BY_DEPTH: [[f32; 4]; 256] = {
+    let mut table = [[0.0; 4]; 256];
     let mut depth = 0;
     while depth < table.len() {
-        table[depth] = 1.0 / (1 + depth) as f32;
+        table[depth][0] = 1.0 / (1 + depth) as f32;
         depth += 1;
     }
     table

@@ -25,7 +25,7 @@ pub struct Settings {
 
 impl Settings {
     /// A forest over blocks of `dims_base` values, `shingle` blocks to a point; 50 trees of 256 points, decay 1/2560,
-    /// every early point accepted, first score after 64 points, boxes above mass 2, seed 0.
+    /// every early point accepted, first score after 64 points, boxes above mass 3, seed 0.
     pub fn new(dims_base: usize, shingle: usize) -> Result<Settings, SettingsError> {
         let lanes = dims_base.checked_mul(shingle).unwrap_or(0);
         if !(1..=LANES_MAX).contains(&lanes) {
@@ -39,7 +39,7 @@ impl Settings {
             time_decay: 1.0 / 2560.0,
             initial_accept: 1.0,
             output_after: 64,
-            box_mass: 2,
+            box_mass: 3,
             seed: 0,
         })
     }

@@ -79,8 +79,12 @@ impl Forest {
         if !count.is_multiple_of(unit) || count / unit > usize::from(u16::MAX - FIRST) + 1 {
             return Err(SnapshotError::Damaged("its points do not fit"));
         }
-        if offsets.iter().chain(&recent).chain([&weight]).any(|v| !v.is_finite()) {
-            return Err(SnapshotError::Damaged("it holds numbers that are not finite"));
+        let numbers = offsets.iter().all(|v| v.abs() <= f64::MAX / 16.0)
+            && recent.iter().all(|v| v.is_finite())
+            && (0.0..=f64::MAX).contains(&weight)
+            && blocks <= u64::MAX / 2;
+        if !numbers {
+            return Err(SnapshotError::Damaged("it holds impossible numbers"));
         }
         let sizes = Sizes::new(&settings, &stored);
         let mut points = Points::restore(dims, settings.shingle, &stored);

@@ -80,7 +80,8 @@ mod tests {
         let mut flat = Repeats::new();
         for step in 0..500 {
             let share = f64::from(step % 288) / 288.0;
-            assert!(moving.observe(100.0 + f64::from(step * 37 % 101), share, Some(25.0)) < 4.0);
+            let scattered = f64::from(step * step % 101) + 0.01 * f64::from(step);
+            assert!(moving.observe(100.0 + scattered, share, Some(25.0)) < 4.0);
             assert_eq!(flat.observe(7.0, share, Some(0.01)), 0.0);
         }
         let surprises: Vec<f64> = (0..8).map(|_| moving.observe(123.0, 0.5, Some(25.0))).collect();

@@ -7,7 +7,7 @@
 //! one). All that are nearly as good are asked, and the least surprised speaks: what one of them explains is explained.
 
 use super::Tail;
-use crate::detect::model::{BASELINES, Bank, FAMILIES, Kind, Shapes};
+use crate::detect::model::{BASELINES, Bank, Kind, Shapes};
 use crate::detect::snapshot::codec;
 use crate::model::Length;
 
@@ -124,12 +124,12 @@ impl Windows {
         bank: &Bank,
         shapes: &Shapes,
         noise: (f64, f64),
-        wide: bool,
+        (wide, families): (bool, usize),
     ) -> Option<Verdict> {
         let mut lead: Option<Verdict> = None;
         for window in 0..WINDOWS {
             let costs = self.costs(window, bank, shapes, wide);
-            for family in 0..FAMILIES {
+            for family in 0..families {
                 let verdict = self.judge_family(family, window, &costs, errors, noise);
                 if let Some(verdict) = verdict.filter(|new| lead.is_none_or(|old| new.surprise > old.surprise)) {
                     lead = Some(verdict);

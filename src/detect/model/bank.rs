@@ -17,6 +17,9 @@ pub(in crate::detect) const BASELINES: usize = 9;
 /// Number of shapes.
 pub(in crate::detect) const KINDS: usize = 3;
 
+/// Bounds of the unit of a level.
+const UNIT: (f64, f64) = (0.2, 5.0);
+
 /// The shape under a baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::detect) enum Kind {
@@ -104,9 +107,10 @@ impl Bank {
         }
     }
 
-    /// The shapes at a place.
-    pub(in crate::detect) fn shapes(profile: &Profile, noise: &Noise, place: &Place) -> Shapes {
-        let shape = |value: f64| Shape { value, unit: noise.shape(value) };
+    /// The shapes at a place, of a series that sends `steady` or not: single events have no unit.
+    pub(in crate::detect) fn shapes(profile: &Profile, noise: &Noise, place: &Place, steady: bool) -> Shapes {
+        let unit = |value: f64| if steady { noise.shape(value).clamp(UNIT.0, UNIT.1) } else { 1.0 };
+        let shape = |value: f64| Shape { value, unit: unit(value) };
         let local = Shape { value: 0.0, unit: 1.0 };
         [Some(local), profile.smooth(place).map(shape), profile.weekly(place).map(shape)]
     }
@@ -132,6 +136,13 @@ impl Bank {
     pub(in crate::detect) fn expected(&self, index: usize, width: usize, shapes: &Shapes) -> Option<f64> {
         let (level, trend) = self.before(index, width);
         shapes[kind(index) as usize].map(|shape| shape.at(level + trend * width as f64))
+    }
+
+    /// Least and greatest of what the baselines expect of the coming value, and of `middle`.
+    pub(in crate::detect) fn envelope(&self, shapes: &Shapes, middle: f64) -> (f64, f64) {
+        let ready = (0..BASELINES).filter(|index| self.ready(*index, 1, shapes));
+        let expected = ready.filter_map(|index| self.expected(index, 1, shapes));
+        expected.fold((middle, middle), |(low, high), expected| (low.min(expected), high.max(expected)))
     }
 
     /// Sum of the errors of baseline `index` over the window of `width` values that ends with the coming `value`, each

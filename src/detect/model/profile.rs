@@ -3,7 +3,8 @@
 //! `value = daily[slot] + weekly[bin]`, both learned by exponential means with the other part taken away (backfitting):
 //! `daily += g (x - weekly - daily)`, `weekly += g' (x - daily - weekly)`, where `g = max(1/(n+1), 1/8)` reaches back
 //! about eight days and `g'` about three weeks. `x` has been cleaned before: an anomaly teaches nothing. The smooth
-//! variant is the mean of the neighbouring slots within a quarter of an hour, with triangular weights: after one day
+//! variant is the mean of the neighbouring slots within a quarter of an hour, with triangular weights, as far as no
+//! edge lies between (a pulse on the hour stays a pulse): after one day
 //! the single slots carry the whole noise of that day, their neighbourhood does not.
 
 use super::Place;
@@ -14,11 +15,15 @@ use crate::model::Length;
 /// Smallest gain of a daily slot.
 const DAILY_GAIN: f64 = 1.0 / 8.0;
 /// Gain of a slot that has changed its habit.
-const ADOPTION_GAIN: f64 = 0.6;
+const ADOPTION_GAIN: f64 = 0.9;
 /// Gain of a weekly bin that has changed its habit, for each of its intervals.
-const WEEKLY_ADOPTION_GAIN: f64 = 0.2;
+const WEEKLY_ADOPTION_GAIN: f64 = 0.25;
 /// Weeks that a weekly bin remembers.
 const WEEKS: f64 = 3.0;
+/// A neighbour further away than this many mean differences is beyond an edge.
+const EDGE: f64 = 5.0;
+/// Memory of the mean difference, in slots.
+const ROUGH_MEMORY: u32 = 300;
 /// How far a slot looks around, in seconds.
 const SMOOTHING_SECONDS: u32 = 900;
 
@@ -31,9 +36,12 @@ pub(in crate::detect) struct Profile {
     visits: Vec<u16>,
     radius: usize,
     per_bin: f64,
+    /// Mean difference of neighbouring slots.
+    rough: f64,
+    seen: u32,
 }
 
-codec!(Profile { daily, days, weekly, visits, radius, per_bin });
+codec!(Profile { daily, days, weekly, visits, radius, per_bin, rough, seen });
 
 impl Profile {
     /// Of a series that nothing is known of.
@@ -46,7 +54,14 @@ impl Profile {
             visits: vec![0; bins],
             radius: ((SMOOTHING_SECONDS / length.seconds()) as usize).min(slots.saturating_sub(1) / 2),
             per_bin: f64::from(length.per_day() / Place::bins_per_day(length)),
+            rough: 0.0,
+            seen: 0,
         }
+    }
+
+    /// Days that this slot has been seen.
+    pub(in crate::detect) fn days(&self, place: &Place) -> u16 {
+        self.days[place.slot]
     }
 
     /// The daily shape alone, smoothed; none where this slot was never seen.
@@ -59,7 +74,8 @@ impl Profile {
         let mut weight = 1.0;
         for step in 0..=2 * self.radius {
             let slot = (place.slot + slots + step - self.radius) % slots;
-            if self.days[slot] > 0 {
+            let edge = (self.daily[slot] - self.daily[place.slot]).abs();
+            if self.days[slot] > 0 && edge <= EDGE * self.rough {
                 sum += weight * self.daily[slot];
                 weights += weight;
             }
@@ -86,6 +102,7 @@ impl Profile {
         let gain = (1.0 / (days + 1.0)).max(DAILY_GAIN);
         self.daily[place.slot] += gain * (value - difference - self.daily[place.slot]);
         self.days[place.slot] = self.days[place.slot].saturating_add(1);
+        self.roughen(place.slot);
     }
 
     /// Takes a value in that has come at this time of the day, or of the week, twice and is no noise.
@@ -105,6 +122,16 @@ impl Profile {
     /// Bytes on the heap.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
         8 * (self.daily.capacity() + self.weekly.capacity()) + 2 * (self.days.capacity() + self.visits.capacity())
+    }
+
+    fn roughen(&mut self, slot: usize) {
+        let before = (slot + self.daily.len() - 1) % self.daily.len();
+        if self.days[before] > 0 {
+            self.seen = (self.seen + 1).min(ROUGH_MEMORY);
+            let step = (self.daily[slot] - self.daily[before]).abs();
+            let step = if self.seen > 8 { step.min(EDGE * self.rough.max(f64::MIN_POSITIVE)) } else { step };
+            self.rough += (step - self.rough) / f64::from(self.seen);
+        }
     }
 
     /// Weekly difference, between the centres of two neighbouring bins.

@@ -1,5 +1,6 @@
 //! Quality and behaviour of the whole detector on made worlds.
 
+mod behaviour;
 mod harness;
 mod quality;
 mod random;

@@ -1,6 +1,6 @@
 //! Adding a point, from the root down.
 
-use super::super::lanes::{self, Query, TOP, with_lanes};
+use super::super::lanes::{self, Apart, Query, TOP, with_lanes};
 use super::super::points::Points;
 use super::super::random::Random;
 use super::{Link, Node, Trees, Work, is_leaf};
@@ -49,9 +49,9 @@ impl Trees {
                 self.copy_box::<L>(tree, at, points, b);
             }
             let bounds = if boxed { self.box_of::<L>(tree, at) } else { &*b };
-            let gap = lanes::gap::<L>(bounds, p);
+            let Apart { gap, sides } = lanes::apart::<L>(bounds, p);
             if gap > 0 {
-                let draw = random.below(gap + lanes::sides::<L>(bounds));
+                let draw = random.below(gap + sides);
                 if draw < gap {
                     if boxed {
                         lanes::copy::<L>(b, self.box_of::<L>(tree, at));
@@ -81,7 +81,7 @@ impl Trees {
             let right = q.lane(node.lane) > node.cut;
             let side = usize::from(right);
             let left = u32::from(node.left_mass);
-            node.left_mass += if right { 0 } else { mass as u8 };
+            node.left_mass += u8::from(!right) * mass as u8;
             below = if right { below - left } else { left };
             link = Link::Side(at, side);
             at = node.sides[side];

@@ -45,6 +45,9 @@ struct Log {
     ends: [u32; BATCH + TOGETHER],
 }
 
+/// The mass in an entry of the log.
+const MASS: u32 = 0xFFFF_0000;
+
 #[inline(always)]
 fn pack(name: u16, mass: u32) -> u32 {
     u32::from(name) | mass << 16
@@ -81,8 +84,8 @@ impl Trees {
 
     /// Goes down in a batch of trees; false if one is too small for it or the log is full.
     ///
-    /// There are no branches in a step: where a tree ends cannot be guessed, nor which side is taken. When a column has
-    /// arrived, it goes on at the root of its next tree; at the end it idles in the first tree.
+    /// Which side is taken cannot be guessed, so that there is no branch on it. When a column has arrived, it goes on at
+    /// the root of its next tree; at the end it idles in the first tree.
     #[inline(always)]
     fn descend(&self, first: usize, heads: &[Head], q: &Query, log: &mut Log) -> bool {
         let room = self.box_room + self.loose_room;
@@ -99,22 +102,26 @@ impl Trees {
             roots[i] = roots[0];
         }
         let mut slots: [usize; TOGETHER] = std::array::from_fn(|i| i);
-        let mut steps: [u32; TOGETHER] = std::array::from_fn(|i| roots[i]);
+        let mut names: [u16; TOGETHER] = std::array::from_fn(|i| roots[i] as u16);
+        // in the high half, as the log wants them
+        let mut masses: [u32; TOGETHER] = std::array::from_fn(|i| roots[i] & MASS);
+        let mut base: [usize; TOGETHER] = std::array::from_fn(|i| bases[i]);
         for (level, row) in log.rows.iter_mut().enumerate() {
             for i in 0..TOGETHER {
-                let (slot, step) = (slots[i], steps[i]);
-                let node = self.nodes[bases[slot] + (step & 0xFFFF) as usize];
-                row[i] = step;
+                let node = &self.nodes[base[i] + usize::from(names[i])];
+                row[i] = u32::from(names[i]) | masses[i];
                 let right = q.lane(node.lane) > node.cut;
-                let left = u32::from(node.left_mass);
-                let mass = if right { (step >> 16).wrapping_sub(left) } else { left };
-                let name = node.sides[usize::from(right)];
-                let below = pack(name, mass);
-                log.leaves[slot] = below;
-                log.ends[slot] = level as u32 + 1;
-                let next = (slot + TOGETHER).min(BATCH + i);
-                slots[i] = if is_leaf(name) { next } else { slot };
-                steps[i] = if is_leaf(name) { roots[next] } else { below };
+                let left = u32::from(node.left_mass) << 16;
+                masses[i] = if right { masses[i].wrapping_sub(left) } else { left };
+                names[i] = node.sides[usize::from(right)];
+                if is_leaf(names[i]) {
+                    let slot = slots[i];
+                    log.leaves[slot] = u32::from(names[i]) | masses[i];
+                    log.ends[slot] = level as u32 + 1;
+                    let next = (slot + TOGETHER).min(BATCH + i);
+                    slots[i] = next;
+                    (names[i], masses[i], base[i]) = (roots[next] as u16, roots[next] & MASS, bases[next]);
+                }
             }
             if slots.iter().all(|slot| *slot >= heads.len()) {
                 return true;
