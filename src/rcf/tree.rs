@@ -83,7 +83,11 @@ type Scratch = [u16; 2 * super::settings::LANES_MAX];
 
 impl Work {
     pub(super) fn new() -> Work {
-        Work { a: [0; 2 * super::settings::LANES_MAX], b: [0; 2 * super::settings::LANES_MAX], path: [(0, 0); DEPTH_MAX] }
+        Work {
+            a: [0; 2 * super::settings::LANES_MAX],
+            b: [0; 2 * super::settings::LANES_MAX],
+            path: [(0, 0); DEPTH_MAX],
+        }
     }
 }
 
@@ -124,6 +128,12 @@ impl Trees {
     pub(super) fn nodes(&self, tree: usize) -> &[Node] {
         let room = self.box_room + self.loose_room;
         &self.nodes[tree * room..][..room]
+    }
+
+    #[inline]
+    fn nodes_mut(&mut self, tree: usize) -> &mut [Node] {
+        let room = self.box_room + self.loose_room;
+        &mut self.nodes[tree * room..][..room]
     }
 
     #[inline]
