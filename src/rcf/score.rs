@@ -70,14 +70,15 @@ impl Visit for Climb<'_> {
         }
         let p = gap / (gap + sides as i32 as f32);
         let mut change = unseen_all(place);
-        for i in 0..4 {
-            change[i] -= self.now[i];
+        // three plain loops, one vector instruction each
+        for (change, now) in change.iter_mut().zip(&self.now) {
+            *change -= now;
         }
-        for i in 0..4 {
-            change[i] *= p;
+        for change in &mut change {
+            *change *= p;
         }
-        for i in 0..4 {
-            self.now[i] += change[i];
+        for (now, change) in self.now.iter_mut().zip(change) {
+            *now += change;
         }
         true
     }
@@ -96,8 +97,8 @@ impl Visit for Climb<'_> {
 fn unseen_all(place: Place) -> [f32; 4] {
     let mut all = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
     let by_depth = BY_DEPTH[place.depth.min(BY_DEPTH.len() - 1)];
-    for i in 0..4 {
-        all[i] += by_depth[i];
+    for (all, by_depth) in all.iter_mut().zip(by_depth) {
+        *all += by_depth;
     }
     all
 }

@@ -131,6 +131,12 @@ impl Trees {
     }
 
     #[inline]
+    fn nodes_mut(&mut self, tree: usize) -> &mut [Node] {
+        let room = self.box_room + self.loose_room;
+        &mut self.nodes[tree * room..][..room]
+    }
+
+    #[inline]
     fn node_mut(&mut self, tree: usize, name: u16) -> &mut Node {
         &mut self.nodes[tree * (self.box_room + self.loose_room) + usize::from(name)]
     }

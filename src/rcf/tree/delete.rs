@@ -19,13 +19,13 @@ impl Trees {
         let mut below = self.mass(tree);
         let mut at = self.heads[tree].root;
         // the one node whose mass falls to the limit and loses its box
-        let mut falls = None;
+        let limit = self.box_mass + 1;
+        let mut falls = usize::MAX;
         self.heads[tree].mass -= 1;
+        let nodes = self.nodes_mut(tree);
         while !is_leaf(at) {
-            if below == self.box_mass + 1 {
-                falls = Some(depth);
-            }
-            let node = self.node_mut(tree, at);
+            falls = if below == limit { depth } else { falls };
+            let node = &mut nodes[usize::from(at)];
             let left = u32::from(node.left_mass);
             // no branches: which side it is cannot be guessed
             let right = rank >= left;
@@ -46,9 +46,9 @@ impl Trees {
             self.write(tree, link_at(&path[..depth]), sibling);
             self.give(tree, parent);
         }
-        if let Some(level) = falls.filter(|level| *level < depth) {
-            let name = self.turn(tree, path[level].0, link_at(&path[..level]));
-            path[level].0 = name;
+        if falls < depth {
+            let name = self.turn(tree, path[falls].0, link_at(&path[..falls]));
+            path[falls].0 = name;
         }
         if removed.gone && depth > 0 {
             with_lanes!(self.width / 2, self.shrink(tree, depth, sibling, removed.name, points, work));

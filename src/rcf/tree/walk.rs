@@ -181,20 +181,15 @@ impl Trees {
         visitor: &mut impl Visit,
     ) {
         let total = self.mass(tree);
-        // the boxes of small subtrees are made from their points
         if way.last().is_some_and(|row| !self.is_boxed(row[column] as u16)) {
-            let mut scratch = Scratch::<L>::new();
-            let b = scratch.as_mut(self.width);
-            lanes::start::<L>(b, point);
-            while let Some((row, above)) = way.split_last().filter(|(row, _)| !self.is_boxed(row[column] as u16)) {
-                let node = self.nodes(tree)[usize::from(row[column] as u16)];
-                let right = q.lane(node.lane) > node.cut;
-                self.grow_by_points::<L>(tree, node.sides[usize::from(!right)], points, b);
-                if !visitor.node::<L>(b, Place { mass: row[column] >> 16, depth: above.len(), total }) {
-                    return;
-                }
-                way = above;
-            }
+            // the room for the box is cleared: no more of it than needed
+            way = if (1..=LANES_UNROLLED).contains(&L) {
+                let mut b = [0; 2 * LANES_UNROLLED];
+                self.climb_points::<L>(tree, point, way, column, q, points, visitor, &mut b[..2 * L])
+            } else {
+                let mut b = [0; 2 * LANES_MAX];
+                self.climb_points::<L>(tree, point, way, column, q, points, visitor, &mut b[..self.width])
+            };
         }
         while let Some((row, above)) = way.split_last() {
             let place = Place { mass: row[column] >> 16, depth: above.len(), total };
@@ -204,29 +199,33 @@ impl Trees {
             way = above;
         }
     }
-}
 
-/// Room for one box of `L` lanes; only as large as needed, because it is cleared each time.
-enum Scratch<const L: usize> {
-    Small([u16; 2 * LANES_UNROLLED]),
-    Any([u16; 2 * LANES_MAX]),
-}
-
-impl<const L: usize> Scratch<L> {
+    /// Goes up while the subtrees are so small that their boxes are made from their points; answers the rest of the way,
+    /// nothing if the visit has ended.
     #[inline(always)]
-    fn new() -> Scratch<L> {
-        if (1..=LANES_UNROLLED).contains(&L) {
-            Scratch::Small([0; 2 * LANES_UNROLLED])
-        } else {
-            Scratch::Any([0; 2 * LANES_MAX])
+    #[expect(clippy::too_many_arguments, reason = "the inner loop of a visit, split off to be read")]
+    fn climb_points<'a, const L: usize>(
+        &self,
+        tree: usize,
+        point: &[u16],
+        mut way: &'a [[u32; TOGETHER]],
+        column: usize,
+        q: &Query,
+        points: &Points,
+        visitor: &mut impl Visit,
+        b: &mut [u16],
+    ) -> &'a [[u32; TOGETHER]] {
+        let total = self.mass(tree);
+        lanes::start::<L>(b, point);
+        while let Some((row, above)) = way.split_last().filter(|(row, _)| !self.is_boxed(row[column] as u16)) {
+            let node = self.nodes(tree)[usize::from(row[column] as u16)];
+            let right = q.lane(node.lane) > node.cut;
+            self.grow_by_points::<L>(tree, node.sides[usize::from(!right)], points, b);
+            if !visitor.node::<L>(b, Place { mass: row[column] >> 16, depth: above.len(), total }) {
+                return &[];
+            }
+            way = above;
         }
-    }
-
-    #[inline(always)]
-    fn as_mut(&mut self, width: usize) -> &mut [u16] {
-        match self {
-            Scratch::Small(b) => &mut b[..2 * L],
-            Scratch::Any(b) => &mut b[..width],
-        }
+        way
     }
 }
