@@ -94,7 +94,7 @@ pub(super) struct Discover {
 pub(super) struct Generate {
     /// What to make up
     pub(super) dataset: Dataset,
-    /// Directory for the records (a file per day) and `labels.csv`
+    /// Directory for `records/` (a file per day) and `labels.csv`
     #[arg(long, value_name = "DIR")]
     pub(super) out: PathBuf,
     /// Everything random follows from it

@@ -1,15 +1,169 @@
-//! `check` and `discover`.
+//! `check`: a configuration that is valid meets its data. `discover`: data without a configuration gets one.
 
 use std::io::Write;
 use std::path::Path;
 
 use super::CliError;
+use super::format;
 use crate::config::Config;
+use crate::decode::Format;
+use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
+use crate::job::inspect::{self, Inspection};
+use crate::model::{ColumnType, MeasureType};
 
-pub(super) fn check(_config: &Config, _out: &mut impl Write) -> Result<(), CliError> {
+/// Above so many values a dimension makes more series than anyone reads.
+const DIMENSION_VALUES_MANY: u64 = 1000;
+
+pub(super) fn check(config: &Config, out: &mut impl Write) -> Result<(), CliError> {
+    writeln!(out, "the configuration is valid; a look at its data:\n")?;
+    let inspection = inspect::inspect(config)?;
+    if let Some(discovery) = &inspection.discovery {
+        columns(out, discovery, |column| role(config, &column.name))?;
+        writeln!(out)?;
+    }
+    expect(out, config, &inspection)?;
+    warn(out, &inspection)
+}
+
+/// What a configuration uses a column for.
+fn role(config: &Config, name: &str) -> String {
+    let select = &config.select;
+    let is_measure = select.measures.iter().any(|(measure, _)| measure == name);
+    let role = match name {
+        _ if name == select.timestamp => "timestamp",
+        _ if select.dimensions.iter().any(|dimension| dimension == name) => "dimension",
+        _ if is_measure => "measure",
+        _ if select.keep.iter().any(|kept| kept == name) => "kept",
+        _ => "-",
+    };
+    role.to_owned()
+}
+
+fn columns(
+    out: &mut impl Write,
+    discovery: &Discovery,
+    role: impl Fn(&ColumnReport) -> String,
+) -> Result<(), CliError> {
+    writeln!(out, "{:<20} {:<9} {:<10} {:>8} {:>10}  EXAMPLES", "COLUMN", "TYPE", "USED AS", "MISSING", "DISTINCT")?;
+    for column in &discovery.columns {
+        let kind = match column.kind {
+            ColumnType::Text if column.times.is_some() => "time",
+            ColumnType::Text => "text",
+            ColumnType::Integer => "integer",
+            ColumnType::Float => "float",
+        };
+        let distinct = match column.distinct {
+            Distinct::Exactly(count) => format::count(count),
+            Distinct::AtLeast(count) => format!("{}+", format::count(count)),
+        };
+        let missing = format!("{:.1} %", column.missing_share * 100.0);
+        let examples = column.examples.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+        writeln!(out, "{:<20} {kind:<9} {:<10} {missing:>8} {distinct:>10}  {examples}", column.name, role(column))?;
+    }
     Ok(())
 }
 
-pub(super) fn discover(_path: &Path, _out: &mut impl Write) -> Result<(), CliError> {
+fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Result<(), CliError> {
+    let rejected: u64 = inspection.rejected.values().map(|(count, _)| count).sum();
+    let (rows, filtered) = (format::count(inspection.rows), format::count(inspection.filtered));
+    writeln!(out, "sample     {rows} rows, {filtered} of them filtered; {} records rejected", format::count(rejected))?;
+    for (reason, (count, example)) in &inspection.rejected {
+        writeln!(out, "           {} {reason}: {example}", format::count(*count))?;
+    }
+    if let Some((first, last)) = inspection.times {
+        writeln!(out, "time       {first} to {last}")?;
+    }
+    let dimensions = inspection.dimensions.iter().map(|(name, values)| format!("{name} {}", format::count(*values)));
+    writeln!(out, "dimensions {}", dimensions.collect::<Vec<_>>().join(", "))?;
+    let Inspection { combinations, series, series_bytes, warm_up_intervals, .. } = inspection;
+    let measures = series.checked_div(*combinations).unwrap_or(0);
+    let combinations = format::count(*combinations);
+    writeln!(out, "series     {} ({combinations} combinations x {measures} measures)", format::count(*series))?;
+    let memory = format::size(series * series_bytes);
+    writeln!(out, "memory     {memory} for the detector, {} a series after a week", format::size(*series_bytes))?;
+    let minutes = u64::from(*warm_up_intervals) * u64::from(config.interval.length.seconds()) / 60;
+    writeln!(out, "speaks     {warm_up_intervals} intervals ({}) after a series' first row", format::minutes(minutes))?;
     Ok(())
+}
+
+fn warn(out: &mut impl Write, inspection: &Inspection) -> Result<(), CliError> {
+    let rejected: u64 = inspection.rejected.values().map(|(count, _)| count).sum();
+    if inspection.rows == 0 {
+        writeln!(out, "warning: no record of the sample becomes a row")?;
+    } else if rejected * 20 > inspection.rows {
+        writeln!(out, "warning: more than 5 % of the sample is rejected")?;
+    }
+    if inspection.rows > 0 && inspection.filtered == inspection.rows {
+        writeln!(out, "warning: the filters drop every row of the sample")?;
+    }
+    for (name, values) in inspection.dimensions.iter().filter(|(_, values)| *values > DIMENSION_VALUES_MANY) {
+        let values = format::count(*values);
+        writeln!(out, "warning: dimension `{name}` has {values} values; each combination is a series of its own")?;
+    }
+    Ok(())
+}
+
+pub(super) fn discover(path: &Path, out: &mut impl Write) -> Result<(), CliError> {
+    let discovery = inspect::discover_files(path)??;
+    let names = |wanted: fn(&Role) -> bool| {
+        discovery.columns.iter().filter(move |column| wanted(&column.role)).collect::<Vec<_>>()
+    };
+    let dimensions = names(|role| *role == Role::Dimension);
+    let measures = names(|role| matches!(role, Role::Measure(_)));
+    writeln!(out, "# Written from a sample of {} records. Check every line that has a `?`.\n#", discovery.records)?;
+    let mut table = Vec::new();
+    columns(&mut table, &discovery, |column| guessed(&column.role).to_owned())?;
+    for line in String::from_utf8_lossy(&table).lines() {
+        writeln!(out, "# {}", line.trim_end())?;
+    }
+    writeln!(out, "\n[source.files]\npath = {}", quoted(&path.display().to_string()))?;
+    writeln!(out, "# follow = true          # wait for more\n\n[decode]")?;
+    match &discovery.format {
+        Format::JsonLines => writeln!(out, "format = \"json_lines\"")?,
+        Format::Csv { dialect, .. } => {
+            let delimiter = quoted(&char::from(dialect.delimiter()).to_string());
+            writeln!(out, "format = \"csv\"\ndelimiter = {delimiter}")?;
+        }
+    }
+    writeln!(out, "\n[select]")?;
+    match discovery.timestamp() {
+        Some((column, times)) => {
+            writeln!(out, "timestamp = {}", quoted(&column.name))?;
+            writeln!(out, "timestamp_format = {}", quoted(&times.format.to_string()))?;
+            for other in &times.others {
+                writeln!(out, "# ? it may as well be {}", quoted(&other.to_string()))?;
+            }
+        }
+        None => writeln!(out, "timestamp = \"\"           # ? no column looks like a time")?,
+    }
+    let list =
+        |columns: &[&ColumnReport]| columns.iter().map(|column| quoted(&column.name)).collect::<Vec<_>>().join(", ");
+    writeln!(out, "dimensions = [{}]   # ? a series per combination of their values", list(&dimensions))?;
+    writeln!(out, "measures = [{}]", list(&measures))?;
+    writeln!(out, "\n[select.types]")?;
+    for column in &measures {
+        let kind = if column.role == Role::Measure(MeasureType::Integer) { "integer" } else { "float" };
+        writeln!(out, "{} = \"{kind}\"", quoted(&column.name))?;
+    }
+    writeln!(out, "\n[interval]\nlength = \"5m\"\noffset = \"60s\"           # ? how late records may be")?;
+    writeln!(out, "\n[partition]\nurl = \"out/data\"         # ? a directory of its own\n")?;
+    for column in &measures {
+        writeln!(out, "[[detect.measure]]\ncolumn = {}", quoted(&column.name))?;
+        writeln!(out, "aggregation = \"sum\"      # ? or avg, count, min, max\n")?;
+    }
+    Ok(writeln!(out, "[[alert]]\nseverity_threshold = 70")?)
+}
+
+fn guessed(role: &Role) -> &'static str {
+    match role {
+        Role::Timestamp => "timestamp",
+        Role::Dimension => "dimension",
+        Role::Measure(_) => "measure",
+        Role::Nested | Role::Other => "-",
+    }
+}
+
+/// A TOML text.
+fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
 }

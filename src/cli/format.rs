@@ -31,6 +31,26 @@ pub(super) fn value(number: f64) -> String {
     }
 }
 
+/// Bytes as people read them.
+#[expect(clippy::cast_precision_loss, reason = "a size to read")]
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1000 => format!("{bytes} B"),
+        1000..1_000_000 => format!("{:.0} kB", bytes as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} MB", bytes as f64 / 1e6),
+        _ => format!("{:.1} GB", bytes as f64 / 1e9),
+    }
+}
+
+/// A time in minutes as people read it.
+pub(super) fn minutes(minutes: u64) -> String {
+    match (minutes / 60, minutes % 60) {
+        (0, minutes) => format!("{minutes} min"),
+        (hours, 0) => format!("{hours} h"),
+        (hours, minutes) => format!("{hours} h {minutes} min"),
+    }
+}
+
 /// A bound of a band, which may be open.
 fn bound(number: f64) -> String {
     if number.is_finite() { value(number) } else { "∞".into() }

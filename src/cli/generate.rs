@@ -28,10 +28,11 @@ pub(super) fn generate(args: &args::Generate, out: &mut impl Write) -> Result<()
     let Dataset::Ecommerce = args.dataset;
     let settings = settings(args).map_err(GenerateError::Settings)?;
     let failed = |path: &Path, source| GenerateError::Write { path: path.to_owned(), source };
-    fs::create_dir_all(&args.out).map_err(|source| failed(&args.out, source))?;
+    let directory = args.out.join("records");
+    fs::create_dir_all(&directory).map_err(|source| failed(&directory, source))?;
     let labels = args.out.join("labels.csv");
     fs::write(&labels, labels_csv(&settings)).map_err(|source| failed(&labels, source))?;
-    let records = write_days(args, &settings)?;
+    let records = write_days(args, &settings, &directory)?;
     let incidents = crate::source::generator::labels(&settings).len() as u64;
     let (records, incidents) = (format::count(records), format::count(incidents));
     writeln!(out, "{records} records, {incidents} incidents in {}", args.out.display())?;
@@ -55,7 +56,7 @@ fn settings(args: &args::Generate) -> Result<Settings, Vec<SettingsError>> {
 }
 
 /// Writes the records in the order of their arrival, a file for each day of arrival.
-fn write_days(args: &args::Generate, settings: &Settings) -> Result<u64, GenerateError> {
+fn write_days(args: &args::Generate, settings: &Settings, directory: &Path) -> Result<u64, GenerateError> {
     let format = match args.format {
         RecordFormat::JsonLines => Format::JsonLines,
         RecordFormat::Csv => Format::Csv,
@@ -70,7 +71,7 @@ fn write_days(args: &args::Generate, settings: &Settings) -> Result<u64, Generat
             if let Some((_, day)) = current.take() {
                 day.finish()?;
             }
-            let day = Day::create(&args.out, date, format, args.gzip)?;
+            let day = Day::create(directory, date, format, args.gzip)?;
             current = Some((date.to_owned(), day));
         }
         if let Some((_, day)) = &mut current {
@@ -100,7 +101,7 @@ impl Day {
             Format::JsonLines => "jsonl",
             Format::Csv => "csv",
         };
-        let path = directory.join(format!("records-{date}.{extension}{}", if gzip { ".gz" } else { "" }));
+        let path = directory.join(format!("{date}.{extension}{}", if gzip { ".gz" } else { "" }));
         let file = File::create(&path).map_err(|source| GenerateError::Write { path: path.clone(), source })?;
         let file = BufWriter::new(file);
         let file = match gzip {

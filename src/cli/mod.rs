@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::{self, ConfigError};
+use crate::decode::discover::DiscoverError;
 use crate::job::JobError;
 use args::{Args, Command};
 
@@ -31,6 +32,8 @@ enum CliError {
     Generate(#[from] generate::GenerateError),
     #[error("no anomaly `{id}` in `{url}`; hint: `tidewatch anomalies CONFIG` lists them")]
     NoAnomaly { id: String, url: String },
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
     #[error("the runtime cannot start: {0}")]

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Problems};
 use super::units;
+use crate::model::nearest;
 
 /// A parsed file.
 pub(super) struct Document<'a>(Spanned<DeTable<'a>>);
@@ -289,12 +290,6 @@ fn substitute(text: &str, environment: &dyn Fn(&str) -> Option<String>) -> Resul
     }
     given.push_str(rest);
     Ok(given)
-}
-
-/// The name that a misspelt one most likely means.
-pub(crate) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let close = known.map(|name| (strsim::damerau_levenshtein(given, name), name));
-    close.filter(|(distance, name)| *distance <= 1 + name.len() / 4).min().map(|(_, name)| name)
 }
 
 fn show(value: &DeValue<'_>) -> String {

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::raw::{Section, nearest};
+use super::raw::Section;
 use crate::alert;
 use crate::decode::{Format as RecordFormat, Header, TimestampFormat};
 use crate::detect::{self, Aggregation, ForestShape};
 use crate::interval::{self, CloseAt};
-use crate::model::{CsvDialect, Format, Length, MeasureType, Zone};
+use crate::model::{CsvDialect, Format, Length, MeasureType, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
 use crate::source::{files, generator};
 use crate::store::Store;

@@ -13,7 +13,6 @@ mod column;
 mod csv;
 pub mod discover;
 mod json;
-mod nearest;
 mod number;
 mod timestamp;
 mod value;
@@ -30,6 +29,7 @@ use self::timestamp::TimeReader;
 use self::value::{Value, shortened};
 use crate::model::{
     Chunk, ColumnType, CsvDialect, Decoded, Framing, Reason, Reject, Rows, RowsError, SourcePartition, Timestamp, Zone,
+    nearest,
 };
 
 pub use self::timestamp::{FormatError, TimestampFormat};
@@ -93,7 +93,7 @@ pub struct Settings {
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// An asked-for column is not in the header.
-    #[error("column `{column}` is not in the header of `{place}`, which has {}{}", listed(.names), nearest::hint(.column, .names))]
+    #[error("column `{column}` is not in the header of `{place}`, which has {}{}", listed(.names), hint(.column, .names))]
     UnknownColumn {
         /// The column.
         column: String,
@@ -104,7 +104,7 @@ pub enum DecodeError {
     },
     /// An asked-for column is in the header more than once.
     #[error(
-        "column `{column}` is in the header of `{place}` more than once\nhint: give the columns names of your own with `decode.header`"
+        "column `{column}` is in the header of `{place}` more than once; hint: give the columns names of your own with `decode.header`"
     )]
     DoubleColumn {
         /// The column.
@@ -126,6 +126,12 @@ pub enum DecodeError {
     /// Rows do not fit together: a mistake in this program.
     #[error("decoded rows do not fit together: {0}")]
     Rows(#[from] RowsError),
+}
+
+/// A hint at the name that was meant, or nothing.
+fn hint(column: &str, names: &[String]) -> String {
+    let near = nearest(column, names.iter().map(String::as_str));
+    near.map_or_else(String::new, |near| format!("; hint: did you mean `{near}`?"))
 }
 
 fn listed(names: &[String]) -> String {

@@ -125,6 +125,20 @@ fn bytes_that_are_not_utf8_cost_one_record() {
 }
 
 #[test]
+fn depth_costs_no_stack() {
+    let mut settings = settings(Format::JsonLines);
+    settings.record_bytes_max = usize::MAX;
+    let mut decoder = Decoder::new(settings).unwrap();
+    for name in ["platform", "x"] {
+        let (open, close) = ("[".repeat(1_000_000), "]".repeat(1_000_000));
+        let lines = format!("{{\"time\":\"2026-01-15 19:18:28\",\"{name}\":{open}{close}}}\n{{\"{name}\":{open}");
+        let decoded = decoder.decode(&chunk(0, None, lines.as_bytes())).unwrap();
+        assert_eq!(decoded.rows.len(), usize::from(name == "x"));
+        assert_eq!(decoded.rows.len() + decoded.rejects.len(), 2);
+    }
+}
+
+#[test]
 fn a_byte_order_mark_is_no_part_of_the_first_record() {
     let lines = "\u{feff}{\"time\":\"2026-01-15 19:18:28\"}\n".as_bytes();
     let decoded = json().decode(&chunk(0, None, lines)).unwrap();
@@ -175,7 +189,7 @@ fn a_header_without_the_columns_is_an_error_with_a_hint() {
     let error = |decoder: &mut Decoder, header| decoder.decode(&chunk(0, header, b"x\n")).unwrap_err().to_string();
     assert_eq!(
         error(&mut decoder, Some("platfrom,time,views,revenue\n")),
-        "column `platform` is not in the header of `p`, which has `platfrom`, `time`, `views`, `revenue`\nhint: did you mean `platfrom`?"
+        "column `platform` is not in the header of `p`, which has `platfrom`, `time`, `views`, `revenue`; hint: did you mean `platfrom`?"
     );
     assert!(error(&mut decoder, Some("platform,time,views,views,revenue\n")).contains("more than once"));
     assert!(error(&mut decoder, Some("\"platform\n")).contains("a quote is not closed"));

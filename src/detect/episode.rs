@@ -19,7 +19,7 @@ use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 const EXIT: f64 = 0.5;
 /// Normal intervals in a row that end an episode.
 const QUIET: u32 = 2;
-/// A jump back of this share of the first one ends a riding episode.
+/// A jump back of this share of the first one ends a riding episode; a deviation below this share of the mean is a return.
 const BACK: f64 = 0.3;
 
 /// How the normal level is known during an episode.
@@ -74,10 +74,12 @@ pub(super) struct Episode {
     /// How much of it the level has already walked.
     accepted: f64,
     age: u32,
+    /// Longest time that a riding episode may take: as long as normal was known, at most half a day.
+    patience: u32,
     quiet: u32,
 }
 
-codec!(Episode { since, high, mode, threshold, gain, deviation, accepted, age, quiet });
+codec!(Episode { since, high, mode, threshold, gain, deviation, accepted, age, patience, quiet });
 
 /// What an interval means to an open episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -93,8 +95,8 @@ pub(super) enum Outcome {
 }
 
 impl Episode {
-    /// Opened by an alarm of a window of `width` intervals with this mean deviation.
-    pub(super) fn new(since: i64, mode: Mode, deviation: f64, threshold: f64, width: usize) -> Episode {
+    /// Opened by an alarm of a window of `width` intervals with this mean deviation, on a series known for `known` intervals.
+    pub(super) fn new(since: i64, mode: Mode, deviation: f64, threshold: f64, width: usize, known: u32) -> Episode {
         Episode {
             since,
             high: deviation >= 0.0,
@@ -104,6 +106,7 @@ impl Episode {
             deviation,
             accepted: 0.0,
             age: 0,
+            patience: known,
             quiet: 0,
         }
     }
@@ -128,19 +131,26 @@ impl Episode {
     }
 
     fn step_held(&mut self, number: i64, deviation: f64, threshold: f64, per_day: u32) -> Outcome {
-        self.deviation += self.gain * (deviation - self.deviation);
+        if deviation.abs() <= EXIT * threshold && deviation.abs() < BACK * self.deviation.abs() {
+            // a clear return needs no averaging
+            self.deviation = deviation;
+        } else {
+            self.deviation += self.gain * (deviation - self.deviation);
+        }
         let day = f64::from(per_day.clamp(24, 1440));
         let pace = (threshold / (day / 8.0)).max(self.deviation.abs() / day);
         let gap = self.deviation - self.accepted;
         self.accepted += gap.clamp(-pace, pace);
         let rest = self.deviation - self.accepted;
 
-        // on its own side an episode is over at half the threshold, on the other side nothing begins below the whole
+        // on its own side an episode is over at half the threshold; on the other side, and once it was quiet, nothing
+        // goes on below the whole
+        let (high, quiet) = (self.high, self.quiet);
         let near = |distance: f64| {
-            let same = (distance >= 0.0) == self.high;
-            distance.abs() <= if same { EXIT * threshold } else { threshold }
+            let on = (distance >= 0.0) == high && quiet == 0;
+            distance.abs() <= if on { EXIT * threshold } else { threshold }
         };
-        if near(self.deviation) || (self.gain < 1.0 && deviation.abs() <= 0.5 * EXIT * threshold) {
+        if near(self.deviation) {
             self.quiet += 1;
             return if self.quiet >= QUIET { Outcome::Ends } else { Outcome::Quiet };
         }
@@ -162,7 +172,7 @@ impl Episode {
             return Outcome::Ends;
         }
         self.deviation = deviation;
-        if self.age > per_day.clamp(24, 1440) / 2 { Outcome::Accepted(jump) } else { Outcome::Goes }
+        if self.age > self.patience.min(per_day.clamp(24, 1440) / 2) { Outcome::Accepted(jump) } else { Outcome::Goes }
     }
 }
 
@@ -201,7 +211,7 @@ mod tests {
     use super::*;
 
     fn held(deviation: f64) -> Episode {
-        Episode::new(0, Mode::Held { baseline: 3, level: 0.0 }, deviation, 10.0, 1)
+        Episode::new(0, Mode::Held { baseline: 3, level: 0.0 }, deviation, 10.0, 1, 600)
     }
 
     #[test]
@@ -231,10 +241,10 @@ mod tests {
 
     #[test]
     fn a_riding_episode_ends_where_the_jump_is_undone() {
-        let mut episode = Episode::new(0, Mode::Riding { jump: -200.0 }, -200.0, 20.0, 1);
+        let mut episode = Episode::new(0, Mode::Riding { jump: -200.0 }, -200.0, 20.0, 1, 60);
         assert_eq!(episode.step(1, 95.0, 300.0, 1.0, 288), Outcome::Goes);
         assert_eq!(episode.step(2, 290.0, 300.0, 1.0, 288), Outcome::Ends);
-        let mut clipped = Episode::new(0, Mode::Riding { jump: -300.0 }, -300.0, 20.0, 1);
+        let mut clipped = Episode::new(0, Mode::Riding { jump: -300.0 }, -300.0, 20.0, 1, 60);
         assert_eq!(clipped.step(1, 0.0, 300.0, 1.0, 288), Outcome::Goes);
         assert_eq!(
             clipped.step(2, 110.0, 300.0, 1.0, 288),

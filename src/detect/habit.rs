@@ -1,7 +1,7 @@
 //! What keeps an honest detector from crying every day at nine: memory of what was odd.
 //!
-//! - [`Habit`]: the odd values of the last day, by slot. A value that is odd again in the same way at the same time of the
-//!   next day is a habit: it is not told again, and the profile learns it.
+//! - [`Habit`]: the odd values of the last week. A value that is odd again in the same way at the same time of the next day,
+//!   or of the next week, is a habit: it is not told again, and the profile learns it.
 //! - [`Budget`]: the alarms of the last week. A series that within a week was as odd as this, or odder, three times (`2 + score / alarm`, up to 8) is a series
 //!   on which such values are not rare, whatever the tail says: it stays quiet until they are.
 
@@ -11,6 +11,8 @@ use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 
 /// How near to yesterday's odd value a value must be, as a share of its own deviation.
 const ALIKE: f64 = 0.35;
+/// By how many intervals less a habit may begin late.
+const ONSET: i64 = 3;
 /// Alarms of the same size that a week may bring, beside those for its size.
 const ALARMS: f64 = 2.0;
 /// The most, however odd.
@@ -20,42 +22,69 @@ const KEPT: usize = 12;
 /// An earlier alarm counts as the same size from this share on.
 const SAME: f64 = 0.8;
 
-/// Odd values of the last day.
+/// What an odd value repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recurrence {
+    /// The same time yesterday.
+    Daily,
+    /// The same time a week ago.
+    Weekly,
+}
+
+/// Odd values of the last week, by number of interval.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Habit {
-    odd: BTreeMap<u32, (i64, f64)>,
+    odd: BTreeMap<i64, f64>,
+    /// The last interval that was recognised.
+    followed: i64,
 }
 
 impl Habit {
     /// Notes an odd value.
-    pub(super) fn note(&mut self, slot: usize, number: i64, value: f64) {
-        self.odd.insert(slot as u32, (number, value));
+    pub(super) fn note(&mut self, number: i64, value: f64, per_day: u32) {
+        self.odd = self.odd.split_off(&(number - 7 * i64::from(per_day)));
+        self.odd.insert(number, value);
     }
 
-    /// Forgets this slot: its value was normal.
-    pub(super) fn clear(&mut self, slot: usize) {
-        self.odd.remove(&(slot as u32));
+    /// Notes an odd value that was known.
+    pub(super) fn follow(&mut self, number: i64, value: f64, per_day: u32) {
+        self.note(number, value, per_day);
+        self.followed = number;
     }
 
-    /// Whether the value was odd in the same way a day ago.
-    pub(super) fn knows(&self, slot: usize, number: i64, value: f64, expected: f64, per_day: u32) -> bool {
-        self.odd.get(&(slot as u32)).is_some_and(|(then, odd)| {
-            number - then == i64::from(per_day) && (value - odd).abs() <= ALIKE * (value - expected).abs()
-        })
+    /// Whether the value was odd in the same way a day or a week ago.
+    pub(super) fn knows(&self, number: i64, value: f64, expected: f64, per_day: u32) -> Option<Recurrence> {
+        let day = i64::from(per_day);
+        let follows = self.followed == number - 1;
+        let begins = !self.odd.contains_key(&(number - 1));
+        let alike = |back: i64| {
+            let odd = self.odd.get(&(number - back));
+            // two long incidents may overlap in the time of day; a habit also begins at the same time
+            let began = begins && !self.odd.contains_key(&(number - back - ONSET));
+            (follows || began) && odd.is_some_and(|odd| (value - odd).abs() <= ALIKE * (value - expected).abs())
+        };
+        if alike(day) {
+            Some(Recurrence::Daily)
+        } else if alike(7 * day) {
+            Some(Recurrence::Weekly)
+        } else {
+            None
+        }
     }
 
     /// Bytes on the heap, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.odd.len() * 32
+        self.odd.len() * 24
     }
 }
 
 impl Codec for Habit {
     fn write(&self, to: &mut Writer) {
-        self.odd.iter().map(|(slot, odd)| (*slot, *odd)).collect::<Vec<(u32, (i64, f64))>>().write(to);
+        self.odd.iter().map(|(number, value)| (*number, *value)).collect::<Vec<(i64, f64)>>().write(to);
+        self.followed.write(to);
     }
     fn read(from: &mut Reader<'_>) -> Result<Habit, SnapshotError> {
-        Ok(Habit { odd: Vec::<(u32, (i64, f64))>::read(from)?.into_iter().collect() })
+        Ok(Habit { odd: Vec::<(i64, f64)>::read(from)?.into_iter().collect(), followed: i64::read(from)? })
     }
 }
 
@@ -86,14 +115,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_in_the_same_way_a_day_later_is_a_habit() {
+    fn odd_in_the_same_way_a_day_or_a_week_later_is_a_habit() {
         let mut habit = Habit::default();
-        habit.note(108, 1000, 80.0);
-        assert!(habit.knows(108, 1288, 78.0, 20.0, 288));
-        assert!(!habit.knows(108, 1288, 140.0, 20.0, 288), "odd in another way");
-        assert!(!habit.knows(108, 1576, 78.0, 20.0, 288), "two days later");
-        habit.clear(108);
-        assert!(!habit.knows(108, 1288, 78.0, 20.0, 288));
+        habit.note(1000, 80.0, 288);
+        assert_eq!(habit.knows(1288, 78.0, 20.0, 288), Some(Recurrence::Daily));
+        assert_eq!(habit.knows(1288, 140.0, 20.0, 288), None, "odd in another way");
+        assert_eq!(habit.knows(1576, 78.0, 20.0, 288), None, "two days later");
+        assert_eq!(habit.knows(3016, 78.0, 20.0, 288), Some(Recurrence::Weekly));
+        habit.note(1300, 80.0, 288);
+        habit.note(1301, 80.0, 288);
+        habit.note(1304, 80.0, 288);
+        assert_eq!(habit.knows(1588, 80.0, 20.0, 288), Some(Recurrence::Daily), "begins like the first");
+        assert_eq!(habit.knows(1592, 80.0, 20.0, 288), None, "that one had begun before");
+        habit.note(3100, 5.0, 288);
+        assert_eq!(habit.knows(3016, 78.0, 20.0, 288), None, "older than a week");
     }
 
     #[test]

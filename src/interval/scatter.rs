@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow_array::UInt32Array;
 use arrow_schema::ArrowError;
-use arrow_select::take::take_record_batch;
 
 use crate::model::{Interval, Rows, SourcePartition};
 
@@ -34,20 +32,8 @@ impl<'a> Scatter<'a> {
     /// Copies the waiting rows out and hands them on.
     pub(super) fn flush(&mut self, mut hold: impl FnMut(Interval, Interval, Rows)) -> Result<(), ArrowError> {
         for ((carrier, interval), numbers) in std::mem::take(&mut self.waiting) {
-            hold(carrier, interval, self.pick(numbers)?);
+            hold(carrier, interval, self.rows.picked(&numbers)?);
         }
         Ok(())
-    }
-
-    fn pick(&self, numbers: Vec<u32>) -> Result<Rows, ArrowError> {
-        let (times, positions) = numbers
-            .iter()
-            .filter_map(|row| {
-                let row = *row as usize;
-                Some((*self.rows.times().get(row)?, *self.rows.positions().get(row)?))
-            })
-            .unzip();
-        let batch = take_record_batch(self.rows.batch(), &UInt32Array::from(numbers))?;
-        Rows::new(batch, times, positions).map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))
     }
 }

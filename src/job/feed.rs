@@ -104,6 +104,18 @@ impl Input {
         Ok(self.first.as_ref())
     }
 
+    /// Takes about so many bytes for a look; the input is not to be started afterwards.
+    pub(super) fn sample(mut self, bytes_max: usize) -> Result<Vec<Chunk>, JobError> {
+        let mut chunks: Vec<Chunk> = self.first.take().into_iter().collect();
+        let mut bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
+        while bytes < bytes_max {
+            let Next::Chunk(chunk) = self.source.next(Timestamp::MAX)? else { break };
+            bytes += chunk.bytes.len();
+            chunks.push(chunk);
+        }
+        Ok(chunks)
+    }
+
     /// Bytes of a finite input on disk.
     pub(super) fn total_bytes(&self) -> Option<u64> {
         match &self.source {

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::error::JobError;
 use super::feed::{Fed, Feed, Input};
+use super::history::History;
 use super::host::{Event, Host, Summary};
 use super::judge::Judge;
 use super::lock::Lock;
@@ -16,7 +17,7 @@ use crate::alert::AnomalyTable;
 use crate::config::Config;
 use crate::interval::{Intervals, ResumePoint};
 use crate::model::{Area, Closing};
-use crate::partition::Writer;
+use crate::partition::{Listed, Writer};
 use crate::store::{Store, Sweep};
 
 /// How far the line goes.
@@ -82,6 +83,7 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
         done: checkpoint,
         writer,
         judge,
+        history: History::new(config, store.clone(), &columns)?,
         table: AnomalyTable::new(store),
         checkpoints,
         host,
@@ -96,6 +98,8 @@ struct Live<'a> {
     intervals: Intervals,
     writer: Writer,
     judge: Option<Judge>,
+    /// Reads back what was committed before with other rows.
+    history: History,
     table: AnomalyTable,
     checkpoints: Checkpoints,
     /// The last checkpoint, with the account brought up to date after each commit.
@@ -173,9 +177,14 @@ impl Live<'_> {
     /// Commits closed intervals one by one, in the order that the module's opening gives.
     async fn commit(&mut self, closings: Vec<Closing>) -> Result<(), JobError> {
         for closing in closings {
-            self.writer.commit(&closing).await?;
+            let committed = self.writer.commit(&closing).await?;
             if let Some(judge) = self.judge.as_mut().filter(|_| !closing.rows.is_empty()) {
-                let verdict = judge.judge(closing.interval, closing.rows.rows());
+                let verdict = if committed.adopted {
+                    let rows = self.history.rows(&Listed::committed(closing.interval)).await?;
+                    judge.judge(closing.interval, rows.iter())
+                } else {
+                    judge.judge(closing.interval, closing.rows.rows())
+                };
                 self.table.write(&verdict.groups).await?;
                 self.groups += verdict.groups.len() as u64;
                 self.done.findings += verdict.findings();

@@ -23,6 +23,7 @@ mod feed;
 pub mod follow;
 mod history;
 mod host;
+pub mod inspect;
 mod judge;
 pub mod live;
 mod lock;

@@ -1,12 +1,14 @@
 //! The columns of a job: named in the configuration, typed there or looked at in the data, and pinned beside the
 //! partitions at the first start, so that a later sample cannot change them.
 
+use arrow_array::cast::AsArray as _;
 use chrono::NaiveDate;
 
 use super::error::JobError;
-use super::feed::Input;
+use super::feed::{Input, decode_settings};
 use crate::config::Config;
-use crate::model::{Chunk, Columns, MeasureType};
+use crate::decode::Decoder;
+use crate::model::{ColumnType, Columns, MeasureType};
 use crate::partition::{Descriptor, Reader};
 use crate::store::Store;
 
@@ -97,12 +99,20 @@ fn typed(
     })
 }
 
+/// Integer where every value of the sample is one, float where every value is a number.
 fn sampled(config: &Config, measure: &str, input: Option<&mut Input>) -> Result<MeasureType, JobError> {
     let no_sample = || SchemaError::NoSample { measure: measure.to_owned() };
     let chunk = input.ok_or_else(no_sample)?.peek()?.ok_or_else(no_sample)?;
-    look(config, measure, chunk)
-}
-
-fn look(_config: &Config, measure: &str, chunk: &Chunk) -> Result<MeasureType, JobError> {
+    let as_text = vec![(measure.to_owned(), ColumnType::Text)];
+    let decoded = Decoder::new(decode_settings(config, as_text))?.decode(chunk)?;
+    let values = decoded.rows.batch().column(0).as_string_opt::<i32>();
+    let values: Vec<&str> = values.into_iter().flatten().flatten().filter(|value| !value.is_empty()).collect();
+    if !values.is_empty() && values.iter().all(|value| value.parse::<i64>().is_ok()) {
+        return Ok(MeasureType::Integer);
+    }
+    // a few values may be rejects; a column without a single number is a mistake
+    if values.iter().any(|value| value.parse::<f64>().is_ok_and(f64::is_finite)) {
+        return Ok(MeasureType::Float);
+    }
     Err(SchemaError::NoNumbers { measure: measure.to_owned(), place: chunk.partition.to_string() }.into())
 }

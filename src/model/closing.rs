@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use arrow_schema::ArrowError;
 use serde::{Deserialize, Serialize};
 
 use super::{Interval, Reject, Rows, SourcePartition, Tally, Timestamp};
@@ -52,6 +53,27 @@ impl Held {
     /// The rows, ordered by source partition and place: the order in which they are written and judged.
     pub fn rows(&self) -> impl Iterator<Item = &Rows> {
         self.parts.values().flatten()
+    }
+
+    /// The rows that `keep` says yes to, by source partition and place.
+    ///
+    /// # Errors
+    /// When Arrow cannot take the rows apart.
+    pub fn retained(&self, keep: impl Fn(&SourcePartition, u64) -> bool) -> Result<Held, ArrowError> {
+        let mut held = Held::default();
+        for (partition, parts) in &self.parts {
+            for rows in parts {
+                let numbers: Vec<u32> = (0..)
+                    .zip(rows.positions())
+                    .filter(|(_, position)| keep(partition, **position))
+                    .map(|(number, _)| number)
+                    .collect();
+                if !numbers.is_empty() {
+                    held.add(partition.clone(), rows.picked(&numbers)?);
+                }
+            }
+        }
+        Ok(held)
     }
 
     /// How many rows.

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::RecordBatch;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::{RecordBatch, UInt32Array};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_select::take::take_record_batch;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -147,6 +148,17 @@ impl Rows {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()
+    }
+
+    /// Copies the rows of these numbers out, in this order.
+    ///
+    /// # Errors
+    /// When a number lies past the end.
+    pub fn picked(&self, numbers: &[u32]) -> Result<Rows, ArrowError> {
+        let batch = take_record_batch(&self.batch, &UInt32Array::from(numbers.to_vec()))?;
+        let line = |number: &u32| Some((*self.times.get(*number as usize)?, *self.positions.get(*number as usize)?));
+        let (times, positions) = numbers.iter().filter_map(line).unzip();
+        Rows::new(batch, times, positions).map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))
     }
 
     /// Gives the three parts back.

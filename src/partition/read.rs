@@ -42,6 +42,13 @@ pub struct Listed {
     pub committed: bool,
 }
 
+impl Listed {
+    /// An interval that is known to be committed.
+    pub fn committed(interval: Interval) -> Listed {
+        Listed { interval, objects: Vec::new(), committed: true }
+    }
+}
+
 /// What the objects of an interval hold.
 #[derive(Debug)]
 pub enum Content {

@@ -43,6 +43,12 @@ fn rows(start_s: i64, lines: &[Line]) -> Rows {
     Rows::new(batch, times, positions).unwrap()
 }
 
+/// The same rows, further on in their source partition.
+fn further(rows: Rows, by: u64) -> Rows {
+    let (batch, times, positions) = rows.into_parts();
+    Rows::new(batch, times, positions.into_iter().map(|position| position + by).collect()).unwrap()
+}
+
 fn held(rows: Vec<Rows>) -> Held {
     let mut held = Held::default();
     rows.into_iter().for_each(|rows| held.add(SourcePartition::new("file"), rows));
@@ -113,15 +119,33 @@ async fn parquet_rows_survive() {
 }
 
 #[tokio::test]
-async fn a_repeated_commit_changes_nothing_and_other_rows_are_refused() {
+async fn a_repeated_commit_changes_nothing() {
     let store = Store::in_memory();
     let writer = Writer::new(store.clone(), columns(), Format::Csv, 1 << 20);
     writer.commit(&closing(1, 600, &LINES)).await.unwrap();
     let before = names(&store).await;
-    writer.commit(&closing(1, 600, &LINES)).await.unwrap();
+    assert!(!writer.commit(&closing(1, 600, &LINES)).await.unwrap().adopted);
     assert_eq!(names(&store).await, before);
-    let error = writer.commit(&closing(1, 600, &LINES[..1])).await.unwrap_err().to_string();
-    assert!(error.contains("committed with other rows") && error.contains("hint:"), "{error}");
+}
+
+#[tokio::test]
+async fn rows_read_in_another_order_are_neither_lost_nor_doubled() {
+    let store = Store::in_memory();
+    let writer = Writer::new(store.clone(), columns(), Format::Csv, 1 << 20);
+    // committed with the first two rows, then the job was stopped; now all three come in time
+    writer.commit(&closing(1, 600, &LINES[..2])).await.unwrap();
+    let again = writer.commit(&closing(1, 600, &LINES)).await.unwrap();
+    assert!(again.adopted);
+    // and the other way round: rows that were committed as in time come late
+    let mut late = closing(2, 900, &LINES[..1]);
+    late.late.insert(interval(600), held(vec![rows(600, &LINES)]));
+    writer.commit(&late).await.unwrap();
+    let mut lines = Vec::new();
+    for name in names(&store).await.iter().filter(|name| name.contains("hhmm=0010/part")) {
+        let text = store.get(name).await.unwrap().unwrap();
+        lines.extend(std::str::from_utf8(&text).unwrap().replace("line\nbreak", "").lines().skip(1).map(str::to_owned));
+    }
+    assert_eq!(lines.len(), 3, "{lines:?}");
 }
 
 #[tokio::test]
@@ -140,7 +164,7 @@ async fn late_rows_make_one_revision_per_closing_and_are_not_among_what_came_in_
     writer.commit(&closing(1, 600, &LINES)).await.unwrap();
     for sequence in [2, 3, 3] {
         let mut late = closing(sequence, 600 + sequence as i64 * 300, &LINES[..1]);
-        late.late.insert(interval(600), held(vec![rows(600, &LINES[1..2])]));
+        late.late.insert(interval(600), held(vec![further(rows(600, &LINES[1..2]), sequence * 100)]));
         assert_eq!(writer.commit(&late).await.unwrap().late_revisions, 1);
     }
     let folder = "data/intvl_date=1970-01-01/intvl_hhmm=0010";

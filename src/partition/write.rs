@@ -1,11 +1,14 @@
 //! The commit of one closing; the order is told in the module's opening.
 
+use arrow_schema::ArrowError;
 use bytes::Bytes;
 
 use super::encode::{EncodeError, encode};
 use super::manifest::{Manifest, ManifestError, ObjectEntry};
 use super::rejects;
-use crate::model::{Area, Closing, Columns, Format, Held, Interval, Object, ObjectPath, Tally};
+use crate::model::{
+    Area, Closing, Columns, Format, Held, Interval, Object, ObjectPath, SourcePartition, SourceRange, Tally,
+};
 use crate::store::{Created, Store, StoreError};
 
 /// Commits closings to a store.
@@ -26,24 +29,16 @@ pub struct Committed {
     pub bytes: u64,
     /// Revisions of earlier intervals.
     pub late_revisions: u64,
+    /// The interval had been committed before with other rows, in another order of reading; that commit stands.
+    pub adopted: bool,
 }
 
 /// A commit that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// The interval was committed before, with other rows.
-    #[error(
-        "`{name}` is committed with other rows ({there} there, {here} here); hint: another job writes to the same \
-         place, or its checkpoint was removed: choose another `partition.url` or remove what is there"
-    )]
-    Conflict {
-        /// The manifest.
-        name: String,
-        /// Rows in it.
-        there: u64,
-        /// Rows of this commit.
-        here: u64,
-    },
+    /// Rows cannot be taken apart.
+    #[error("rows cannot be taken apart: {0}")]
+    Rows(#[from] ArrowError),
     /// A manifest that cannot be read.
     #[error("`{name}`: {source}")]
     Manifest {
@@ -69,10 +64,11 @@ impl Writer {
         Writer { store, columns, format, object_bytes_max }
     }
 
-    /// Writes all that left the line with a closing. May be repeated: what is there already stays as it is.
+    /// Writes all that left the line with a closing. May be repeated: what is committed stays as it is, and rows at or
+    /// before the place that a committed revision reaches in their source partition are not written again.
     ///
     /// # Errors
-    /// When the store fails, or the interval is committed with other rows.
+    /// When the store fails.
     pub async fn commit(&self, closing: &Closing) -> Result<Committed, CommitError> {
         let mut committed = Committed::default();
         if !closing.rejects.is_empty() {
@@ -82,15 +78,46 @@ impl Writer {
             self.store.put(&path.to_string(), Bytes::from(bytes)).await?;
         }
         for (interval, rows) in &closing.late {
-            let revision = self.late_revision(*interval, closing.sequence).await?;
-            self.revision(*interval, revision, closing.sequence, rows, None, &mut committed).await?;
-            committed.late_revisions += 1;
+            self.late(*interval, closing.sequence, rows, &mut committed).await?;
         }
-        if !closing.rows.is_empty() {
-            let Closing { interval, sequence, rows, tally, .. } = closing;
-            self.revision(*interval, 0, *sequence, rows, Some(*tally), &mut committed).await?;
+        if closing.rows.is_empty() {
+            return Ok(committed);
+        }
+        let Closing { interval, sequence, rows, tally, .. } = closing;
+        match self.load(&manifest_path(*interval, 0)).await? {
+            None => self.revision(*interval, 0, *sequence, rows, Some(*tally), &mut committed).await?,
+            Some(there) if there.sources == rows.sources() => {}
+            Some(_) => {
+                committed.adopted = true;
+                self.late(*interval, *sequence, rows, &mut committed).await?;
+            }
         }
         Ok(committed)
+    }
+
+    /// Adds a revision with those of the rows that no revision has.
+    async fn late(
+        &self,
+        interval: Interval,
+        sequence: u64,
+        rows: &Held,
+        committed: &mut Committed,
+    ) -> Result<(), CommitError> {
+        let manifests = self.manifests(interval).await?;
+        let again = manifests.iter().find(|there| there.revision > 0 && there.sequence == sequence);
+        let next = manifests.iter().map(|there| there.revision + 1).max().unwrap_or(1);
+        let others = manifests.iter().filter(|there| again.is_none_or(|again| again.revision != there.revision));
+        let sources: Vec<&SourceRange> = others.flat_map(|there| &there.sources).collect();
+        let is_new = |partition: &SourcePartition, position| {
+            !sources.iter().any(|range| range.partition == *partition && position <= range.last)
+        };
+        let new = rows.retained(is_new)?;
+        if new.is_empty() {
+            return Ok(());
+        }
+        committed.late_revisions += 1;
+        let revision = again.map_or(next, |again| again.revision);
+        self.revision(interval, revision, sequence, &new, None, committed).await
     }
 
     async fn revision(
@@ -109,59 +136,41 @@ impl Writer {
             let entry = ObjectEntry::new(path.file_name(), part.rows, &part.bytes);
             committed.objects += 1;
             committed.bytes += entry.bytes;
-            self.part(&path, part.bytes, &entry).await?;
+            self.part(&path, part.bytes).await?;
             objects.push(entry);
         }
         let manifest = Manifest::new(interval, revision, sequence, rows, tally, objects);
         self.manifest(&manifest).await
     }
 
-    /// Writes a part, but leaves one alone that a manifest may stand for already.
-    async fn part(&self, path: &ObjectPath, bytes: Bytes, entry: &ObjectEntry) -> Result<(), CommitError> {
+    /// Writes a part. One that is there without a manifest was left by a job that was stopped before its commit.
+    async fn part(&self, path: &ObjectPath, bytes: Bytes) -> Result<(), CommitError> {
         let name = path.to_string();
-        if self.store.create(&name, bytes.clone()).await? == Created::New {
-            return Ok(());
+        if self.store.create(&name, bytes.clone()).await? == Created::Exists
+            && self.store.get(&name).await?.as_ref() != Some(&bytes)
+        {
+            self.store.put(&name, bytes).await?;
         }
-        let there = self.store.get(&name).await?;
-        if there.is_some_and(|there| entry.describes(&there)) {
-            return Ok(());
-        }
-        let Object::Part { revision, .. } = path.object else { return Ok(()) };
-        let manifest = ObjectPath { object: Object::Manifest { revision }, ..*path };
-        match self.load(&manifest.to_string()).await? {
-            Some(there) => Err(conflict(&manifest, there.rows, entry.rows)),
-            // left by a job that was stopped before its commit: nobody may have read it
-            None => Ok(self.store.put(&name, bytes).await?),
-        }
+        Ok(())
     }
 
     async fn manifest(&self, manifest: &Manifest) -> Result<(), CommitError> {
-        let object = Object::Manifest { revision: manifest.revision };
-        let path = ObjectPath { area: Area::Data, interval: manifest.interval, object };
-        let name = path.to_string();
+        let name = manifest_path(manifest.interval, manifest.revision);
         let bytes = manifest.to_json().map_err(|source| CommitError::Manifest { name: name.clone(), source })?;
-        if self.store.create(&name, Bytes::from(bytes)).await? == Created::New {
-            return Ok(());
-        }
-        match self.load(&name).await? {
-            Some(there) if there == *manifest => Ok(()),
-            there => Err(conflict(&path, there.map_or(0, |there| there.rows), manifest.rows)),
-        }
+        self.store.create(&name, Bytes::from(bytes)).await?;
+        Ok(())
     }
 
-    /// The revision that carries the late rows of this closing: the one that does already, or the next one.
-    async fn late_revision(&self, interval: Interval, sequence: u64) -> Result<u32, CommitError> {
-        let mut next = 1;
+    /// The manifests of an interval, in the order of revisions.
+    async fn manifests(&self, interval: Interval) -> Result<Vec<Manifest>, CommitError> {
+        let mut manifests = Vec::new();
         for entry in self.store.list(&ObjectPath::folder(Area::Data, interval)).await? {
             let path = ObjectPath::parse(&entry.name, interval.length());
-            let Some(Object::Manifest { revision }) = path.map(|path| path.object) else { continue };
-            let there = self.load(&entry.name).await?;
-            if revision > 0 && there.is_some_and(|there| there.sequence == sequence) {
-                return Ok(revision);
+            if matches!(path.map(|path| path.object), Some(Object::Manifest { .. })) {
+                manifests.extend(self.load(&entry.name).await?);
             }
-            next = next.max(revision + 1);
         }
-        Ok(next)
+        Ok(manifests)
     }
 
     async fn load(&self, name: &str) -> Result<Option<Manifest>, CommitError> {
@@ -171,6 +180,6 @@ impl Writer {
     }
 }
 
-fn conflict(path: &ObjectPath, there: u64, here: u64) -> CommitError {
-    CommitError::Conflict { name: path.to_string(), there, here }
+fn manifest_path(interval: Interval, revision: u32) -> String {
+    ObjectPath { area: Area::Data, interval, object: Object::Manifest { revision } }.to_string()
 }

@@ -34,18 +34,12 @@ impl Attribution {
 /// The mean attribution over all trees. `beyond` is the signed distance outside the grid per lane.
 pub(super) fn attribution(trees: &Trees, points: &Points, q: &Query, beyond: &[f64]) -> Attribution {
     let lanes = q.lanes().len();
-    let mut sum = Attribution::zero(lanes);
-    let mut count = 0;
-    for tree in (0..trees.len()).filter(|tree| trees.mass(*tree) > 0) {
-        let mut split =
-            Split { q, beyond, part: Attribution::zero(lanes), high: vec![0.0; lanes], low: vec![0.0; lanes] };
-        trees.visit(tree, q, points, &mut split);
-        let scale = f64::from(log2_of_1_plus(trees.mass(tree)));
-        add(&mut sum.high, &split.part.high, scale);
-        add(&mut sum.low, &split.part.low, scale);
-        count += 1;
-    }
-    let share = 1.0 / f64::from(count.max(1));
+    let zero = Attribution::zero(lanes);
+    let (high, low) = (vec![0.0; lanes], vec![0.0; lanes]);
+    let mut split = Split { q, beyond, part: zero.clone(), high, low, sum: zero, trees: 0 };
+    trees.visit(q, points, &mut split);
+    let Split { mut sum, trees, .. } = split;
+    let share = 1.0 / f64::from(trees.max(1));
     for value in sum.high.iter_mut().chain(&mut sum.low) {
         *value *= share;
     }
@@ -65,6 +59,8 @@ struct Split<'a> {
     /// Gaps of the present box.
     high: Vec<f64>,
     low: Vec<f64>,
+    sum: Attribution,
+    trees: u32,
 }
 
 impl Split<'_> {
@@ -92,7 +88,9 @@ impl Split<'_> {
 }
 
 impl Visit for Split<'_> {
-    fn leaf(&mut self, point: &[u16], place: Place) -> bool {
+    fn begin(&mut self, _: u32) {}
+
+    fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
         let (gap, _) = self.measure(|lane| (point[lane], point[lane]));
         if gap > 0.0 {
             self.mix(0.0, f64::from(unseen(place.depth)) / gap);
@@ -104,12 +102,19 @@ impl Visit for Split<'_> {
         gap > 0.0
     }
 
-    fn node(&mut self, b: &[u16], place: Place) -> bool {
+    fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
         let lanes = b.len() / 2;
         let (gap, sides) = self.measure(|lane| (b[lane], TOP - b[lanes + lane]));
         if gap > 0.0 {
             self.mix(sides / (gap + sides), f64::from(unseen(place.depth)) / (gap + sides));
         }
         gap > 0.0
+    }
+
+    fn end(&mut self, total: u32) {
+        let scale = f64::from(log2_of_1_plus(total));
+        add(&mut self.sum.high, &self.part.high, scale);
+        add(&mut self.sum.low, &self.part.low, scale);
+        self.trees += 1;
     }
 }

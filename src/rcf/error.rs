@@ -17,7 +17,7 @@ pub enum SettingsError {
         shingle: usize,
     },
     /// The number of trees is out of range.
-    #[error("`{0}` trees is out of range; hint: 1 to 254")]
+    #[error("`{0}` trees is out of range; hint: 1 to 253")]
     Trees(usize),
     /// The sample size is out of range.
     #[error("a sample of `{0}` points is out of range; hint: 2 to 256")]

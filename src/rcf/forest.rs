@@ -12,7 +12,7 @@ use super::random::Random;
 use super::sampler::{Sampler, Verdict};
 use super::score::{self, Scores};
 use super::settings::Settings;
-use super::tree::Trees;
+use super::tree::{Trees, Work};
 
 /// Real values of this many blocks at least are remembered, to judge the step of the grid.
 const RECENT_MIN: usize = 32;
@@ -52,7 +52,7 @@ impl Forest {
             sampler: Sampler::new(s.time_decay, s.initial_accept, 0.0),
             random: Random::new(s.seed),
             points: Points::new(s.dims_base, s.shingle),
-            trees: Trees::new(s.trees, s.sample_size, s.lanes(), s.box_mass),
+            trees: Trees::new(s.trees, s.lanes(), s.box_mass),
             settings,
         }
     }
@@ -61,11 +61,8 @@ impl Forest {
     pub fn update(&mut self, block: &[f64]) -> Result<(), InputError> {
         self.check(block)?;
         self.fit(block);
-        self.remember(block);
-        if self.blocks >= self.settings.shingle as u64 {
-            let q = self.newest();
-            self.learn(&q);
-        }
+        let q = self.query(block);
+        self.take(block, &q);
         Ok(())
     }
 
@@ -80,8 +77,16 @@ impl Forest {
 
     /// Scores a block, then learns it: [`Forest::score`] and [`Forest::update`] in one.
     pub fn observe(&mut self, block: &[f64]) -> Result<Scores, InputError> {
-        let scores = self.score(block)?;
-        self.update(block)?;
+        self.check(block)?;
+        let mut q = self.query(block);
+        let mut scores = Scores::default();
+        if self.is_ready() {
+            scores = score::scores(&self.trees, &self.points, &q);
+        }
+        if self.fit(block) {
+            q = self.query(block);
+        }
+        self.take(block, &q);
         Ok(scores)
     }
 
@@ -189,20 +194,26 @@ impl Forest {
         }
     }
 
-    fn remember(&mut self, block: &[f64]) {
+    /// Remembers the block, and learns its point if the shingle is complete.
+    fn take(&mut self, block: &[f64], q: &Query) {
         let dims = self.settings.dims_base;
-        let ring = (self.recent.len() / dims) as u64;
-        let at = (self.blocks % ring) as usize * dims;
+        let at = self.slot(self.blocks) * dims;
         self.recent[at..at + dims].copy_from_slice(block);
         self.blocks += 1;
+        if self.blocks >= self.settings.shingle as u64 {
+            self.learn(q);
+        }
+    }
+
+    /// Where a block is remembered.
+    fn slot(&self, block: u64) -> usize {
+        block as usize & (recent_blocks(&self.settings) - 1)
     }
 
     /// The block seen `age` blocks ago, 0 for the last.
     fn recent_block(&self, age: usize) -> &[f64] {
         let dims = self.settings.dims_base;
-        let ring = self.recent.len() / dims;
-        let newest = ((self.blocks + ring as u64 - 1) % ring as u64) as usize;
-        let at = (newest + ring - age) % ring * dims;
+        let at = self.slot(self.blocks.wrapping_sub(1 + age as u64)) * dims;
         &self.recent[at..at + dims]
     }
 
@@ -223,18 +234,6 @@ impl Forest {
         q
     }
 
-    /// The point that ends in the last block seen.
-    fn newest(&self) -> Query {
-        let (dims, shingle) = (self.settings.dims_base, self.settings.shingle);
-        let mut q = Query::new(self.settings.lanes());
-        for j in 0..shingle {
-            for (dim, value) in self.recent_block(shingle - 1 - j).iter().enumerate() {
-                q.set(j * dims + dim, self.frame.coordinate(dim, *value));
-            }
-        }
-        q
-    }
-
     /// Offers the newest point to every tree.
     fn learn(&mut self, q: &Query) {
         self.sampler.advance();
@@ -242,6 +241,7 @@ impl Forest {
         let chance = self.sampler.chance(capacity as u32);
         let mut stored = None;
         let mut spare = 0u64;
+        let mut work = None;
         for tree in 0..self.trees.len() {
             let mass = self.trees.mass(tree);
             let verdict = if mass as usize == capacity {
@@ -260,14 +260,15 @@ impl Forest {
                 }
                 self.points.append(q.lanes())
             });
+            let work = work.get_or_insert_with(Work::new);
             if verdict == Verdict::Replace {
                 let rank = self.random.below(mass);
-                let removed = self.trees.delete(tree, rank, &self.points);
+                let removed = self.trees.delete(tree, rank, &self.points, work);
                 if removed.gone {
                     self.points.release(removed.name);
                 }
             }
-            if self.trees.insert(tree, q, name, 1, &self.points, &mut self.random) {
+            if self.trees.insert(tree, q, name, 1, &self.points, &mut self.random, work) {
                 self.points.hold(name);
             }
         }
@@ -292,14 +293,16 @@ impl Forest {
         }
     }
 
-    /// Makes the grid fit for a new block, and now and then for the live values.
-    fn fit(&mut self, block: &[f64]) {
+    /// Makes the grid fit for a new block, and now and then for the live values; answers whether it looked.
+    fn fit(&mut self, block: &[f64]) -> bool {
+        let mut looked = false;
         if !(0..block.len()).all(|dim| self.frame.holds(dim, block[dim])) {
             self.squeeze();
             let (live, _) = self.extent();
             if let Some(frame) = self.frame.widened(&live, block) {
                 self.change_frame(frame);
             }
+            looked = true;
         }
         let due =
             self.blocks.is_multiple_of(CHECK_EVERY) || (self.blocks.is_power_of_two() && self.blocks < CHECK_EVERY);
@@ -310,7 +313,9 @@ impl Forest {
                 Some(frame) => self.change_frame(frame),
                 None => self.renew_edges(),
             }
+            looked = true;
         }
+        looked
     }
 
     fn squeeze(&mut self) {
@@ -377,16 +382,16 @@ impl Forest {
         let frame = &self.frame;
         self.points.rewrite(|dim, v| frame.coordinate(dim, from.value(dim, v)));
         self.renew_edges_from(&from);
-        let lanes = self.settings.lanes();
+        let mut q = Query::new(self.settings.lanes());
+        let mut work = Work::new();
         for tree in 0..self.trees.len() {
             let leaves = self.trees.leaves(tree);
             self.trees.clear(tree);
             for (name, mass) in leaves {
-                let mut q = Query::new(lanes);
                 for (lane, v) in self.points.get(name).iter().enumerate() {
                     q.set(lane, *v);
                 }
-                if !self.trees.insert(tree, &q, name, mass, &self.points, &mut self.random) {
+                if !self.trees.insert(tree, &q, name, mass, &self.points, &mut self.random, &mut work) {
                     self.points.release(name);
                 }
             }
@@ -406,9 +411,9 @@ impl Forest {
     }
 }
 
-/// Blocks whose real values are remembered.
+/// Blocks whose real values are remembered, a power of two.
 pub(super) fn recent_blocks(settings: &Settings) -> usize {
-    settings.shingle.max(RECENT_MIN)
+    settings.shingle.max(RECENT_MIN).next_power_of_two()
 }
 
 /// The value at a share of the sorted list.

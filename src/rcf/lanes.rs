@@ -37,7 +37,13 @@ impl Query {
 
     #[inline]
     pub(super) fn mirrored(&self) -> &[u16] {
-        &self.mirrored[..2 * self.lanes]
+        self.read::<0>()
+    }
+
+    /// The mirrored lanes, `L` of them, or any number if `L` is 0.
+    #[inline(always)]
+    pub(super) fn read<const L: usize>(&self) -> &[u16] {
+        if L == 0 { &self.mirrored[..2 * self.lanes] } else { &self.mirrored[..2 * L] }
     }
 
     /// One lane, by the byte that a cut holds.
@@ -47,78 +53,164 @@ impl Query {
     }
 }
 
-/// How a point lies to a box: `gap` is the distance outside (sum over lanes), `sides` the sum of the box's sides.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Apart {
-    pub(super) gap: u32,
-    pub(super) sides: u32,
+/// Most lanes for which loops are unrolled.
+pub(super) const LANES_UNROLLED: usize = 32;
+
+/// Calls a method whose first constant is the number of lanes, so that its loops are unrolled for common numbers;
+/// 0 stands for any.
+macro_rules! with_lanes {
+    ($lanes:expr, $this:ident . $method:ident ( $($arg:expr),* $(,)? )) => {
+        match $lanes {
+            1 => $this.$method::<1>($($arg),*),
+            2 => $this.$method::<2>($($arg),*),
+            4 => $this.$method::<4>($($arg),*),
+            8 => $this.$method::<8>($($arg),*),
+            12 => $this.$method::<12>($($arg),*),
+            16 => $this.$method::<16>($($arg),*),
+            20 => $this.$method::<20>($($arg),*),
+            24 => $this.$method::<24>($($arg),*),
+            32 => $this.$method::<32>($($arg),*),
+            _ => $this.$method::<0>($($arg),*),
+        }
+    };
+}
+pub(super) use with_lanes;
+
+/// A point as a slice whose length the compiler knows, unless `L` is 0.
+#[inline(always)]
+fn point<const L: usize>(p: &[u16]) -> &[u16] {
+    if L == 0 { p } else { &p[..L] }
 }
 
-/// Distance of the mirrored point `p` to the box `b`, and the box's size, in one pass.
-#[inline]
-pub(super) fn apart(b: &[u16], p: &[u16]) -> Apart {
-    let mut gap = [0u32; 8];
-    let mut sum = [0u32; 8];
-    let (bs, b_rest) = b.as_chunks::<8>();
-    let (ps, p_rest) = p.as_chunks::<8>();
-    for (b, p) in bs.iter().zip(ps) {
-        for i in 0..8 {
-            gap[i] += u32::from(b[i].saturating_sub(p[i]));
-            sum[i] += u32::from(b[i]);
+/// A box or mirrored point as a slice whose length the compiler knows, unless `L` is 0.
+#[inline(always)]
+fn mirrored<const L: usize>(b: &[u16]) -> &[u16] {
+    if L == 0 { b } else { &b[..2 * L] }
+}
+
+#[inline(always)]
+fn mirrored_mut<const L: usize>(b: &mut [u16]) -> &mut [u16] {
+    if L == 0 { b } else { &mut b[..2 * L] }
+}
+
+/// Sum over lanes of the distance of the mirrored point `p` to the box `b`; 0 inside.
+#[inline(always)]
+pub(super) fn gap<const L: usize>(b: &[u16], p: &[u16]) -> u32 {
+    let ((bl, bh), (pl, ph)) = (halves::<L>(b), halves::<L>(p));
+    // A lane is outside on one side at most, so that both sides can be joined before they are widened. Joined by
+    // subtraction: the compiler would reorder the operands of a sum or an `or`, lane by lane, and shuffle for it.
+    let inside = |i: usize| (TOP - bl[i].saturating_sub(pl[i])).saturating_sub(bh[i].saturating_sub(ph[i]));
+    u32::from(TOP) * bl.len() as u32 - sum(bl.len(), inside)
+}
+
+/// Sum of the sides of the box `b`.
+#[inline(always)]
+pub(super) fn sides<const L: usize>(b: &[u16]) -> u32 {
+    let (low, high) = halves::<L>(b);
+    // max - min = 65535 - complement - min
+    sum(low.len(), |i| TOP.wrapping_sub(low[i].wrapping_add(high[i])))
+}
+
+/// Sum of `f` over `0..lanes`, eight lanes at a time in a form that the compiler turns into vectors.
+#[inline(always)]
+fn sum(lanes: usize, f: impl Fn(usize) -> u16) -> u32 {
+    let mut total = 0;
+    let mut at = 0;
+    while at + 8 <= lanes {
+        let mut eight = [0; 8];
+        for (i, v) in eight.iter_mut().enumerate() {
+            *v = f(at + i);
         }
+        total += eight.iter().map(|v| u32::from(*v)).sum::<u32>();
+        at += 8;
     }
-    let mut gap: u32 = gap.iter().sum();
-    let mut sum: u32 = sum.iter().sum();
-    for (b, p) in b_rest.iter().zip(p_rest) {
-        gap += u32::from(b.saturating_sub(*p));
-        sum += u32::from(*b);
+    if at + 4 <= lanes {
+        let mut four = [0; 4];
+        for (i, v) in four.iter_mut().enumerate() {
+            *v = f(at + i);
+        }
+        total += four.iter().map(|v| u32::from(*v)).sum::<u32>();
+        at += 4;
     }
-    let sides = u32::from(TOP) * (b.len() as u32 / 2) - sum;
-    Apart { gap, sides }
+    while at < lanes {
+        total += u32::from(f(at));
+        at += 1;
+    }
+    total
+}
+
+#[inline(always)]
+fn halves<const L: usize>(b: &[u16]) -> (&[u16], &[u16]) {
+    let b = mirrored::<L>(b);
+    b.split_at(b.len() / 2)
 }
 
 /// Grows the box `b` to hold the mirrored point or box `p`.
-#[inline]
-pub(super) fn grow(b: &mut [u16], p: &[u16]) {
-    for (b, p) in b.iter_mut().zip(p) {
+#[inline(always)]
+pub(super) fn grow<const L: usize>(b: &mut [u16], p: &[u16]) {
+    for (b, p) in mirrored_mut::<L>(b).iter_mut().zip(mirrored::<L>(p)) {
         *b = (*b).min(*p);
     }
 }
 
+/// Makes `b` the mirrored point or box `p`.
+#[inline(always)]
+pub(super) fn copy<const L: usize>(b: &mut [u16], p: &[u16]) {
+    mirrored_mut::<L>(b).copy_from_slice(mirrored::<L>(p));
+}
+
 /// Makes `b` the box of the single point `p` (not mirrored).
-#[inline]
-pub(super) fn start(b: &mut [u16], p: &[u16]) {
-    let (low, high) = b.split_at_mut(p.len());
-    low.copy_from_slice(p);
-    for (h, p) in high.iter_mut().zip(p) {
-        *h = TOP - *p;
-    }
+#[inline(always)]
+pub(super) fn start<const L: usize>(b: &mut [u16], p: &[u16]) {
+    mirror(point::<L>(p), mirrored_mut::<L>(b), |_, p| p);
 }
 
 /// Grows the box `b` to hold the point `p` (not mirrored).
-#[inline]
-pub(super) fn grow_point(b: &mut [u16], p: &[u16]) {
+#[inline(always)]
+pub(super) fn grow_point<const L: usize>(b: &mut [u16], p: &[u16]) {
+    mirror(point::<L>(p), mirrored_mut::<L>(b), u16::min);
+}
+
+/// Applies `f` to `b` and the mirrored `p`; by eights, which are read before they are written, so that the compiler
+/// sees that nothing overlaps.
+#[inline(always)]
+fn mirror(p: &[u16], b: &mut [u16], f: impl Fn(u16, u16) -> u16) {
     let (low, high) = b.split_at_mut(p.len());
-    for (l, p) in low.iter_mut().zip(p) {
-        *l = (*l).min(*p);
+    let (p8, p) = p.as_chunks::<8>();
+    let ((low8, low), (high8, high)) = (low.as_chunks_mut::<8>(), high.as_chunks_mut::<8>());
+    for ((low8, high8), p8) in low8.iter_mut().zip(high8).zip(p8) {
+        let (mut l, mut h, p) = (*low8, *high8, *p8);
+        for i in 0..8 {
+            l[i] = f(l[i], p[i]);
+            h[i] = f(h[i], TOP - p[i]);
+        }
+        (*low8, *high8) = (l, h);
     }
-    for (h, p) in high.iter_mut().zip(p) {
-        *h = (*h).min(TOP - *p);
+    for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
+        *l = f(*l, *p);
+        *h = f(*h, TOP - *p);
     }
 }
 
 /// Sum over lanes of the distance between two points (neither mirrored).
-#[inline]
 pub(super) fn distance(a: &[u16], b: &[u16]) -> u32 {
     a.iter().zip(b).map(|(a, b)| u32::from(a.abs_diff(*b))).sum()
 }
 
+/// Whether two points are equal (neither mirrored).
+#[inline(always)]
+pub(super) fn equal<const L: usize>(a: &[u16], b: &[u16]) -> bool {
+    point::<L>(a).iter().zip(point::<L>(b)).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+/// Whether two boxes are equal.
+#[inline(always)]
+pub(super) fn equal_boxes<const L: usize>(a: &[u16], b: &[u16]) -> bool {
+    mirrored::<L>(a).iter().zip(mirrored::<L>(b)).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
 /// Whether the mirrored point lies on a face of the box.
-#[inline]
-pub(super) fn touches(b: &[u16], p: &[u16]) -> bool {
-    let mut any = false;
-    for (b, p) in b.iter().zip(p) {
-        any |= b == p;
-    }
-    any
+#[inline(always)]
+pub(super) fn touches<const L: usize>(b: &[u16], p: &[u16]) -> bool {
+    mirrored::<L>(b).iter().zip(mirrored::<L>(p)).fold(false, |any, (b, p)| any | (b == p))
 }

@@ -8,9 +8,9 @@
 //! than that allows; then the store switches to one unit per whole point, of which there are at most trees x sample.
 
 /// Names below this are nodes, not points: see `tree`.
-pub(super) const FIRST: u16 = 256;
+pub(super) const FIRST: u16 = 512;
 /// Most units that 16-bit names can tell apart.
-const UNITS_MAX: usize = 65_536 - FIRST as usize;
+const UNITS_MAX: usize = 65_535 - FIRST as usize;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Points {
@@ -76,10 +76,15 @@ impl Points {
     }
 
     /// The lanes of a point.
-    #[inline]
     pub(super) fn get(&self, name: u16) -> &[u16] {
+        self.read::<0>(name)
+    }
+
+    /// The lanes of a point, `L` of them, or any number if `L` is 0.
+    #[inline(always)]
+    pub(super) fn read<const L: usize>(&self, name: u16) -> &[u16] {
         let at = usize::from(name - FIRST) * self.unit;
-        &self.values[at..at + self.lanes]
+        &self.values[at..at + if L == 0 { self.lanes } else { L }]
     }
 
     /// Whether a name from outside points into the store.

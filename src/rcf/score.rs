@@ -12,7 +12,7 @@
 //!
 //! The first is the score of the AWS library (about 1 for a typical point), the last the displacement of the paper.
 
-use super::lanes::{self, Apart, Query};
+use super::lanes::{self, Query};
 use super::points::Points;
 use super::tree::{Place, Trees, Visit};
 
@@ -29,107 +29,121 @@ pub struct Scores {
 
 /// The mean score over all trees.
 pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
-    let mut sum = Scores::default();
-    let mut count = 0;
-    for tree in 0..trees.len() {
-        let total = trees.mass(tree);
-        if total == 0 {
-            continue;
-        }
-        let mut climb = Climb { q, depth: 0.0, log_mass: 0.0, mass: 0.0 };
-        trees.visit(tree, q, points, &mut climb);
-        let log = log2_of_1_plus(total);
-        sum.expected_depth += f64::from(climb.depth * log);
-        sum.log_mass += f64::from(climb.log_mass / log);
-        sum.displacement += f64::from(climb.mass / (1 + total) as f32);
-        count += 1;
-    }
-    let share = 1.0 / f64::from(count.max(1));
-    Scores {
-        expected_depth: sum.expected_depth * share,
-        log_mass: sum.log_mass * share,
-        displacement: sum.displacement * share,
-    }
+    let mut climb = Climb { q, now: [0.0; 4], sum: [0.0; 4], trees: 0 };
+    trees.visit(q, points, &mut climb);
+    let [expected_depth, log_mass, displacement, _] = climb.sum.map(|sum| sum / f64::from(climb.trees.max(1)));
+    Scores { expected_depth, log_mass, displacement }
 }
 
 struct Climb<'a> {
     q: &'a Query,
-    depth: f32,
-    log_mass: f32,
-    mass: f32,
+    /// Expected depth, log mass and displacement of the present tree, not normalised; a fourth for the vector's sake.
+    now: [f32; 4],
+    sum: [f64; 4],
+    trees: u32,
 }
 
 impl Visit for Climb<'_> {
-    #[inline]
-    fn leaf(&mut self, point: &[u16], place: Place) -> bool {
-        let equal = self.q.beyond == 0.0 && lanes::distance(point, self.q.lanes()) == 0;
-        if equal {
+    #[inline(always)]
+    fn begin(&mut self, _: u32) {}
+
+    #[inline(always)]
+    fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
+        let equal = self.q.beyond == 0.0 && lanes::equal::<L>(point, self.q.lanes());
+        self.now = if equal {
             let damp = damp(place);
-            self.depth = damp * seen(place);
-            self.log_mass = damp * (log2_of_1_plus(place.mass + 1) - log2_of_1_plus(place.mass));
-            self.mass = damp / (1 + place.mass) as f32;
+            let log = log2_of_1_plus(place.mass + 1) - log2_of_1_plus(place.mass);
+            [damp * seen(place), damp * log, damp / (1 + place.mass) as f32, 0.0]
         } else {
-            self.depth = unseen(place.depth);
-            self.log_mass = log2_of_1_plus(place.mass);
-            self.mass = place.mass as f32;
-        }
+            unseen_all(place)
+        };
         !equal
     }
 
-    #[inline]
-    fn node(&mut self, b: &[u16], place: Place) -> bool {
-        let p = lanes::apart(b, self.q.mirrored()).separation(self.q.beyond);
-        let rest = 1.0 - p;
-        self.depth = p * unseen(place.depth) + rest * self.depth;
-        self.log_mass = p * log2_of_1_plus(place.mass) + rest * self.log_mass;
-        self.mass = p * place.mass as f32 + rest * self.mass;
-        p > 0.0
+    #[inline(always)]
+    fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
+        // as signed numbers, which convert faster
+        let gap = lanes::gap::<L>(b, self.q.read::<L>()) as i32 as f32 + self.q.beyond;
+        if gap == 0.0 {
+            return false;
+        }
+        let p = gap / (gap + lanes::sides::<L>(b) as i32 as f32);
+        let here = unseen_all(place);
+        for (now, here) in self.now.iter_mut().zip(here) {
+            *now += p * (here - *now);
+        }
+        true
     }
+
+    #[inline(always)]
+    fn end(&mut self, total: u32) {
+        for ((sum, now), norm) in self.sum.iter_mut().zip(self.now).zip(NORMS[(total as usize).min(NORMS.len() - 1)]) {
+            *sum += f64::from(now * norm);
+        }
+        self.trees += 1;
+    }
+}
+
+/// What each score gives for a point parted at a place.
+#[inline(always)]
+fn unseen_all(place: Place) -> [f32; 4] {
+    let by_mass = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
+    let mut all = [unseen(place.depth), 0.0, 0.0, 0.0];
+    for (all, by_mass) in all.iter_mut().zip(by_mass) {
+        *all += by_mass;
+    }
+    all
 }
 
 /// Points per unit of length (L1 over all lanes) around the query: `S = P * m / (1 + gap + sides) + (1 - P) * S` in
 /// steps of the grid, mean over trees; the caller divides by the step.
 pub(super) fn density(trees: &Trees, points: &Points, q: &Query) -> f64 {
-    let (mut sum, mut count) = (0.0, 0);
-    for tree in (0..trees.len()).filter(|tree| trees.mass(*tree) > 0) {
-        let mut dense = Dense { q, value: 0.0 };
-        trees.visit(tree, q, points, &mut dense);
-        sum += dense.value;
-        count += 1;
-    }
-    sum / f64::from(count.max(1))
+    let mut dense = Dense { q, value: 0.0, sum: 0.0, trees: 0 };
+    trees.visit(q, points, &mut dense);
+    dense.sum / f64::from(dense.trees.max(1))
 }
 
 struct Dense<'a> {
     q: &'a Query,
     value: f64,
+    sum: f64,
+    trees: u32,
 }
 
 impl Dense<'_> {
-    fn of(&self, place: Place, apart: Apart) -> f64 {
-        f64::from(place.mass) / (1.0 + f64::from(apart.gap) + f64::from(self.q.beyond) + f64::from(apart.sides))
+    /// Probability of parting here, and the points per step if parted.
+    fn of(&self, place: Place, gap: u32, sides: u32) -> (f64, f64) {
+        let (gap, sides) = (f64::from(gap) + f64::from(self.q.beyond), f64::from(sides));
+        let parted = if gap > 0.0 { gap / (gap + sides) } else { 0.0 };
+        (parted, f64::from(place.mass) / (1.0 + gap + sides))
     }
 }
 
 impl Visit for Dense<'_> {
-    fn leaf(&mut self, point: &[u16], place: Place) -> bool {
-        let apart = Apart { gap: lanes::distance(point, self.q.lanes()), sides: 0 };
-        self.value = self.of(place, apart);
-        apart.gap > 0 || self.q.beyond > 0.0
+    fn begin(&mut self, _: u32) {}
+
+    fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
+        let (parted, value) = self.of(place, lanes::distance(point, self.q.lanes()), 0);
+        self.value = value;
+        parted > 0.0
     }
 
-    fn node(&mut self, b: &[u16], place: Place) -> bool {
-        let apart = lanes::apart(b, self.q.mirrored());
-        let p = f64::from(apart.separation(self.q.beyond));
-        self.value = p * self.of(place, apart) + (1.0 - p) * self.value;
-        p > 0.0
+    fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool {
+        let (parted, value) = self.of(place, lanes::gap::<L>(b, self.q.read::<L>()), lanes::sides::<L>(b));
+        self.value = parted * value + (1.0 - parted) * self.value;
+        parted > 0.0
+    }
+
+    fn end(&mut self, _: u32) {
+        self.sum += self.value;
+        self.trees += 1;
     }
 }
 
 /// `1 / (1 + depth)`.
 #[inline]
 pub(super) fn unseen(depth: usize) -> f32 {
-    1.0 / (1 + depth) as f32
+    BY_DEPTH[depth.min(BY_DEPTH.len() - 1)]
 }
 
 /// `1 / (depth + log2(1 + mass))`.
@@ -156,6 +170,39 @@ const LOG2: [f32; 258] = {
     while mass < table.len() {
         table[mass] = log2(1.0 + mass as f64) as f32;
         mass += 1;
+    }
+    table
+};
+
+/// `1 / (1 + depth)`.
+static BY_DEPTH: [f32; 256] = {
+    let mut table = [0.0; 256];
+    let mut depth = 0;
+    while depth < table.len() {
+        table[depth] = 1.0 / (1 + depth) as f32;
+        depth += 1;
+    }
+    table
+};
+
+/// What a point parted from a mass scores: room for the expected depth, log mass, displacement.
+static BY_MASS: [[f32; 4]; 257] = {
+    let mut table = [[0.0; 4]; 257];
+    let mut mass = 0;
+    while mass < table.len() {
+        table[mass] = [0.0, LOG2[mass], mass as f32, 0.0];
+        mass += 1;
+    }
+    table
+};
+
+/// What the scores of a tree are multiplied by.
+static NORMS: [[f32; 4]; 257] = {
+    let mut table = [[0.0; 4]; 257];
+    let mut total = 1;
+    while total < table.len() {
+        table[total] = [LOG2[total], 1.0 / LOG2[total], 1.0 / (1 + total) as f32, 0.0];
+        total += 1;
     }
     table
 };

@@ -6,8 +6,8 @@ use super::error::SettingsError;
 pub(super) const LANES_MAX: usize = 256;
 /// Most points in a tree: a mass on the left side is one byte.
 pub(super) const SAMPLE_MAX: usize = 256;
-/// Most trees: a point counts the trees that hold it in one byte.
-pub(super) const TREES_MAX: usize = 254;
+/// Most trees: all members of all samples, and one more, have 16-bit names.
+pub(super) const TREES_MAX: usize = 253;
 
 /// Parameters of a [`Forest`](super::Forest). Start with [`Settings::new`], then change what differs from the defaults.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,7 +44,7 @@ impl Settings {
         })
     }
 
-    /// Number of trees, 1 to 254. Time and memory are proportional to it; the spread of a score falls with its root.
+    /// Number of trees, 1 to 253. Time and memory are proportional to it; the spread of a score falls with its root.
     pub fn trees(mut self, trees: usize) -> Result<Settings, SettingsError> {
         if !(1..=TREES_MAX).contains(&trees) {
             return Err(SettingsError::Trees(trees));

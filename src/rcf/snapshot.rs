@@ -13,7 +13,7 @@ use super::points::{FIRST, Points, Stored};
 use super::random::Random;
 use super::sampler::Sampler;
 use super::settings::Settings;
-use super::tree::{Trees, is_leaf};
+use super::tree::{Trees, Work, is_leaf};
 
 const MAGIC: &[u8; 4] = b"TWRF";
 const VERSION: u16 = 1;
@@ -84,9 +84,10 @@ impl Forest {
         }
         let sizes = Sizes::new(&settings, &stored);
         let mut points = Points::restore(dims, settings.shingle, &stored);
-        let mut trees = Trees::new(settings.trees, settings.sample_size, settings.lanes(), settings.box_mass);
+        let mut trees = Trees::new(settings.trees, settings.lanes(), settings.box_mass);
+        let mut work = Work::new();
         for tree in 0..settings.trees {
-            read_tree(&mut input, &mut trees, tree, &mut points, &settings, sizes)?;
+            read_tree(&mut input, &mut trees, tree, &mut points, &settings, sizes, &mut work)?;
         }
         Ok(Forest {
             frame: Frame::of(exponent, offsets, edges),
@@ -176,6 +177,7 @@ fn read_tree(
     points: &mut Points,
     settings: &Settings,
     sizes: Sizes,
+    work: &mut Work,
 ) -> Result<(), SnapshotError> {
     let mass = input.bits(16)? as u32;
     if mass as usize > settings.sample_size {
@@ -203,7 +205,11 @@ fn read_tree(
             return Err(SnapshotError::Damaged("a tree does not fit"));
         }
     }
-    if builder.finish(mass, points) { Ok(()) } else { Err(SnapshotError::Damaged("a tree does not fit its points")) }
+    if builder.finish(mass, points, work) {
+        Ok(())
+    } else {
+        Err(SnapshotError::Damaged("a tree does not fit its points"))
+    }
 }
 
 /// Bytes, then bits: the bits fill whole bytes from the lowest up.

@@ -1,9 +1,9 @@
 //! All trees of a forest in two arrays, nodes and boxes; inserting and deleting points.
 //!
-//! A *name* (16 bits) below 256 is a node of the tree, from 256 on a leaf: the point of that name in `points`.
+//! A *name* (16 bits) below 512 is a node of the tree, from 512 on a leaf: the point of that name in `points`.
 //! A node keeps the mass of its left side only; with the tree's mass at the root every mass follows on the way down,
-//! those of the leaves (duplicates) too. The nodes of a tree are dense, `0..nodes`; the first `boxed` of them, those
-//! of more than `box_mass`, own the box of the same number. Moving nodes keeps it so; no result depends on a number.
+//! those of the leaves (duplicates) too. Nodes of more than `box_mass` have names below `box_room` and own the box of
+//! the same number; the others follow. Free nodes of either kind are chained. No result depends on a name.
 //!
 //! Insertion goes from the root down (Guha et al. 2016, algorithm 1): with `gap` the distance of the point to the box
 //! and `sides` the sum of the box's sides, a cut of the joint box separates the two with probability
@@ -25,7 +25,9 @@ use super::lanes;
 use super::points::{FIRST, Points};
 
 /// Deepest possible leaf: one node of 255 per level.
-pub(super) const DEPTH_MAX: usize = 256;
+const DEPTH_MAX: usize = 256;
+/// End of a chain of free nodes.
+const NONE: u16 = u16::MAX;
 
 /// An inner node: lanes up to `cut` go left.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -39,14 +41,14 @@ pub(super) struct Node {
 }
 
 /// One tree's entry.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Head {
     /// Points, counting duplicates; 0: no tree yet.
     pub(super) mass: u16,
     /// Name of the root.
     pub(super) root: u16,
-    nodes: u8,
-    boxed: u8,
+    /// First free node without and with a box.
+    free: [u16; 2],
 }
 
 /// Where a name is written.
@@ -60,19 +62,34 @@ enum Link {
 pub(super) struct Trees {
     /// Values of a box: two per lane.
     width: usize,
-    /// Nodes reserved per tree.
-    node_room: usize,
-    /// Boxes reserved per tree.
+    /// Nodes with a box reserved per tree, and as many boxes.
     box_room: usize,
+    /// Nodes without a box reserved per tree.
+    loose_room: usize,
     box_mass: u32,
     heads: Vec<Head>,
     nodes: Vec<Node>,
     boxes: Vec<u16>,
 }
 
-/// Room for one box on the stack.
+/// Room to work on a tree: two boxes and a path. Made once per block, not per tree.
+pub(super) struct Work {
+    a: Scratch,
+    b: Scratch,
+    path: [(u16, u16); DEPTH_MAX],
+}
+
 type Scratch = [u16; 2 * super::settings::LANES_MAX];
-const SCRATCH: Scratch = [0; 2 * super::settings::LANES_MAX];
+
+impl Work {
+    pub(super) fn new() -> Work {
+        Work {
+            a: [0; 2 * super::settings::LANES_MAX],
+            b: [0; 2 * super::settings::LANES_MAX],
+            path: [(0, 0); DEPTH_MAX],
+        }
+    }
+}
 
 #[inline]
 pub(super) fn is_leaf(name: u16) -> bool {
@@ -80,15 +97,14 @@ pub(super) fn is_leaf(name: u16) -> bool {
 }
 
 impl Trees {
-    pub(super) fn new(trees: usize, sample_size: usize, lanes: usize, box_mass: usize) -> Trees {
-        let node_room = sample_size - 1;
+    pub(super) fn new(trees: usize, lanes: usize, box_mass: usize) -> Trees {
         Trees {
             width: 2 * lanes,
-            node_room,
             box_room: 0,
+            loose_room: 0,
             box_mass: box_mass as u32,
-            heads: vec![Head::default(); trees],
-            nodes: vec![Node::default(); trees * node_room],
+            heads: vec![Head { mass: 0, root: 0, free: [NONE; 2] }; trees],
+            nodes: Vec::new(),
             boxes: Vec::new(),
         }
     }
@@ -110,29 +126,33 @@ impl Trees {
     /// The nodes of one tree, by name.
     #[inline]
     pub(super) fn nodes(&self, tree: usize) -> &[Node] {
-        &self.nodes[tree * self.node_room..][..self.node_room]
+        let room = self.box_room + self.loose_room;
+        &self.nodes[tree * room..][..room]
     }
 
     #[inline]
     fn node_mut(&mut self, tree: usize, name: u16) -> &mut Node {
-        &mut self.nodes[tree * self.node_room + usize::from(name)]
+        &mut self.nodes[tree * (self.box_room + self.loose_room) + usize::from(name)]
     }
 
     #[inline]
-    fn is_boxed(&self, tree: usize, name: u16) -> bool {
-        name < u16::from(self.heads[tree].boxed)
+    fn is_boxed(&self, name: u16) -> bool {
+        usize::from(name) < self.box_room
     }
 
-    #[inline]
-    fn box_of(&self, tree: usize, name: u16) -> &[u16] {
-        let at = (tree * self.box_room + usize::from(name)) * self.width;
-        &self.boxes[at..at + self.width]
+    /// The box of a node, for `L` lanes, or any number if `L` is 0.
+    #[inline(always)]
+    fn box_of<const L: usize>(&self, tree: usize, name: u16) -> &[u16] {
+        let width = if L == 0 { self.width } else { 2 * L };
+        let at = (tree * self.box_room + usize::from(name)) * width;
+        &self.boxes[at..at + width]
     }
 
-    #[inline]
-    fn box_mut(&mut self, tree: usize, name: u16) -> &mut [u16] {
-        let at = (tree * self.box_room + usize::from(name)) * self.width;
-        &mut self.boxes[at..at + self.width]
+    #[inline(always)]
+    fn box_mut<const L: usize>(&mut self, tree: usize, name: u16) -> &mut [u16] {
+        let width = if L == 0 { self.width } else { 2 * L };
+        let at = (tree * self.box_room + usize::from(name)) * width;
+        &mut self.boxes[at..at + width]
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -142,41 +162,61 @@ impl Trees {
     }
 
     /// Grows `b` by all points below a name.
-    fn grow_by_points(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+    #[inline(always)]
+    fn grow_by_points<const L: usize>(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
         if is_leaf(name) {
-            lanes::grow_point(b, points.get(name));
+            lanes::grow_point::<L>(b, points.read::<L>(name));
         } else {
-            let [left, right] = self.nodes(tree)[usize::from(name)].sides;
-            self.grow_by_points(tree, left, points, b);
-            self.grow_by_points(tree, right, points, b);
+            self.grow_by_leaves::<L>(tree, name, points, b);
         }
     }
 
+    fn grow_by_leaves<const L: usize>(&self, tree: usize, node: u16, points: &Points, b: &mut [u16]) {
+        let [left, right] = self.nodes(tree)[usize::from(node)].sides;
+        self.grow_by_points::<L>(tree, left, points, b);
+        self.grow_by_points::<L>(tree, right, points, b);
+    }
+
     /// Writes the box of a name to `b`: stored, or made from the points.
-    fn copy_box(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+    #[inline(always)]
+    fn copy_box<const L: usize>(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
         if is_leaf(name) {
-            lanes::start(b, points.get(name));
-        } else if self.is_boxed(tree, name) {
-            b.copy_from_slice(self.box_of(tree, name));
+            lanes::start::<L>(b, points.read::<L>(name));
+        } else if self.is_boxed(name) {
+            lanes::copy::<L>(b, self.box_of::<L>(tree, name));
+        } else {
+            self.start_box::<L>(tree, name, points, b);
+        }
+    }
+
+    /// Writes the box of a node that owns none to `b`.
+    #[inline(always)]
+    fn start_box<const L: usize>(&self, tree: usize, node: u16, points: &Points, b: &mut [u16]) {
+        let [left, right] = self.nodes(tree)[usize::from(node)].sides;
+        let (leaf, other) = if is_leaf(left) { (left, right) } else { (right, left) };
+        if is_leaf(leaf) {
+            lanes::start::<L>(b, points.read::<L>(leaf));
+            self.grow_by_points::<L>(tree, other, points, b);
         } else {
             b.fill(lanes::TOP);
-            self.grow_by_points(tree, name, points, b);
+            self.grow_by_leaves::<L>(tree, node, points, b);
         }
     }
 
     /// Grows `b` by the box of a name.
-    fn grow_by_box(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
-        if !is_leaf(name) && self.is_boxed(tree, name) {
-            lanes::grow(b, self.box_of(tree, name));
+    #[inline(always)]
+    fn grow_by_box<const L: usize>(&self, tree: usize, name: u16, points: &Points, b: &mut [u16]) {
+        if self.is_boxed(name) {
+            lanes::grow::<L>(b, self.box_of::<L>(tree, name));
         } else {
-            self.grow_by_points(tree, name, points, b);
+            self.grow_by_points::<L>(tree, name, points, b);
         }
     }
 
     /// Every leaf of a tree with its mass, left to right.
     pub(super) fn leaves(&self, tree: usize) -> Vec<(u16, u32)> {
         let head = self.heads[tree];
-        let mut found = Vec::with_capacity(usize::from(head.nodes) + 1);
+        let mut found = Vec::new();
         let mut open = Vec::new();
         if head.mass > 0 {
             open.push((head.root, u32::from(head.mass)));
@@ -194,21 +234,15 @@ impl Trees {
         found
     }
 
-    /// Empties a tree.
-    pub(super) fn clear(&mut self, tree: usize) {
-        self.heads[tree] = Head::default();
-    }
-
     /// Rewrites every point's name.
     pub(super) fn rename(&mut self, renamed: &super::points::Renamed) {
-        for (head, nodes) in self.heads.iter_mut().zip(self.nodes.chunks_exact_mut(self.node_room)) {
-            if head.mass > 0 && is_leaf(head.root) {
-                head.root = renamed.of(head.root);
-            }
-            for name in nodes[..usize::from(head.nodes)].iter_mut().flat_map(|node| &mut node.sides) {
-                if is_leaf(*name) {
-                    *name = renamed.of(*name);
-                }
+        for head in self.heads.iter_mut().filter(|head| head.mass > 0 && is_leaf(head.root)) {
+            head.root = renamed.of(head.root);
+        }
+        for name in self.nodes.iter_mut().flat_map(|node| &mut node.sides) {
+            // the links of free nodes are no points
+            if is_leaf(*name) && *name != NONE {
+                *name = renamed.of(*name);
             }
         }
     }

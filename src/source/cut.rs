@@ -186,8 +186,11 @@ impl Cutter {
 
     fn cut(&mut self, length: usize, state: Filled) -> Cut {
         let tail = self.pending.split_off(length);
-        let mut rest = Vec::with_capacity(tail.len() + self.settings.chunk_bytes + SPARE_BYTES);
-        rest.extend_from_slice(&tail);
+        let mut rest = Vec::new();
+        if state == Filled::Some || !tail.is_empty() {
+            rest.reserve(tail.len() + self.settings.chunk_bytes + SPARE_BYTES);
+            rest.extend_from_slice(&tail);
+        }
         let bytes = Bytes::from(std::mem::replace(&mut self.pending, rest));
         let offset = self.offset;
         self.offset += length as u64;

@@ -55,13 +55,13 @@ impl Resume {
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
     /// The configured path is not there.
-    #[error("`{}` does not exist\nhint: `source.files.path` is a file, a directory or a glob such as `data/*.json`, relative to the working directory", .0.display())]
+    #[error("`{}` does not exist; hint: `source.files.path` is a file, a directory or a glob such as `data/*.json`, relative to the working directory", .0.display())]
     NotFound(PathBuf),
     /// The configured path is there and has no file to read.
-    #[error("no file matches `{}`\nhint: in a directory all files are read except those whose names begin with `.` or `_`", .0.display())]
+    #[error("no file matches `{}`; hint: in a directory all files are read except those whose names begin with `.` or `_`", .0.display())]
     NoMatch(PathBuf),
     /// The path is neither a file nor a directory.
-    #[error("`{}` is neither a file nor a directory\nhint: read a pipe with `source = \"stdin\"`", .0.display())]
+    #[error("`{}` is neither a file nor a directory; hint: read a pipe with `[source.stdin]`", .0.display())]
     NotAFile(PathBuf),
     /// The path is no valid glob.
     #[error("glob `{pattern}`: {reason}")]
@@ -72,7 +72,7 @@ pub enum SourceError {
         reason: String,
     },
     /// A file name that is not UTF-8 cannot name a partition.
-    #[error("file name `{}` is not UTF-8\nhint: rename the file", .0.display())]
+    #[error("file name `{}` is not UTF-8; hint: rename the file", .0.display())]
     Name(PathBuf),
     /// The operating system refused a read.
     #[error("reading `{}` at byte {offset}: {error}", .path.display())]
@@ -85,7 +85,7 @@ pub enum SourceError {
         error: io::Error,
     },
     /// A gzip file is damaged or ends in the middle.
-    #[error("gzip file `{}` is damaged after {offset} decompressed bytes: {error}\nhint: replace the file with an intact copy; its records so far keep their positions", .path.display())]
+    #[error("gzip file `{}` is damaged after {offset} decompressed bytes: {error}; hint: replace the file with an intact copy; its records so far keep their positions", .path.display())]
     Gzip {
         /// Which file.
         path: PathBuf,
@@ -95,7 +95,7 @@ pub enum SourceError {
         error: io::Error,
     },
     /// A file has fewer bytes than were read from it before.
-    #[error("`{}` has {size} bytes, but {position} were read before\nhint: a file that is read may grow but not shrink or be replaced; give new data a new name", .path.display())]
+    #[error("`{}` has {size} bytes, but {position} were read before; hint: a file that is read may grow but not shrink or be replaced; give new data a new name", .path.display())]
     Shrunk {
         /// Which file.
         path: PathBuf,
@@ -105,7 +105,7 @@ pub enum SourceError {
         position: u64,
     },
     /// A file that must be read again or further is gone.
-    #[error("`{}` is gone, but only its first {position} bytes were read\nhint: put the file back; it may go once its last record's interval is closed", .path.display())]
+    #[error("`{}` is gone, but only its first {position} bytes were read; hint: put the file back; it may go once its last record's interval is closed", .path.display())]
     Vanished {
         /// Which file.
         path: PathBuf,

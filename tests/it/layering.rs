@@ -38,7 +38,7 @@ const TABLE: [(&str, &[&str]); 14] = [
             "config",
         ],
     ),
-    ("cli", &["model", "store", "source", "alert", "config", "job"]),
+    ("cli", &["model", "store", "source", "decode", "alert", "config", "job"]),
 ];
 
 const PURE: [&str; 7] = ["model", "rcf", "decode", "select", "interval", "detect", "explain"];

@@ -105,7 +105,7 @@ pub enum DiscoverError {
     /// The records are neither JSON objects nor CSV.
     #[error(
         "the records are neither JSON objects, one a line, nor CSV with a comma, semicolon, tab or bar; the first is \
-         `{first}`\nhint: say how they are written with `decode.format`"
+         `{first}`; hint: say how they are written with `decode.format`"
     )]
     Unknown {
         /// The first record, shortened.

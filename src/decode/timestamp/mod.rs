@@ -76,7 +76,7 @@ pub enum FormatError {
     },
 }
 
-const KNOWN: &str = "\nhint: use a strftime pattern such as `%Y-%m-%d %H:%M:%S`, a Java pattern such as \
+const KNOWN: &str = "; hint: use a strftime pattern such as `%Y-%m-%d %H:%M:%S`, a Java pattern such as \
                      `yyyy-MM-dd HH:mm:ss`, `iso8601`, `epoch`, `epoch_seconds` or `epoch_milliseconds`";
 
 impl TimestampFormat {
@@ -180,8 +180,8 @@ fn iso8601(text: &str) -> Option<Moment> {
 pub(super) struct TimeReader {
     format: TimestampFormat,
     zone: Zone,
-    /// The last stretch of local time with one offset.
-    stretch: Option<Stretch>,
+    /// Stretches met so far, each at the place that its number gives it.
+    stretches: Box<[Option<Stretch>; STRETCHES]>,
 }
 
 /// A quarter of an hour of local time in which the zone's offset does not change.
@@ -191,13 +191,15 @@ struct Stretch {
     offset_micros: i64,
 }
 
+/// A day has 96 of them: also times in any order are mostly met again.
+const STRETCHES: usize = 128;
 /// Clocks are not set twice within it.
 const STRETCH_MICROS: i64 = 900 * MICROS_PER_SECOND;
 
 impl TimeReader {
     /// Reads this format; `zone` is where a time without an offset is local.
     pub(super) fn new(format: TimestampFormat, zone: Zone) -> TimeReader {
-        TimeReader { format, zone, stretch: None }
+        TimeReader { format, zone, stretches: Box::new([None; STRETCHES]) }
     }
 
     /// The instant that a text writes, if it follows the format and lies within the years 1 to 9999.
@@ -210,12 +212,15 @@ impl TimeReader {
     }
 
     fn instant(&mut self, local: i64) -> Option<Timestamp> {
-        let start_micros = local.div_euclid(STRETCH_MICROS) * STRETCH_MICROS;
-        if self.stretch.is_none_or(|stretch| stretch.start_micros != start_micros) {
-            self.stretch = self.stretch(start_micros);
-        }
-        match self.stretch {
-            Some(stretch) => Timestamp::from_micros(local - stretch.offset_micros).ok(),
+        let number = local.div_euclid(STRETCH_MICROS);
+        let start_micros = number * STRETCH_MICROS;
+        let place = usize::try_from(number.rem_euclid(STRETCHES as i64)).ok()?;
+        let known = self.stretches[place].filter(|stretch| stretch.start_micros == start_micros);
+        match known.or_else(|| self.stretch(start_micros)) {
+            Some(stretch) => {
+                self.stretches[place] = Some(stretch);
+                Timestamp::from_micros(local - stretch.offset_micros).ok()
+            }
             None => self.looked_up(local),
         }
     }

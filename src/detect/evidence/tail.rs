@@ -1,8 +1,8 @@
 //! The tail of a statistic on one series: how often does it exceed a value? Peaks over a threshold with an exponential
-//! tail: `P(z > x) = q exp(-(x - u) / b)` beyond `u`, the value exceeded with probability `q = 0.03`, and `b` the mean
+//! tail, or a heavier one: `P(z > x) = q exp(-y)` or `q (1 + s y)^(-1/s)` with `y = (x - u) / b` beyond `u`, the value exceeded with probability `q = 0.03`, and `b` the mean
 //! excess over it. Both are followed step by step: `u` by stochastic approximation (Robbins-Monro; the density at `u`
 //! of an exponential tail is `q / b`), `b` as a mean of the excesses, each cut at 4 b, so that one incident does not
-//! blind the series. Below `u` the probability is taken as `q^(x/u)`, which meets it at `u`.
+//! blind the series; the k-th value in a row beyond `u` counts 1/k, because a burst is one event. Below `u` the probability is taken as `q^(x/u)`, which meets it at `u`.
 //!
 //! A prior stands in for the past of a young series; it counts as 500 intervals and 15 excesses.
 
@@ -10,6 +10,9 @@ use crate::detect::snapshot::codec;
 
 /// Share of the values beyond `u`.
 const SHARE: f64 = 0.03;
+/// The heaviest tail that is believed, in units of the statistic.
+const EXCESS_MAX: f64 = 20.0;
+const RUN_MAX: u32 = 1000;
 const PRIOR_VALUES: u32 = 500;
 const PRIOR_EXCESSES: u32 = 15;
 /// Memory of `u`, in values, and of `b`, in excesses.
@@ -29,14 +32,22 @@ pub(in crate::detect) struct Tail {
     excess: f64,
     values: u32,
     excesses: u32,
+    /// Values beyond `threshold` in a row.
+    run: u32,
+    shape: f64,
 }
 
-codec!(Tail { threshold, excess, values, excesses });
+codec!(Tail { threshold, excess, values, excesses, run, shape });
 
 impl Tail {
     /// A tail expected to begin at `threshold` and to fall by e in `excess`.
     pub(in crate::detect) fn new(threshold: f64, excess: f64) -> Tail {
-        Tail { threshold, excess, values: PRIOR_VALUES, excesses: PRIOR_EXCESSES }
+        Tail { threshold, excess, values: PRIOR_VALUES, excesses: PRIOR_EXCESSES, run: 0, shape: 0.0 }
+    }
+
+    /// The same with a tail that falls more slowly: shape parameter of a generalized Pareto tail, above 0.
+    pub(in crate::detect) fn with_shape(self, shape: f64) -> Tail {
+        Tail { shape, ..self }
     }
 
     /// `-log10 P(z > value)`, finite and never negative.
@@ -45,7 +56,9 @@ impl Tail {
         let surprise = if value <= self.threshold {
             at_threshold * (value / self.threshold).max(0.0)
         } else {
-            at_threshold + (value - self.threshold) / self.excess * std::f64::consts::LOG10_E
+            let excess = (value - self.threshold) / self.excess;
+            let fall = if self.shape > 0.0 { libm::log1p(self.shape * excess) / self.shape } else { excess };
+            at_threshold + fall * std::f64::consts::LOG10_E
         };
         surprise.min(SURPRISE_MAX)
     }
@@ -56,7 +69,9 @@ impl Tail {
         if surprise <= at_threshold {
             self.threshold * surprise / at_threshold
         } else {
-            self.threshold + (surprise - at_threshold) * self.excess / std::f64::consts::LOG10_E
+            let fall = (surprise - at_threshold) / std::f64::consts::LOG10_E;
+            let excess = if self.shape > 0.0 { libm::expm1(self.shape * fall) / self.shape } else { fall };
+            self.threshold + excess * self.excess
         }
     }
 
@@ -65,16 +80,21 @@ impl Tail {
         self.values = (self.values + 1).min(MEMORY_VALUES);
         let step = self.excess / (SHARE * f64::from(self.values));
         if value > self.threshold {
-            self.excesses = (self.excesses + 1).min(MEMORY_EXCESSES);
+            self.run = (self.run + 1).min(RUN_MAX);
+            let weight = 1.0 / f64::from(self.run);
+            if self.run == 1 {
+                self.excesses = (self.excesses + 1).min(MEMORY_EXCESSES);
+            }
             let excess = (value - self.threshold).min(CLIP * self.excess) / CUT_MEAN;
-            self.excess += (excess - self.excess) / f64::from(self.excesses);
-            self.threshold += step * (1.0 - SHARE);
+            self.excess += weight * (excess - self.excess) / f64::from(self.excesses);
+            self.threshold += weight * step * (1.0 - SHARE);
         } else {
+            self.run = 0;
             self.threshold -= step * SHARE;
         }
         // a statistic that hardly ever moves must not shrink its own unit to nothing
         self.threshold = self.threshold.max(0.5);
-        self.excess = self.excess.max(0.1);
+        self.excess = self.excess.clamp(0.1, EXCESS_MAX);
     }
 }
 
@@ -100,15 +120,16 @@ mod tests {
 
     #[test]
     fn value_and_surprise_are_inverse_and_monotone() {
-        let tail = Tail::new(3.0, 0.9);
-        let mut last = -1.0;
-        for step in 0..100 {
-            let value = f64::from(step) * 0.2;
-            let surprise = tail.surprise(value);
-            assert!(surprise > last);
-            assert!((tail.value(surprise) - value).abs() < 1e-9);
-            last = surprise;
+        for tail in [Tail::new(3.0, 0.9), Tail::new(2.0, 0.5).with_shape(0.13)] {
+            let mut last = -1.0;
+            for step in 0..100 {
+                let value = f64::from(step) * 0.2;
+                let surprise = tail.surprise(value);
+                assert!(surprise > last);
+                assert!((tail.value(surprise) - value).abs() < 1e-9);
+                last = surprise;
+            }
+            assert!(tail.surprise(1e300) <= SURPRISE_MAX);
         }
-        assert_eq!(tail.surprise(1e300), SURPRISE_MAX);
     }
 }

@@ -2,11 +2,12 @@
 //! `w = 1`, a small lasting change only in a wide window.
 //!
 //! For every baseline `b` and width `w` the mean size `a[b][w]` of the window error is learned, in units of the noise
-//! shape `h`; `z = |error| / (h a)`. Each pair has a tail of its own, which turns `z` into a probability. Per width one baseline speaks:
-//! the one on which an alarm would take the smallest error (with a handicap of `3/n` for a young one).
+//! shape `h`; `z = |error| / (h a)`. Each pair has a tail of its own, which turns `z` into a probability. Per width
+//! the best baseline is the one on which an alarm would take the smallest error (with a handicap of `3/n` for a young
+//! one). All that are nearly as good are asked, and the least surprised speaks: what one of them explains is explained.
 
 use super::Tail;
-use crate::detect::model::{BASELINES, Bank, KINDS, Kind};
+use crate::detect::model::{BASELINES, Bank, FAMILIES, Kind, Shapes};
 use crate::detect::snapshot::codec;
 use crate::model::Length;
 
@@ -22,6 +23,9 @@ const SEEN_SEASONAL: u32 = 24;
 const HANDICAP: f64 = 3.0;
 /// Memory of the mean sizes: a day, within these bounds, in intervals.
 const MEMORY: (u32, u32) = (168, 1440);
+/// Memory of the recent mean sizes, in intervals, and how many of them a mean size may be.
+const RECENT: u32 = 48;
+const RECENT_SHARE: f64 = 2.5;
 /// An error counts as at most this many mean errors.
 const CLIP: f64 = 4.0;
 /// A ratio beyond this says no more.
@@ -30,17 +34,21 @@ const RATIO_MAX: f64 = 1e9;
 const TAIL: (f64, f64) = (3.0, 0.9);
 /// Baselines are compared by the error at this surprise.
 const CHOICE: f64 = 4.5;
+/// A baseline is fair if it would alarm at no more than this many times the error of the best one.
+const FAIR: f64 = 1.5;
 
 /// What the windows have learned.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::detect) struct Windows {
     size: [[f64; WINDOWS]; BASELINES],
+    /// The same with a short memory.
+    recent: [[f64; WINDOWS]; BASELINES],
     seen: [[u32; WINDOWS]; BASELINES],
     tails: [[Tail; WINDOWS]; BASELINES],
     memory: u32,
 }
 
-codec!(Windows { size, seen, tails, memory });
+codec!(Windows { size, recent, seen, tails, memory });
 
 /// Window errors of one interval, in the unit of the values; none where a baseline cannot judge.
 pub(in crate::detect) type Errors = [[Option<f64>; WINDOWS]; BASELINES];
@@ -54,8 +62,6 @@ pub(in crate::detect) struct Verdict {
     pub(in crate::detect) baseline: usize,
     /// Sum of the errors, in the unit of the values.
     pub(in crate::detect) error: f64,
-    /// The error in mean errors, never negative.
-    pub(in crate::detect) ratio: f64,
     /// `-log10` of its probability on this series.
     pub(in crate::detect) surprise: f64,
 }
@@ -66,36 +72,32 @@ impl Windows {
         Windows {
             memory: length.per_day().clamp(MEMORY.0, MEMORY.1),
             size: [[0.0; WINDOWS]; BASELINES],
+            recent: [[0.0; WINDOWS]; BASELINES],
             seen: [[0; WINDOWS]; BASELINES],
             tails: [[Tail::new(TAIL.0, TAIL.1); WINDOWS]; BASELINES],
         }
     }
 
-    /// The baseline that speaks for a width, if any may.
-    pub(in crate::detect) fn best(
-        &self,
-        window: usize,
-        bank: &Bank,
-        shapes: &[Option<f64>; KINDS],
-        wide: bool,
-    ) -> Option<usize> {
-        let mut best: Option<(usize, f64)> = None;
-        for baseline in 0..BASELINES {
+    /// The best baseline for a width, if any may speak.
+    pub(in crate::detect) fn best(&self, window: usize, bank: &Bank, shapes: &Shapes, wide: bool) -> Option<usize> {
+        let costs = self.costs(window, bank, shapes, wide);
+        (0..BASELINES).filter(|at| costs[*at].is_finite()).min_by(|a, b| costs[*a].total_cmp(&costs[*b]))
+    }
+
+    /// The error at which each baseline would alarm, infinite for one that may not speak.
+    fn costs(&self, window: usize, bank: &Bank, shapes: &Shapes, wide: bool) -> [f64; BASELINES] {
+        std::array::from_fn(|baseline| {
             let local = Bank::kind(baseline) == Kind::Local;
             let seen = self.seen[baseline][window];
-            if seen < if local { SEEN_LOCAL } else { SEEN_SEASONAL }
-                || (local && window > NARROW && !wide)
-                || !bank.ready(baseline, WIDTHS[window], shapes)
-            {
-                continue;
+            let may = seen >= if local { SEEN_LOCAL } else { SEEN_SEASONAL }
+                && (!local || window <= NARROW || wide)
+                && bank.ready(baseline, WIDTHS[window], shapes);
+            if !may {
+                return f64::INFINITY;
             }
             let begins = self.tails[baseline][window].value(CHOICE);
-            let cost = self.size[baseline][window] * begins * (1.0 + HANDICAP / f64::from(seen));
-            if best.is_none_or(|(_, least)| cost < least) {
-                best = Some((baseline, cost));
-            }
-        }
-        best.map(|(baseline, _)| baseline)
+            self.size[baseline][window] * begins * (1.0 + HANDICAP / f64::from(seen))
+        })
     }
 
     /// Mean error of a baseline over a width, in the unit of the values, where `shape` is the noise shape now and
@@ -106,7 +108,7 @@ impl Windows {
     }
 
     /// Errors of every baseline and width that can be judged.
-    pub(in crate::detect) fn errors(bank: &Bank, shapes: &[Option<f64>; KINDS], value: f64) -> Errors {
+    pub(in crate::detect) fn errors(bank: &Bank, shapes: &Shapes, value: f64) -> Errors {
         std::array::from_fn(|baseline| {
             std::array::from_fn(|window| {
                 let width = WIDTHS[window];
@@ -115,21 +117,45 @@ impl Windows {
         })
     }
 
-    /// What each width says about these errors.
+    /// The most surprising of what each family says about each width.
     pub(in crate::detect) fn judge(
         &self,
         errors: &Errors,
         bank: &Bank,
-        shapes: &[Option<f64>; KINDS],
+        shapes: &Shapes,
         noise: (f64, f64),
         wide: bool,
-    ) -> [Option<Verdict>; WINDOWS] {
-        std::array::from_fn(|window| {
-            let baseline = self.best(window, bank, shapes, wide)?;
+    ) -> Option<Verdict> {
+        let mut lead: Option<Verdict> = None;
+        for window in 0..WINDOWS {
+            let costs = self.costs(window, bank, shapes, wide);
+            for family in 0..FAMILIES {
+                let verdict = self.judge_family(family, window, &costs, errors, noise);
+                if let Some(verdict) = verdict.filter(|new| lead.is_none_or(|old| new.surprise > old.surprise)) {
+                    lead = Some(verdict);
+                }
+            }
+        }
+        lead
+    }
+
+    fn judge_family(
+        &self,
+        family: usize,
+        window: usize,
+        costs: &[f64; BASELINES],
+        errors: &Errors,
+        noise: (f64, f64),
+    ) -> Option<Verdict> {
+        let members = || (0..BASELINES).filter(|at| Bank::family(*at) == family && costs[*at].is_finite());
+        let least = members().map(|at| costs[at]).fold(f64::INFINITY, f64::min);
+        let fair = members().filter(|at| costs[*at] <= FAIR * least);
+        let verdict = |baseline: usize| {
             let error = errors[baseline][window]?;
             let ratio = (error.abs() / self.unit(baseline, window, noise.0, noise.1)).min(RATIO_MAX);
-            Some(Verdict { window, baseline, error, ratio, surprise: self.tails[baseline][window].surprise(ratio) })
-        })
+            Some(Verdict { window, baseline, error, surprise: self.tails[baseline][window].surprise(ratio) })
+        };
+        fair.filter_map(verdict).reduce(|a, b| if b.surprise < a.surprise { b } else { a })
     }
 
     /// The ratio at which a width is as surprising as `surprise`.
@@ -155,6 +181,10 @@ impl Windows {
                 let now = error.abs() / noise.0;
                 let now = if *seen <= SEEN_LOCAL { now } else { now.min(CLIP * size.max(least)) };
                 *size += (now - *size) / f64::from(*seen);
+                // what one bad hour has inflated, two quiet ones let down again
+                let recent = &mut self.recent[baseline][window];
+                *recent += (now - *recent) / f64::from((*seen).min(RECENT));
+                *size = size.min(RECENT_SHARE * recent.max(least));
             }
         }
     }
@@ -174,7 +204,7 @@ impl Windows {
 
     /// The noise shape has changed its power: sizes in its new unit.
     pub(in crate::detect) fn rescale(&mut self, factor: f64) {
-        self.size.iter_mut().flatten().for_each(|size| *size *= factor);
+        self.size.iter_mut().chain(&mut self.recent).flatten().for_each(|size| *size *= factor);
     }
 
     /// After a change of regime: what was learned of the noise counts as at most `seen` intervals.

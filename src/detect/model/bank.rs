@@ -2,17 +2,18 @@
 //! level around it that follows the series at its own speed. None is right for every series; the evidence later takes,
 //! per window length, the one whose errors were smallest on this series.
 //!
-//! With `y = x - shape`: `f = level + trend`, `e = y - f`, `level = f + g e`, `trend += g_t e` (Holt). The bank keeps
+//! With `y = (x - shape) / h(shape)`: `f = level + trend`, `e = y - f`, `level = f + g e`, `trend += g_t e` (Holt). `h` is the
+//! noise shape, so a level that is high by day is not carried as high into the night. The bank keeps
 //! the last [`WINDOW_MAX`] states, so that a window of the last `w` values can be judged by the level *before* it, and
 //! an alarm can take back what the values that raised it have taught.
 
-use super::{Place, Profile};
+use super::{Noise, Place, Profile};
 use crate::detect::snapshot::codec;
 
 /// The widest window, in intervals.
 pub(in crate::detect) const WINDOW_MAX: usize = 20;
 /// Number of baselines.
-pub(in crate::detect) const BASELINES: usize = 8;
+pub(in crate::detect) const BASELINES: usize = 9;
 /// Number of shapes.
 pub(in crate::detect) const KINDS: usize = 3;
 
@@ -27,16 +28,20 @@ pub(in crate::detect) enum Kind {
     Weekly,
 }
 
-/// Shape, gain of the level, gain of the trend.
-const BANK: [(Kind, f64, f64); BASELINES] = [
-    (Kind::Local, 0.5, 0.06),
-    (Kind::Local, 0.15, 0.005),
-    (Kind::Local, 0.05, 0.0),
-    (Kind::Daily, 0.3, 0.0),
-    (Kind::Daily, 0.05, 0.0),
-    (Kind::Weekly, 0.3, 0.0),
-    (Kind::Weekly, 0.05, 0.0),
-    (Kind::Weekly, 0.008, 0.0),
+/// Families of baselines by the speed of their level: within minutes, within an hour or two, within a day.
+pub(in crate::detect) const FAMILIES: usize = 3;
+
+/// Shape, family, gain of the level, gain of the trend.
+const BANK: [(Kind, usize, f64, f64); BASELINES] = [
+    (Kind::Local, 0, 0.5, 0.06),
+    (Kind::Local, 0, 0.15, 0.005),
+    (Kind::Local, 1, 0.05, 0.0),
+    (Kind::Daily, 0, 0.3, 0.0),
+    (Kind::Daily, 1, 0.05, 0.0),
+    (Kind::Daily, 2, 0.008, 0.0),
+    (Kind::Weekly, 0, 0.3, 0.0),
+    (Kind::Weekly, 1, 0.05, 0.0),
+    (Kind::Weekly, 2, 0.008, 0.0),
 ];
 
 /// The shape under baseline `index`.
@@ -44,8 +49,32 @@ pub(in crate::detect) fn kind(index: usize) -> Kind {
     BANK[index].0
 }
 
-/// Values of the three shapes at one place; none where not yet known.
-pub(in crate::detect) type Shapes = [Option<f64>; KINDS];
+/// What a shape says of one place: a value, and the unit in which levels around it are counted there.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::detect) struct Shape {
+    value: f64,
+    unit: f64,
+}
+
+impl Shape {
+    /// The value that a level makes here.
+    pub(in crate::detect) fn at(&self, level: f64) -> f64 {
+        self.value + self.unit * level
+    }
+
+    /// The level that makes a value here.
+    pub(in crate::detect) fn level(&self, value: f64) -> f64 {
+        (value - self.value) / self.unit
+    }
+
+    /// The same shape, higher by `step`.
+    pub(in crate::detect) fn raised(self, step: f64) -> Shape {
+        Shape { value: self.value + step, ..self }
+    }
+}
+
+/// The three shapes at one place; none where not yet known.
+pub(in crate::detect) type Shapes = [Option<Shape>; KINDS];
 
 /// The states of all baselines, and the last values around each shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,13 +105,20 @@ impl Bank {
     }
 
     /// The shapes at a place.
-    pub(in crate::detect) fn shapes(profile: &Profile, place: &Place) -> Shapes {
-        [Some(0.0), profile.smooth(place), profile.weekly(place)]
+    pub(in crate::detect) fn shapes(profile: &Profile, noise: &Noise, place: &Place) -> Shapes {
+        let shape = |value: f64| Shape { value, unit: noise.shape(value) };
+        let local = Shape { value: 0.0, unit: 1.0 };
+        [Some(local), profile.smooth(place).map(shape), profile.weekly(place).map(shape)]
     }
 
     /// Kind of baseline `index`.
     pub(in crate::detect) fn kind(index: usize) -> Kind {
         kind(index)
+    }
+
+    /// Family of baseline `index`.
+    pub(in crate::detect) fn family(index: usize) -> usize {
+        BANK[index].1
     }
 
     /// Whether baseline `index` can judge a window of `width` values that ends with the coming one.
@@ -95,20 +131,21 @@ impl Bank {
     /// What baseline `index` expected of the coming value from its state before a window of `width` values.
     pub(in crate::detect) fn expected(&self, index: usize, width: usize, shapes: &Shapes) -> Option<f64> {
         let (level, trend) = self.before(index, width);
-        shapes[kind(index) as usize].map(|shape| shape + level + trend * width as f64)
+        shapes[kind(index) as usize].map(|shape| shape.at(level + trend * width as f64))
     }
 
     /// Sum of the errors of baseline `index` over the window of `width` values that ends with the coming `value`, each
     /// error against the state before the window.
     pub(in crate::detect) fn window_error(&self, index: usize, width: usize, value: f64, shapes: &Shapes) -> f64 {
         let kind = kind(index) as usize;
+        let Some(shape) = shapes[kind] else { return 0.0 };
         let (level, trend) = self.before(index, width);
-        let mut sum = value - shapes[kind].unwrap_or(0.0);
+        let mut sum = shape.level(value);
         for back in 1..width {
             sum += self.around[self.at(back)][kind];
         }
         let width = width as f64;
-        sum - width * level - trend * width * (width + 1.0) / 2.0
+        shape.unit * (sum - width * level - trend * width * (width + 1.0) / 2.0)
     }
 
     /// Takes a cleaned value in.
@@ -116,9 +153,9 @@ impl Bank {
         let mut around = [0.0; KINDS];
         for (kind, shape) in shapes.iter().enumerate() {
             self.run[kind] = if shape.is_some() { self.run[kind].saturating_add(1) } else { 0 };
-            around[kind] = value - shape.unwrap_or(0.0);
+            around[kind] = shape.map_or(0.0, |shape| shape.level(value));
         }
-        for (index, (kind, gain, trend_gain)) in BANK.into_iter().enumerate() {
+        for (index, (kind, _, gain, trend_gain)) in BANK.into_iter().enumerate() {
             let run = self.run[kind as usize];
             let y = around[kind as usize];
             if run <= 1 {
@@ -153,16 +190,16 @@ impl Bank {
         }
     }
 
-    /// Moves every level, now and in the past, by `step`: a shift that has been understood.
-    pub(in crate::detect) fn shift(&mut self, step: f64) {
+    /// Moves every level, now and in the past, by what `step` is here: a shift that has been understood.
+    pub(in crate::detect) fn shift(&mut self, step: f64, shapes: &Shapes) {
+        let steps = shapes.map(|shape| shape.map_or(0.0, |shape| step / shape.unit));
         for index in 0..BASELINES {
+            let step = steps[kind(index) as usize];
             self.level[index] += step;
-        }
-        for states in &mut self.past {
-            states.iter_mut().for_each(|state| state.0 += step);
+            self.past.iter_mut().for_each(|states| states[index].0 += step);
         }
         for around in &mut self.around {
-            around.iter_mut().for_each(|y| *y += step);
+            around.iter_mut().zip(steps).for_each(|(y, step)| *y += step);
         }
     }
 
@@ -186,7 +223,7 @@ impl Bank {
 mod tests {
     use super::*;
 
-    const LOCAL_ONLY: Shapes = [Some(0.0), None, None];
+    const LOCAL_ONLY: Shapes = [Some(Shape { value: 0.0, unit: 1.0 }), None, None];
 
     #[test]
     fn a_straight_line_is_foreseen() {

@@ -6,7 +6,7 @@ mod noise;
 mod place;
 mod profile;
 
-pub(super) use bank::{BASELINES, Bank, KINDS, Kind};
+pub(super) use bank::{BASELINES, Bank, FAMILIES, Kind, Shapes};
 pub(super) use noise::Noise;
 pub(super) use place::Place;
 pub(super) use profile::Profile;

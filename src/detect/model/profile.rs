@@ -7,6 +7,7 @@
 //! the single slots carry the whole noise of that day, their neighbourhood does not.
 
 use super::Place;
+use crate::detect::habit::Recurrence;
 use crate::detect::snapshot::codec;
 use crate::model::Length;
 
@@ -14,6 +15,8 @@ use crate::model::Length;
 const DAILY_GAIN: f64 = 1.0 / 8.0;
 /// Gain of a slot that has changed its habit.
 const ADOPTION_GAIN: f64 = 0.6;
+/// Gain of a weekly bin that has changed its habit, for each of its intervals.
+const WEEKLY_ADOPTION_GAIN: f64 = 0.2;
 /// Weeks that a weekly bin remembers.
 const WEEKS: f64 = 3.0;
 /// How far a slot looks around, in seconds.
@@ -85,10 +88,17 @@ impl Profile {
         self.days[place.slot] = self.days[place.slot].saturating_add(1);
     }
 
-    /// Takes a value in that has come at this time of the day twice and is no noise.
-    pub(in crate::detect) fn adopt(&mut self, place: &Place, value: f64) {
-        let gain = if self.days[place.slot] == 0 { 1.0 } else { ADOPTION_GAIN };
-        self.daily[place.slot] += gain * (value - self.difference(place) - self.daily[place.slot]);
+    /// Takes a value in that has come at this time of the day, or of the week, twice and is no noise.
+    pub(in crate::detect) fn adopt(&mut self, place: &Place, value: f64, recurrence: Recurrence) {
+        let rest = value - self.difference(place) - self.daily[place.slot];
+        if self.days[place.slot] == 0 {
+            self.daily[place.slot] = value;
+        } else if recurrence == Recurrence::Weekly {
+            self.weekly[place.bin] += (ADOPTION_GAIN / self.per_bin).max(WEEKLY_ADOPTION_GAIN) * rest;
+            self.visits[place.bin] = self.visits[place.bin].saturating_add(1);
+        } else {
+            self.daily[place.slot] += ADOPTION_GAIN * rest;
+        }
         self.days[place.slot] = self.days[place.slot].saturating_add(1);
     }
 

@@ -1,6 +1,6 @@
 //! Runs a detector over a world and counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::world::Truth;
@@ -48,6 +48,9 @@ pub(crate) fn intervals(world: &[(Truth, Truth)]) -> Vec<ClosedInterval> {
 pub(crate) struct Counts {
     pub(crate) incidents: usize,
     pub(crate) found: usize,
+    /// Incidents that may span several series, and those found on one of them.
+    pub(crate) whole: BTreeSet<usize>,
+    pub(crate) whole_found: BTreeSet<usize>,
     pub(crate) episodes: usize,
     pub(crate) false_episodes: usize,
     /// Started hours of alarm away from incidents.
@@ -62,6 +65,11 @@ pub(crate) struct Counts {
 impl Counts {
     pub(crate) fn recall(&self) -> f64 {
         self.found as f64 / self.incidents.max(1) as f64
+    }
+
+    /// Recall of incidents that count as found where one of their series is.
+    pub(crate) fn whole_recall(&self) -> f64 {
+        self.whole_found.len() as f64 / self.whole.len().max(1) as f64
     }
 
     pub(crate) fn precision(&self) -> f64 {
@@ -111,16 +119,18 @@ pub(crate) fn count(world: &[(Truth, Truth)], flags: &Flags, from: usize, grace:
         for (measure, truth) in [("views", views), ("revenue", revenue)] {
             let name = (measure.to_owned(), truth.key.join("/"));
             let Some(row) = flags.get(&name) else { continue };
-            for (start, end, kind) in &truth.incidents {
+            for (start, end, kind, index) in &truth.incidents {
                 if *start < from {
                     continue;
                 }
                 counts.incidents += 1;
+                counts.whole.insert(*index);
                 let hit = (*start..=(end + grace).min(row.len() - 1)).find(|step| row[*step]);
                 let entry = counts.by_kind.entry(kind.clone()).or_default();
                 entry.1 += 1;
                 if let Some(hit) = hit {
                     counts.found += 1;
+                    counts.whole_found.insert(*index);
                     entry.0 += 1;
                     counts.delays.push(hit - start);
                 } else {
@@ -138,7 +148,7 @@ pub(crate) fn count(world: &[(Truth, Truth)], flags: &Flags, from: usize, grace:
                     step += 1;
                 }
                 counts.episodes += 1;
-                let touches = truth.incidents.iter().any(|(s, e, _)| start <= e + grace && step > *s);
+                let touches = truth.incidents.iter().any(|(s, e, _, _)| start <= e + grace && step > *s);
                 if !touches {
                     counts.false_episodes += 1;
                     counts.false_hours += (step - start).div_ceil(12);

@@ -7,14 +7,16 @@ use super::random::Random;
 pub(crate) struct Truth {
     pub(crate) key: Vec<String>,
     pub(crate) values: Vec<Option<f64>>,
-    /// First and last abnormal interval, both inclusive, with what it is.
-    pub(crate) incidents: Vec<(usize, usize, String)>,
+    /// First and last abnormal interval, both inclusive, with what it is and the number of the incident: several series
+    /// may share one.
+    pub(crate) incidents: Vec<(usize, usize, String, usize)>,
 }
 
 /// The sample generator: 21 series of views, and the revenue that follows them.
 pub(crate) fn ecommerce(seed: u64, days: usize, chance: f64) -> Vec<(Truth, Truth)> {
     let mut random = Random::new(seed);
     let mut all = Vec::new();
+    let mut count = 0;
     for platform in ["pc_web", "mobile_web", "mobile_app"] {
         for marketplace in ["us", "uk", "de", "fr", "es", "it", "jp"] {
             let peak = random.within(200.0, 400.0);
@@ -27,7 +29,8 @@ pub(crate) fn ecommerce(seed: u64, days: usize, chance: f64) -> Vec<(Truth, Trut
                 if left == 0 && random.unit() < chance {
                     left = (random.within(1.0, 300.0) / 5.0).ceil() as usize;
                     shift = random.within(100.0, 600.0) * if random.unit() < 0.5 { 1.0 } else { -1.0 };
-                    incidents.push((step, (step + left - 1).min(days * 288 - 1), "shift".to_owned()));
+                    incidents.push((step, (step + left - 1).min(days * 288 - 1), "shift".to_owned(), count));
+                    count += 1;
                 }
                 let minute = (step % 288) as f64 * 5.0;
                 let wave = libm::cos(std::f64::consts::TAU * (minute - peak_time) / 1440.0) + 1.0;
@@ -102,7 +105,7 @@ pub(crate) fn services(seed: u64, quiet: usize, days: usize, count: usize, profi
             let start = quiet * 288 + random.below(steps - quiet * 288 - length - 12);
             let both = random.unit() < 0.6;
             let up = random.unit() < 0.5;
-            let plan = Plan { kind, start, end: start + length - 1, z, both, up };
+            let plan = Plan { index, kind, start, end: start + length - 1, z, both, up };
             let clear = hit.iter().all(|cell| {
                 let busy = cells[*cell].0[start] > 8.0 || hit.len() > 1;
                 busy && plans[*cell].iter().all(|other| plan.start > other.end + 288 || other.start > plan.end + 288)
@@ -156,6 +159,7 @@ impl Market {
 
 #[derive(Clone, Copy, Debug)]
 struct Plan {
+    index: usize,
     kind: usize,
     start: usize,
     end: usize,
@@ -207,7 +211,7 @@ fn render(random: &mut Random, cell: usize, rates: &[f64], noise: f64, plans: &[
         views.push(if hold.is_some() && step > 0 { views[step - 1] } else { fresh_views });
         revenue.push(if hold == Some(true) && step > 0 { revenue[step - 1] } else { fresh_revenue });
     }
-    let incidents = |both_only: bool| -> Vec<(usize, usize, String)> {
+    let incidents = |both_only: bool| -> Vec<(usize, usize, String, usize)> {
         let shown = plans.iter().filter(|plan| !both_only || plan.both);
         shown
             .map(|plan| {
@@ -218,7 +222,7 @@ fn render(random: &mut Random, cell: usize, rates: &[f64], noise: f64, plans: &[
                 } else {
                     "hard"
                 };
-                (plan.start, plan.end, format!("{} {hardness}", KINDS[plan.kind]))
+                (plan.start, plan.end, format!("{} {hardness}", KINDS[plan.kind]), plan.index)
             })
             .collect()
     };

@@ -5,7 +5,7 @@ use super::super::lanes::Query;
 use super::super::points::Points;
 use super::super::random::Random;
 use super::super::score::{Scores, scores};
-use super::super::tree::Trees;
+use super::super::tree::{Trees, Work};
 
 type Point = Vec<u16>;
 
@@ -53,10 +53,10 @@ fn many(set: &[Point], p: &[u16]) -> Vec<Scores> {
     let mut all = Vec::new();
     for _ in 0..6000 {
         let mut points = Points::new(lanes, 1);
-        let mut trees = Trees::new(1, 8, lanes, 2);
+        let mut trees = Trees::new(1, lanes, 2);
         for point in set {
             let (name, _) = points.append(point);
-            if trees.insert(0, &query(point), name, 1, &points, &mut random) {
+            if trees.insert(0, &query(point), name, 1, &points, &mut random, &mut Work::new()) {
                 points.hold(name);
             }
         }
@@ -104,12 +104,12 @@ fn duplicates_count_in_masses() {
 #[test]
 fn attribution_adds_up_to_the_score() {
     let mut random = Random::new(3);
-    let (mut points, mut trees) = (Points::new(4, 1), Trees::new(20, 64, 4, 2));
+    let (mut points, mut trees) = (Points::new(4, 1), Trees::new(20, 4, 2));
     for _ in 0..64 {
         let p: Point = (0..4).map(|_| 1000 + random.below(50) as u16).collect();
         let (name, _) = points.append(&p);
         for tree in 0..20 {
-            if trees.insert(tree, &query(&p), name, 1, &points, &mut random) {
+            if trees.insert(tree, &query(&p), name, 1, &points, &mut random, &mut Work::new()) {
                 points.hold(name);
             }
         }

@@ -260,7 +260,7 @@ fn impossible_settings_are_refused() {
     let fine = Settings::new(1, 8).unwrap();
     assert_eq!(Settings::new(0, 1), Err(SettingsError::Lanes { dims_base: 0, shingle: 1 }));
     assert!(Settings::new(usize::MAX, 2).is_err() && Settings::new(257, 1).is_err() && Settings::new(16, 17).is_err());
-    assert!(fine.clone().trees(0).is_err() && fine.clone().trees(255).is_err());
+    assert!(fine.clone().trees(0).is_err() && fine.clone().trees(254).is_err());
     assert!(fine.clone().sample_size(1).is_err() && fine.clone().sample_size(257).is_err());
     assert!([-1.0, 1.0, f64::NAN].into_iter().all(|v| fine.clone().time_decay(v).is_err()));
     assert!([0.0, 1.1, f64::NAN].into_iter().all(|v| fine.clone().initial_accept(v).is_err()));

@@ -3,7 +3,8 @@
 
 use super::super::lanes::{self, TOP};
 use super::super::points::Points;
-use super::{Link, Node, SCRATCH, Trees};
+use super::super::settings::SAMPLE_MAX;
+use super::{Link, NONE, Node, Trees, Work};
 
 /// A tree under construction. The caller reserves it with [`Trees::builder`].
 pub(in super::super) struct Builder<'a> {
@@ -11,6 +12,7 @@ pub(in super::super) struct Builder<'a> {
     tree: usize,
     /// Links still to be filled, the next one last.
     open: Vec<Link>,
+    root: u16,
     nodes: Vec<Node>,
     /// Masses of the leaves so far.
     masses: Vec<u32>,
@@ -19,7 +21,7 @@ pub(in super::super) struct Builder<'a> {
 impl Trees {
     /// Starts to build an empty tree.
     pub(in super::super) fn builder(&mut self, tree: usize) -> Builder<'_> {
-        Builder { trees: self, tree, open: vec![Link::Root], nodes: Vec::new(), masses: Vec::new() }
+        Builder { trees: self, tree, open: vec![Link::Root], root: NONE, nodes: Vec::new(), masses: Vec::new() }
     }
 }
 
@@ -31,7 +33,7 @@ impl Builder<'_> {
     /// Adds a node; false if there is no room.
     pub(in super::super) fn node(&mut self, lane: u8, cut: u16) -> bool {
         let number = self.nodes.len() as u16;
-        let Some(link) = self.open.pop().filter(|_| self.nodes.len() < self.trees.node_room) else { return false };
+        let Some(link) = self.open.pop().filter(|_| self.nodes.len() < SAMPLE_MAX - 1) else { return false };
         self.fill(link, number);
         self.nodes.push(Node { cut, lane, ..Node::default() });
         self.open.push(Link::Side(number, 1));
@@ -49,20 +51,19 @@ impl Builder<'_> {
 
     fn fill(&mut self, link: Link, name: u16) {
         match link {
-            Link::Root => self.trees.heads[self.tree].root = name,
+            Link::Root => self.root = name,
             Link::Side(node, side) => self.nodes[usize::from(node)].sides[side] = name,
         }
     }
 
     /// Fills in masses and boxes; false if the mass is not `mass` or the points do not lie as the cuts say.
-    pub(in super::super) fn finish(self, mass: u32, points: &Points) -> bool {
-        let Builder { trees, tree, mut nodes, masses, .. } = self;
+    pub(in super::super) fn finish(self, mass: u32, points: &Points, work: &mut Work) -> bool {
+        let Builder { trees, tree, root, mut nodes, masses, .. } = self;
         let mut leaf_masses = masses.into_iter();
-        let head = trees.heads[tree];
         // masses from the bottom up: children have higher numbers than their parent
         let mut all = vec![0u32; nodes.len()];
         let mut order = Vec::new();
-        let mut open = vec![head.root];
+        let mut open = vec![root];
         let mut leaves = Vec::new();
         while let Some(name) = open.pop() {
             if super::is_leaf(name) {
@@ -92,51 +93,60 @@ impl Builder<'_> {
         if stack.pop() != Some(mass) {
             return false;
         }
-        trees.adopt(tree, mass, nodes, &all, points)
+        trees.adopt(tree, (root, mass), nodes, &all, points, work)
     }
 }
 
 impl Trees {
-    /// Takes over nodes whose children come after their parent, boxed ones first.
-    fn adopt(&mut self, tree: usize, mass: u32, nodes: Vec<Node>, masses: &[u32], points: &Points) -> bool {
+    /// Takes over nodes whose children come after their parent.
+    fn adopt(
+        &mut self,
+        tree: usize,
+        (root, mass): (u16, u32),
+        nodes: Vec<Node>,
+        masses: &[u32],
+        points: &Points,
+        work: &mut Work,
+    ) -> bool {
         let boxed = masses.iter().filter(|mass| **mass > self.box_mass).count();
-        let (mut next_boxed, mut next) = (0u16, boxed as u16);
+        let room = (self.box_room.max(boxed), self.loose_room.max(nodes.len() - boxed));
+        if room != (self.box_room, self.loose_room) {
+            self.set_room(room.0, room.1, &mut []);
+        }
+        let mut next = [self.box_room as u16, 0];
         let numbers: Vec<u16> = masses
             .iter()
             .map(|mass| {
-                let counter = if *mass > self.box_mass { &mut next_boxed } else { &mut next };
+                let counter = &mut next[usize::from(*mass > self.box_mass)];
                 *counter += 1;
                 *counter - 1
             })
             .collect();
         let number = |name: u16| if super::is_leaf(name) { name } else { numbers[usize::from(name)] };
-        if boxed > self.box_room {
-            self.set_box_room(boxed);
-        }
         let head = &mut self.heads[tree];
         head.mass = mass as u16;
-        head.root = number(head.root);
-        head.nodes = nodes.len() as u8;
-        head.boxed = boxed as u8;
+        head.root = number(root);
+        head.free = [NONE; 2];
+        for name in (next[1]..self.box_room as u16).chain(next[0]..self.nodes(tree).len() as u16).rev() {
+            self.give(tree, name);
+        }
         for (old, node) in nodes.iter().enumerate() {
             *self.node_mut(tree, numbers[old]) = Node { sides: node.sides.map(number), ..*node };
         }
         // boxes from the bottom up, each checked against its cut
-        let mut left_box = SCRATCH;
-        let mut right_box = SCRATCH;
-        let (left_box, right_box) = (&mut left_box[..self.width], &mut right_box[..self.width]);
+        let (left_box, right_box) = (&mut work.a[..self.width], &mut work.b[..self.width]);
         for old in (0..nodes.len()).rev() {
             let node = self.nodes(tree)[usize::from(numbers[old])];
-            self.copy_box(tree, node.sides[0], points, left_box);
-            self.copy_box(tree, node.sides[1], points, right_box);
+            self.copy_box::<0>(tree, node.sides[0], points, left_box);
+            self.copy_box::<0>(tree, node.sides[1], points, right_box);
             let lane = usize::from(node.lane);
             let highest_left = TOP - left_box[self.width / 2 + lane];
             if highest_left > node.cut || right_box[lane] <= node.cut {
                 return false;
             }
-            if self.is_boxed(tree, numbers[old]) {
-                lanes::grow(left_box, right_box);
-                self.box_mut(tree, numbers[old]).copy_from_slice(left_box);
+            if self.is_boxed(numbers[old]) {
+                lanes::grow::<0>(left_box, right_box);
+                self.box_mut::<0>(tree, numbers[old]).copy_from_slice(left_box);
             }
         }
         true

@@ -1,17 +1,9 @@
-//! Keeping a tree's nodes dense and the boxed ones first: adding, removing, promoting and demoting nodes.
-//! Every move rewrites the one link that leads to the moved node; the link is found by descending to a leaf below it.
+//! Nodes and boxes as places: taking, giving back, making room. A node moves only when it gains or loses its box.
 
-use super::super::points::Points;
-use super::{Link, Node, Trees, is_leaf};
+use super::super::settings::SAMPLE_MAX;
+use super::{Link, NONE, Node, Trees, is_leaf};
 
 impl Trees {
-    fn read(&self, tree: usize, link: Link) -> u16 {
-        match link {
-            Link::Root => self.heads[tree].root,
-            Link::Side(node, side) => self.nodes(tree)[usize::from(node)].sides[side],
-        }
-    }
-
     pub(super) fn write(&mut self, tree: usize, link: Link, name: u16) {
         match link {
             Link::Root => self.heads[tree].root = name,
@@ -19,140 +11,90 @@ impl Trees {
         }
     }
 
-    /// The link that leads to a node.
-    fn link_to(&self, tree: usize, node: u16, points: &Points) -> Link {
-        let nodes = self.nodes(tree);
-        let mut below = node;
-        while !is_leaf(below) {
-            below = nodes[usize::from(below)].sides[0];
+    /// Takes a free node, with or without a box. Making room renames nodes: `keep` are names to be kept right.
+    pub(super) fn take(&mut self, tree: usize, boxed: bool, keep: &mut [&mut u16]) -> u16 {
+        if self.heads[tree].free[usize::from(boxed)] == NONE {
+            self.make_room(boxed, keep);
         }
-        let point = points.get(below);
-        let mut at = self.heads[tree].root;
-        let mut link = Link::Root;
-        while at != node && !is_leaf(at) {
-            let n = nodes[usize::from(at)];
-            let side = usize::from(point[usize::from(n.lane)] > n.cut);
-            link = Link::Side(at, side);
-            at = n.sides[side];
-        }
-        debug_assert_eq!(at, node, "every node is reached by the points below it");
-        link
+        let name = self.heads[tree].free[usize::from(boxed)];
+        self.heads[tree].free[usize::from(boxed)] = self.node_mut(tree, name).sides[0];
+        name
     }
 
-    /// Moves a node (and its box) to a free number.
-    fn relocate(&mut self, tree: usize, from: u16, to: u16, points: &Points) {
-        let link = self.link_to(tree, from, points);
-        *self.node_mut(tree, to) = self.nodes(tree)[usize::from(from)];
-        self.write(tree, link, to);
+    /// Gives a node back.
+    pub(super) fn give(&mut self, tree: usize, name: u16) {
+        let free = &mut self.heads[tree].free[usize::from(usize::from(name) < self.box_room)];
+        let next = std::mem::replace(free, name);
+        *self.node_mut(tree, name) = Node { sides: [next, NONE], ..Node::default() };
     }
 
-    fn move_box(&mut self, tree: usize, from: u16, to: u16) {
-        let at = |name: u16| (tree * self.box_room + usize::from(name)) * self.width;
-        let (from, to) = (at(from), at(to));
-        self.boxes.copy_within(from..from + self.width, to);
-    }
-
-    /// Exchanges the numbers of two nodes.
-    fn swap(&mut self, tree: usize, a: u16, b: u16, points: &Points) {
-        if a == b {
-            return;
-        }
-        let moved = |link| match link {
-            Link::Side(node, side) if node == a => Link::Side(b, side),
-            Link::Side(node, side) if node == b => Link::Side(a, side),
-            link => link,
+    /// Moves a node to the other kind; `link` leads to it. Answers its new name.
+    pub(super) fn turn(&mut self, tree: usize, name: u16, mut link: Link) -> u16 {
+        let mut name = name;
+        let boxed = !self.is_boxed(name);
+        let to = match &mut link {
+            Link::Root => self.take(tree, boxed, &mut [&mut name]),
+            Link::Side(node, _) => self.take(tree, boxed, &mut [&mut name, node]),
         };
-        let (to_a, to_b) = (moved(self.link_to(tree, a, points)), moved(self.link_to(tree, b, points)));
-        let at = tree * self.node_room;
-        self.nodes.swap(at + usize::from(a), at + usize::from(b));
-        self.write(tree, to_a, b);
-        self.write(tree, to_b, a);
+        *self.node_mut(tree, to) = self.nodes(tree)[usize::from(name)];
+        self.give(tree, name);
+        self.write(tree, link, to);
+        to
     }
 
-    /// Hangs a new node between `link` and what it leads to, which becomes the side other than `side`; the new point is `side`.
-    /// `b` is its box.
-    pub(super) fn split(
-        &mut self,
-        tree: usize,
-        link: Link,
-        mut node: Node,
-        side: usize,
-        boxed: Option<&[u16]>,
-        points: &Points,
-    ) {
-        let last = u16::from(self.heads[tree].nodes);
-        let mut number = last;
-        if let Some(b) = boxed {
-            number = self.open_box(tree);
-            if number != last {
-                self.relocate(tree, number, last, points);
+    /// Empties a tree.
+    pub(in super::super) fn clear(&mut self, tree: usize) {
+        self.heads[tree].mass = 0;
+        self.heads[tree].free = [NONE; 2];
+        for name in (0..self.nodes(tree).len() as u16).rev() {
+            self.give(tree, name);
+        }
+    }
+
+    /// Room for a sixteenth more nodes of one kind in every tree. Nodes without a box come after those with one, so that
+    /// their names move up when boxes are added.
+    fn make_room(&mut self, boxed: bool, keep: &mut [&mut u16]) {
+        let grown = |room: usize| (room + (room / 16).max(4)).min(SAMPLE_MAX - 1);
+        let (box_room, loose_room) =
+            if boxed { (grown(self.box_room), self.loose_room) } else { (self.box_room, grown(self.loose_room)) };
+        self.set_room(box_room, loose_room, keep);
+    }
+
+    pub(super) fn set_room(&mut self, box_room: usize, loose_room: usize, keep: &mut [&mut u16]) {
+        let (old_box, old_loose) = (self.box_room, self.loose_room);
+        let moved = (box_room - old_box) as u16;
+        let rename = |name: u16| if usize::from(name) >= old_box && !is_leaf(name) { name + moved } else { name };
+        let count = self.heads.len();
+        let mut nodes = Vec::new();
+        nodes.reserve_exact(count * (box_room + loose_room));
+        for tree in 0..count {
+            let (boxed, loose) = self.nodes(tree).split_at(old_box);
+            nodes.extend_from_slice(boxed);
+            nodes.resize(nodes.len() + box_room - old_box, Node::default());
+            nodes.extend_from_slice(loose);
+            nodes.resize(nodes.len() + loose_room - old_loose, Node::default());
+        }
+        nodes.iter_mut().flat_map(|node| &mut node.sides).for_each(|name| *name = rename(*name));
+        self.nodes = nodes;
+        if box_room > old_box {
+            let mut boxes = Vec::new();
+            boxes.reserve_exact(count * box_room * self.width);
+            for old in self.boxes.chunks_exact((old_box * self.width).max(1)) {
+                boxes.extend_from_slice(old);
+                boxes.resize(boxes.len() + (box_room - old_box) * self.width, 0);
             }
-            self.box_mut(tree, number).copy_from_slice(b);
-            self.heads[tree].boxed += 1;
+            boxes.resize(count * box_room * self.width, 0);
+            self.boxes = boxes;
         }
-        self.heads[tree].nodes += 1;
-        node.sides[1 - side] = self.read(tree, link);
-        *self.node_mut(tree, number) = node;
-        self.write(tree, link, number);
-    }
-
-    /// Gives a node a box; answers its new number.
-    pub(super) fn promote(&mut self, tree: usize, node: u16, b: &[u16], points: &Points) -> u16 {
-        let number = self.open_box(tree);
-        self.swap(tree, node, number, points);
-        self.box_mut(tree, number).copy_from_slice(b);
-        self.heads[tree].boxed += 1;
-        number
-    }
-
-    /// Takes the box from a node.
-    pub(super) fn demote(&mut self, tree: usize, node: u16, points: &Points) {
-        let last = u16::from(self.heads[tree].boxed) - 1;
-        self.swap(tree, node, last, points);
-        self.move_box(tree, last, node);
-        self.heads[tree].boxed -= 1;
-    }
-
-    /// Frees the number of a node that no link leads to. Calls `moved(from, to)` for nodes that change their number.
-    pub(super) fn free(&mut self, tree: usize, node: u16, points: &Points, mut moved: impl FnMut(u16, u16)) {
-        let mut hole = node;
-        if self.is_boxed(tree, node) {
-            let last = u16::from(self.heads[tree].boxed) - 1;
-            if last != hole {
-                self.relocate(tree, last, hole, points);
-                self.move_box(tree, last, hole);
-                moved(last, hole);
-                hole = last;
+        (self.box_room, self.loose_room) = (box_room, loose_room);
+        for tree in 0..count {
+            let head = &mut self.heads[tree];
+            head.root = rename(head.root);
+            head.free = head.free.map(rename);
+            for name in (old_box..box_room).chain(box_room + old_loose..box_room + loose_room).rev() {
+                self.give(tree, name as u16);
             }
-            self.heads[tree].boxed -= 1;
         }
-        let last = u16::from(self.heads[tree].nodes) - 1;
-        if last != hole {
-            self.relocate(tree, last, hole, points);
-            moved(last, hole);
-        }
-        self.heads[tree].nodes -= 1;
-    }
-
-    /// The number that the next boxed node gets; makes room for one more box in every tree if there is none.
-    fn open_box(&mut self, tree: usize) -> u16 {
-        let number = u16::from(self.heads[tree].boxed);
-        if usize::from(number) == self.box_room {
-            let room = (self.box_room + (self.box_room / 16).max(4)).min(self.node_room);
-            self.set_box_room(room);
-        }
-        number
-    }
-
-    pub(super) fn set_box_room(&mut self, room: usize) {
-        let mut boxes = Vec::new();
-        boxes.reserve_exact(room * self.width * self.heads.len());
-        for (tree, head) in self.heads.iter().enumerate() {
-            let at = tree * self.box_room * self.width;
-            boxes.extend_from_slice(&self.boxes[at..at + usize::from(head.boxed) * self.width]);
-            boxes.resize((tree + 1) * room * self.width, 0);
-        }
-        self.boxes = boxes;
-        self.box_room = room;
+        keep.iter_mut().for_each(|name| **name = rename(**name));
     }
 }

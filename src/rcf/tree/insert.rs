@@ -1,13 +1,14 @@
 //! Adding a point, from the root down.
 
-use super::super::lanes::{self, Apart, Query, TOP};
+use super::super::lanes::{self, Query, TOP, with_lanes};
 use super::super::points::Points;
 use super::super::random::Random;
-use super::{Link, Node, SCRATCH, Trees, is_leaf};
+use super::{Link, Node, Trees, Work, is_leaf};
 
 impl Trees {
     /// Adds `mass` copies of a point; answers whether the tree now holds the name `leaf` (false: it held an equal point,
     /// whose mass grew).
+    #[expect(clippy::too_many_arguments, reason = "the parts of the forest that an insertion reads or writes")]
     pub(in super::super) fn insert(
         &mut self,
         tree: usize,
@@ -16,6 +17,21 @@ impl Trees {
         mass: u32,
         points: &Points,
         random: &mut Random,
+        work: &mut Work,
+    ) -> bool {
+        with_lanes!(self.width / 2, self.insert_lanes(tree, q, leaf, mass, points, random, work))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "see `insert`")]
+    fn insert_lanes<const L: usize>(
+        &mut self,
+        tree: usize,
+        q: &Query,
+        leaf: u16,
+        mass: u32,
+        points: &Points,
+        random: &mut Random,
+        work: &mut Work,
     ) -> bool {
         let mut below = self.mass(tree);
         self.heads[tree].mass += mass as u16;
@@ -23,31 +39,28 @@ impl Trees {
             self.heads[tree].root = leaf;
             return true;
         }
-        let p = q.mirrored();
-        let mut scratch = SCRATCH;
-        let b = &mut scratch[..self.width];
+        let p = q.read::<L>();
+        let b = &mut work.a[..self.width];
         let mut link = Link::Root;
         let mut at = self.heads[tree].root;
         loop {
-            let boxed = !is_leaf(at) && self.is_boxed(tree, at);
-            let apart = if boxed {
-                lanes::apart(self.box_of(tree, at), p)
-            } else {
-                self.copy_box(tree, at, points, b);
-                lanes::apart(b, p)
-            };
-            if apart.gap > 0 {
-                let draw = random.below(apart.gap + apart.sides);
-                if draw < apart.gap {
+            let boxed = self.is_boxed(at);
+            if !boxed {
+                self.copy_box::<L>(tree, at, points, b);
+            }
+            let bounds = if boxed { self.box_of::<L>(tree, at) } else { &*b };
+            let gap = lanes::gap::<L>(bounds, p);
+            if gap > 0 {
+                let draw = random.below(gap + lanes::sides::<L>(bounds));
+                if draw < gap {
                     if boxed {
-                        b.copy_from_slice(self.box_of(tree, at));
+                        lanes::copy::<L>(b, self.box_of::<L>(tree, at));
                     }
                     let (mut node, side) = separating(b, q, draw);
                     node.left_mass = (if side == 0 { mass } else { below }) as u8;
                     node.sides[side] = leaf;
-                    lanes::grow(b, p);
-                    let keeps = below + mass > self.box_mass;
-                    self.split(tree, link, node, side, keeps.then_some(&*b), points);
+                    lanes::grow::<L>(b, p);
+                    self.split(tree, link, at, node, side, (below + mass > self.box_mass).then_some(b));
                     return true;
                 }
             }
@@ -55,25 +68,38 @@ impl Trees {
                 return false;
             }
             if boxed {
-                if apart.gap > 0 {
-                    lanes::grow(self.box_mut(tree, at), p);
+                if gap > 0 {
+                    lanes::grow::<L>(self.box_mut::<L>(tree, at), p);
                 }
             } else if below + mass > self.box_mass {
-                lanes::grow(b, p);
-                at = self.promote(tree, at, b, points);
+                lanes::grow::<L>(b, p);
+                at = self.turn(tree, at, link);
+                lanes::copy::<L>(self.box_mut::<L>(tree, at), b);
             }
             let node = self.node_mut(tree, at);
-            let side = usize::from(q.lane(node.lane) > node.cut);
+            // no branches: which side it is cannot be guessed
+            let right = q.lane(node.lane) > node.cut;
+            let side = usize::from(right);
             let left = u32::from(node.left_mass);
-            if side == 0 {
-                node.left_mass += mass as u8;
-                below = left;
-            } else {
-                below -= left;
-            }
+            node.left_mass += if right { 0 } else { mass as u8 };
+            below = if right { below - left } else { left };
             link = Link::Side(at, side);
             at = node.sides[side];
         }
+    }
+
+    /// Hangs a node between `link` and `at`, which becomes the side other than `side`; `b` is its box if it keeps one.
+    fn split(&mut self, tree: usize, mut link: Link, mut at: u16, mut node: Node, side: usize, b: Option<&mut [u16]>) {
+        let name = match &mut link {
+            Link::Root => self.take(tree, b.is_some(), &mut [&mut at]),
+            Link::Side(above, _) => self.take(tree, b.is_some(), &mut [&mut at, above]),
+        };
+        node.sides[1 - side] = at;
+        *self.node_mut(tree, name) = node;
+        if let Some(b) = b {
+            self.box_mut::<0>(tree, name).copy_from_slice(b);
+        }
+        self.write(tree, link, name);
     }
 }
 
@@ -94,13 +120,4 @@ fn separating(b: &[u16], q: &Query, mut draw: u32) -> (Node, usize) {
     let (cut, side, lane) =
         if lane < count { (p[lane] + draw as u16, 0, lane) } else { (TOP - b[lane] + draw as u16, 1, lane - count) };
     (Node { cut, lane: lane as u8, ..Node::default() }, side)
-}
-
-impl Apart {
-    /// Probability that a random cut of the joint box separates; `beyond` lengthens the gap.
-    #[inline]
-    pub(in super::super) fn separation(self, beyond: f32) -> f32 {
-        let gap = self.gap as f32 + beyond;
-        if gap > 0.0 { gap / (gap + self.sides as f32) } else { 0.0 }
-    }
 }

@@ -19,12 +19,7 @@ struct Bed {
 
 impl Bed {
     fn new(lanes: usize, box_mass: usize, seed: u64) -> Bed {
-        Bed {
-            trees: Trees::new(1, SAMPLE, lanes, box_mass),
-            points: Points::new(lanes, 1),
-            random: Random::new(seed),
-            lanes,
-        }
+        Bed { trees: Trees::new(1, lanes, box_mass), points: Points::new(lanes, 1), random: Random::new(seed), lanes }
     }
 
     fn query(&self, point: &[u16]) -> Query {
@@ -36,13 +31,13 @@ impl Bed {
     fn insert(&mut self, point: &[u16]) {
         let (name, _) = self.points.append(point);
         let q = self.query(point);
-        if self.trees.insert(0, &q, name, 1, &self.points, &mut self.random) {
+        if self.trees.insert(0, &q, name, 1, &self.points, &mut self.random, &mut Work::new()) {
             self.points.hold(name);
         }
     }
 
     fn delete(&mut self, rank: u32) -> Vec<u16> {
-        let removed = self.trees.delete(0, rank, &self.points);
+        let removed = self.trees.delete(0, rank, &self.points, &mut Work::new());
         if removed.gone {
             self.points.release(removed.name);
         }
@@ -72,7 +67,7 @@ impl Bed {
             } else {
                 let node = self.trees.nodes(0)[usize::from(name)];
                 let mut b = vec![0; 2 * self.lanes];
-                self.trees.copy_box(0, name, &self.points, &mut b);
+                self.trees.copy_box::<0>(0, name, &self.points, &mut b);
                 shape.push(format!("cut {} at {} mass {mass} box {b:?}", node.lane, node.cut));
                 let left = u32::from(node.left_mass);
                 open.extend([(node.sides[1], mass - left), (node.sides[0], left)]);
@@ -89,8 +84,15 @@ impl Bed {
         if head.mass > 0 {
             self.verify_below(head.root, u32::from(head.mass), &mut held, &mut numbers);
         }
+        // every node is in the tree or free, and none twice
+        for mut free in head.free {
+            while free != NONE {
+                numbers.push(free);
+                free = self.trees.nodes(0)[usize::from(free)].sides[0];
+            }
+        }
         numbers.sort_unstable();
-        assert_eq!(numbers, (0..u16::from(head.nodes)).collect::<Vec<_>>(), "nodes are dense");
+        assert_eq!(numbers, (0..self.trees.nodes(0).len() as u16).collect::<Vec<_>>(), "no node is lost");
         assert_eq!(held.len(), usize::from(head.mass), "mass is conserved");
         held.sort();
         held
@@ -102,7 +104,7 @@ impl Bed {
             let point = self.points.get(name);
             (0..mass).for_each(|_| held.push(point.to_vec()));
             let mut b = vec![0; 2 * self.lanes];
-            lanes::start(&mut b, point);
+            lanes::start::<0>(&mut b, point);
             return b;
         }
         numbers.push(name);
@@ -113,10 +115,10 @@ impl Bed {
         let mut b = self.verify_below(node.sides[1], mass - left_mass, held, numbers);
         let lane = usize::from(node.lane);
         assert!(lanes::TOP - left[self.lanes + lane] <= node.cut && node.cut < b[lane], "the cut separates");
-        lanes::grow(&mut b, &left);
-        assert_eq!(self.trees.is_boxed(0, name), mass > self.trees.box_mass, "boxes above the mass");
-        if self.trees.is_boxed(0, name) {
-            assert_eq!(self.trees.box_of(0, name), b, "boxes are tight");
+        lanes::grow::<0>(&mut b, &left);
+        assert_eq!(self.trees.is_boxed(name), mass > self.trees.box_mass, "boxes above the mass");
+        if self.trees.is_boxed(name) {
+            assert_eq!(self.trees.box_of::<0>(0, name), b, "boxes are tight");
         }
         b
     }

@@ -1,10 +1,13 @@
-//! The way of a point through a tree: down along the cuts to a leaf, then up again while it lies outside the boxes.
+//! The way of a point through the trees: down along the cuts to a leaf, then up again while it lies outside the boxes.
 //! Scores, attribution and density are visitors of the way up; an ancestor of a box that holds the point holds it too,
 //! so the visit ends there.
+//!
+//! Going down is a chain of loads that wait for each other; four trees go down side by side to fill the waiting.
 
-use super::super::lanes::{self, Query};
+use super::super::lanes::{self, LANES_UNROLLED, Query, with_lanes};
 use super::super::points::Points;
-use super::{DEPTH_MAX, SCRATCH, Trees, is_leaf};
+use super::super::settings::LANES_MAX;
+use super::{DEPTH_MAX, Head, Trees, is_leaf};
 
 /// Where on the way up: mass and depth of the node or leaf, and the mass of the tree.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -16,56 +19,207 @@ pub(in super::super) struct Place {
 
 /// What is done on the way up. Each answers whether to go on.
 pub(in super::super) trait Visit {
+    /// A tree begins.
+    fn begin(&mut self, total: u32);
     /// The leaf whose cell the point falls into.
-    fn leaf(&mut self, point: &[u16], place: Place) -> bool;
+    fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool;
     /// An ancestor with its box.
-    fn node(&mut self, b: &[u16], place: Place) -> bool;
+    fn node<const L: usize>(&mut self, b: &[u16], place: Place) -> bool;
+    /// The tree is done.
+    fn end(&mut self, total: u32);
+}
+
+/// Trees that go down together.
+const TOGETHER: usize = 4;
+/// Trees that share one log.
+const BATCH: usize = 32;
+/// Rows of the log: enough for the deepest tree alone, and usually for eight trees of a column.
+const ROWS: usize = DEPTH_MAX;
+
+/// The ways down of a batch of trees. The trees are dealt to four columns, in each of which they go down one after the
+/// other; a row holds one step of each column, the node in the low half and its mass in the high half.
+struct Log {
+    rows: [[u32; TOGETHER]; ROWS],
+    /// Per tree: the leaf with its mass, and the row where the way ends. The last four take what idle columns write.
+    leaves: [u32; BATCH + TOGETHER],
+    ends: [u32; BATCH + TOGETHER],
+}
+
+#[inline(always)]
+fn pack(name: u16, mass: u32) -> u32 {
+    u32::from(name) | mass << 16
 }
 
 impl Trees {
-    /// Takes a visitor along the way of `q`. An empty tree is not visited.
+    /// Takes a visitor along the way of `q` through every tree that is not empty.
     #[inline]
-    pub(in super::super) fn visit(&self, tree: usize, q: &Query, points: &Points, visitor: &mut impl Visit) {
-        let head = self.heads[tree];
-        if head.mass == 0 {
-            return;
+    pub(in super::super) fn visit(&self, q: &Query, points: &Points, visitor: &mut impl Visit) {
+        with_lanes!(self.width / 2, self.visit_lanes(q, points, visitor))
+    }
+
+    fn visit_lanes<const L: usize>(&self, q: &Query, points: &Points, visitor: &mut impl Visit) {
+        let mut log = Log { rows: [[0; TOGETHER]; ROWS], leaves: [0; BATCH + TOGETHER], ends: [0; BATCH + TOGETHER] };
+        for first in (0..self.heads.len()).step_by(BATCH) {
+            let heads = &self.heads[first..self.heads.len().min(first + BATCH)];
+            if self.descend(first, heads, q, &mut log) {
+                let mut starts = [0; TOGETHER];
+                for i in 0..heads.len().min(BATCH) {
+                    let column = i % TOGETHER;
+                    let end = log.ends[i] as usize;
+                    let way = &log.rows[starts[column]..end];
+                    starts[column] = end;
+                    self.climb::<L>(first + i, log.leaves[i], way, column, q, points, visitor);
+                }
+            } else {
+                for tree in (first..first + heads.len()).filter(|tree| self.mass(*tree) > 0) {
+                    let (leaf, depth) = self.descend_alone(tree, q, &mut log);
+                    self.climb::<L>(tree, leaf, &log.rows[..depth], 0, q, points, visitor);
+                }
+            }
         }
-        let total = u32::from(head.mass);
-        let nodes = self.nodes(tree);
-        let mut path = [(0u16, 0u16); DEPTH_MAX];
-        let mut depth = 0;
-        let mut mass = head.mass;
-        let mut at = head.root;
+    }
+
+    /// Goes down in a batch of trees; false if one is too small for it or the log is full.
+    ///
+    /// There are no branches in a step: where a tree ends cannot be guessed, nor which side is taken. When a column has
+    /// arrived, it goes on at the root of its next tree; at the end it idles in the first tree.
+    #[inline(always)]
+    fn descend(&self, first: usize, heads: &[Head], q: &Query, log: &mut Log) -> bool {
+        let room = self.box_room + self.loose_room;
+        let mut roots = [0; BATCH + TOGETHER];
+        let mut bases = [first * room; BATCH + TOGETHER];
+        for (i, ((root, base), head)) in roots.iter_mut().zip(&mut bases).zip(heads).enumerate() {
+            if head.mass == 0 || is_leaf(head.root) {
+                return false;
+            }
+            *root = pack(head.root, u32::from(head.mass));
+            *base = (first + i) * room;
+        }
+        for i in heads.len()..BATCH + TOGETHER {
+            roots[i] = roots[0];
+        }
+        let mut slots: [usize; TOGETHER] = std::array::from_fn(|i| i);
+        let mut steps: [u32; TOGETHER] = std::array::from_fn(|i| roots[i]);
+        for (level, row) in log.rows.iter_mut().enumerate() {
+            for i in 0..TOGETHER {
+                let (slot, step) = (slots[i], steps[i]);
+                let node = self.nodes[bases[slot] + (step & 0xFFFF) as usize];
+                row[i] = step;
+                let right = q.lane(node.lane) > node.cut;
+                let left = u32::from(node.left_mass);
+                let mass = if right { (step >> 16).wrapping_sub(left) } else { left };
+                let name = node.sides[usize::from(right)];
+                let below = pack(name, mass);
+                log.leaves[slot] = below;
+                log.ends[slot] = level as u32 + 1;
+                let next = (slot + TOGETHER).min(BATCH + i);
+                slots[i] = if is_leaf(name) { next } else { slot };
+                steps[i] = if is_leaf(name) { roots[next] } else { below };
+            }
+            if slots.iter().all(|slot| *slot >= heads.len()) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Goes down in one tree; answers the leaf with its mass, and the depth.
+    fn descend_alone(&self, tree: usize, q: &Query, log: &mut Log) -> (u32, usize) {
+        let (nodes, head) = (self.nodes(tree), self.heads[tree]);
+        let (mut at, mut mass, mut depth) = (head.root, u32::from(head.mass), 0);
         while !is_leaf(at) {
-            let node = nodes[usize::from(at)];
-            path[depth] = (at, mass);
+            log.rows[depth][0] = pack(at, mass);
             depth += 1;
+            let node = nodes[usize::from(at)];
             let right = q.lane(node.lane) > node.cut;
-            let left = u16::from(node.left_mass);
+            let left = u32::from(node.left_mass);
             mass = if right { mass - left } else { left };
             at = node.sides[usize::from(right)];
         }
-        let leaf = points.get(at);
-        if !visitor.leaf(leaf, Place { mass: u32::from(mass), depth, total }) {
-            return;
+        (pack(at, mass), depth)
+    }
+
+    /// Goes up from a leaf.
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the inner loop of a visit, split off to be read")]
+    fn climb<const L: usize>(
+        &self,
+        tree: usize,
+        leaf: u32,
+        way: &[[u32; TOGETHER]],
+        column: usize,
+        q: &Query,
+        points: &Points,
+        visitor: &mut impl Visit,
+    ) {
+        let total = self.mass(tree);
+        visitor.begin(total);
+        let point = points.read::<L>(leaf as u16);
+        if visitor.leaf::<L>(point, Place { mass: leaf >> 16, depth: way.len(), total }) {
+            self.climb_boxes::<L>(tree, point, way, column, q, points, visitor);
         }
-        let mut scratch = SCRATCH;
-        let b = &mut scratch[..self.width];
-        lanes::start(b, leaf);
-        for depth in (0..depth).rev() {
-            let (node, mass) = path[depth];
-            let place = Place { mass: u32::from(mass), depth, total };
-            let go_on = if self.is_boxed(tree, node) {
-                visitor.node(self.box_of(tree, node), place)
-            } else {
-                let n = nodes[usize::from(node)];
-                let side = usize::from(q.lane(n.lane) > n.cut);
-                self.grow_by_points(tree, n.sides[1 - side], points, b);
-                visitor.node(b, place)
-            };
-            if !go_on {
+        visitor.end(total);
+    }
+
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the inner loop of a visit, split off to be read")]
+    fn climb_boxes<const L: usize>(
+        &self,
+        tree: usize,
+        point: &[u16],
+        mut way: &[[u32; TOGETHER]],
+        column: usize,
+        q: &Query,
+        points: &Points,
+        visitor: &mut impl Visit,
+    ) {
+        let total = self.mass(tree);
+        // the boxes of small subtrees are made from their points
+        if way.last().is_some_and(|row| !self.is_boxed(row[column] as u16)) {
+            let mut scratch = Scratch::<L>::new();
+            let b = scratch.as_mut(self.width);
+            lanes::start::<L>(b, point);
+            while let Some((row, above)) = way.split_last().filter(|(row, _)| !self.is_boxed(row[column] as u16)) {
+                let node = self.nodes(tree)[usize::from(row[column] as u16)];
+                let right = q.lane(node.lane) > node.cut;
+                self.grow_by_points::<L>(tree, node.sides[usize::from(!right)], points, b);
+                if !visitor.node::<L>(b, Place { mass: row[column] >> 16, depth: above.len(), total }) {
+                    return;
+                }
+                way = above;
+            }
+        }
+        while let Some((row, above)) = way.split_last() {
+            let place = Place { mass: row[column] >> 16, depth: above.len(), total };
+            if !visitor.node::<L>(self.box_of::<L>(tree, row[column] as u16), place) {
                 return;
             }
+            way = above;
+        }
+    }
+}
+
+/// Room for one box of `L` lanes; only as large as needed, because it is cleared each time.
+enum Scratch<const L: usize> {
+    Small([u16; 2 * LANES_UNROLLED]),
+    Any([u16; 2 * LANES_MAX]),
+}
+
+impl<const L: usize> Scratch<L> {
+    #[inline(always)]
+    fn new() -> Scratch<L> {
+        if (1..=LANES_UNROLLED).contains(&L) {
+            Scratch::Small([0; 2 * LANES_UNROLLED])
+        } else {
+            Scratch::Any([0; 2 * LANES_MAX])
+        }
+    }
+
+    #[inline(always)]
+    fn as_mut(&mut self, width: usize) -> &mut [u16] {
+        match self {
+            Scratch::Small(b) => &mut b[..2 * L],
+            Scratch::Any(b) => &mut b[..width],
         }
     }
 }

@@ -311,7 +311,11 @@ impl Files {
 
     /// Looks for new files and for growth.
     fn list_again(&mut self) -> Result<(), SourceError> {
-        let found = list::list(&self.settings.path)?;
+        let found = match list::list(&self.settings.path) {
+            // a single file that has gone: whether that matters is decided below
+            Err(SourceError::NotFound(_)) => Vec::new(),
+            found => found?,
+        };
         let mut seen = vec![false; self.entries.len()];
         for file in found {
             match self.known.get(&file.partition) {

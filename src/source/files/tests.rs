@@ -322,7 +322,7 @@ fn a_file_that_shrank_is_told() {
     assert!(matches!(error, SourceError::Shrunk { size: 6, position: 9, .. }), "{error}");
     let error = failure(lines(dir.path()), &Resume { from: at(3), read_to: at(9), ..Resume::default() });
     assert!(matches!(error, SourceError::Shrunk { size: 6, position: 9, .. }), "{error}");
-    assert!(error.to_string().contains("/a` has 6 bytes, but 9 were read before\nhint: "));
+    assert!(error.to_string().contains("/a` has 6 bytes, but 9 were read before; hint: "));
 
     fs::write(dir.path().join("a"), gzip(&[b"a1\na2\n"])).unwrap();
     let error = failure(lines(dir.path()), &Resume { from: at(9), read_to: at(9), ..Resume::default() });
@@ -339,6 +339,21 @@ fn a_followed_file_that_goes_unfinished_is_told() {
     assert_eq!(chunks(&mut files).len(), 1);
     fs::remove_file(dir.path().join("a")).unwrap();
     assert!(matches!(files.next(), Err(SourceError::Vanished { position: 3, .. })));
+}
+
+#[test]
+fn a_followed_file_may_go_and_come_back_but_not_smaller() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    fs::write(&path, "a1\na2\n").unwrap();
+    let mut files = Files::open(Settings { follow: true, ..lines(&path) }, &Resume::default()).unwrap();
+    assert_eq!(chunks(&mut files).len(), 1);
+    fs::remove_file(&path).unwrap();
+    assert_eq!(files.next().unwrap(), Next::Idle);
+    fs::write(&path, "a1\na2\na3\n").unwrap();
+    assert_eq!(chunks(&mut files)[0].offset, 6);
+    fs::write(&path, "a1\n").unwrap();
+    assert!(matches!(files.next(), Err(SourceError::Shrunk { size: 3, position: 9, .. })));
 }
 
 #[test]

@@ -19,7 +19,7 @@ const NAMES_ALLOWED: &str = "distinct names of 1 to 64 letters, digits, `_`, `-`
 
 /// One parameter out of its range.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{key}` is `{value}`, hint: {allowed}")]
+#[error("`{key}` is `{value}`; hint: {allowed}")]
 pub struct SettingsError {
     key: &'static str,
     value: String,

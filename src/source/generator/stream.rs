@@ -37,10 +37,10 @@ pub struct Paced {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamError {
     /// A record begins before the offset and ends after it.
-    #[error("offset {0} of the generated stream lies inside a record, hint: resume with the settings of the first run")]
+    #[error("offset {0} of the generated stream lies inside a record; hint: resume with the settings of the first run")]
     InsideRecord(u64),
     /// The stream is shorter.
-    #[error("the generated stream ends before offset {0}, hint: resume with the settings of the first run")]
+    #[error("the generated stream ends before offset {0}; hint: resume with the settings of the first run")]
     PastEnd(u64),
 }
 

@@ -480,7 +480,7 @@ fn every_parameter_out_of_range_is_named() {
     let cadence = Settings::new(Parameters { cadence_seconds: 420, ..Parameters::default() }).unwrap_err();
     assert_eq!(
         cadence[0].to_string(),
-        "`cadence_seconds` is `420`, hint: a number of seconds that makes whole minutes and divides a day"
+        "`cadence_seconds` is `420`; hint: a number of seconds that makes whole minutes and divides a day"
     );
     let endless = Settings::new(Parameters { extent: Extent::Days(u32::MAX), ..Parameters::default() }).unwrap_err();
     assert_eq!(endless[0].key(), "extent");

@@ -1,0 +1,148 @@
+//! A look at the data before anything runs: what a sample looks like, what the configuration makes of it, and what the
+//! detector will need.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use super::error::JobError;
+use super::feed::{Input, decode_settings};
+use super::{judge, schema};
+use crate::config::{Config, Source};
+use crate::decode::Decoder;
+use crate::decode::discover::{DiscoverError, Discovery, discover};
+use crate::detect::{Aggregator, Detector, Settings};
+use crate::interval::ResumePoint;
+use crate::model::{Cell, Chunk, ClosedInterval, Columns, Interval, SeriesKey, Stats, Timestamp, Zone};
+use crate::select::{self, Filter, Selector};
+use crate::source::files::{Files, Settings as FileSettings};
+use crate::source::{Next, Resume};
+
+/// About how much of the data is looked at.
+const SAMPLE_BYTES: usize = 8 << 20;
+
+/// What a configuration makes of a sample of its data.
+#[derive(Debug)]
+pub struct Inspection {
+    /// What the sample looks like by itself; none where it cannot be looked at twice.
+    pub discovery: Option<Discovery>,
+    /// Bytes of a finite input on disk.
+    pub total_bytes: Option<u64>,
+    /// Records of the sample that become rows.
+    pub rows: u64,
+    /// Of them, those that a filter drops.
+    pub filtered: u64,
+    /// Records that are rejected: how many for each reason, and an example.
+    pub rejected: BTreeMap<&'static str, (u64, String)>,
+    /// First and last event time of the sample.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// Different values of each dimension.
+    pub dimensions: Vec<(String, u64)>,
+    /// Dimension combinations.
+    pub combinations: u64,
+    /// Series: combinations times measures.
+    pub series: u64,
+    /// Memory of one series that has learned for a week, in bytes.
+    pub series_bytes: u64,
+    /// Intervals from a series' first row to its first score.
+    pub warm_up_intervals: u32,
+}
+
+/// Looks at a sample of the configured source.
+///
+/// # Errors
+/// When the source cannot be read or its columns are not those of the configuration.
+pub fn inspect(config: &Config) -> Result<Inspection, JobError> {
+    let mut input = Input::open(config, &ResumePoint::default())?;
+    let columns = schema::of_source(config, &mut input)?;
+    let detect = judge::settings(config, &columns)?;
+    let mut inspection = Inspection {
+        discovery: discovery(config)?,
+        total_bytes: input.total_bytes(),
+        rows: 0,
+        filtered: 0,
+        rejected: BTreeMap::new(),
+        times: None,
+        dimensions: Vec::new(),
+        combinations: 0,
+        series: 0,
+        series_bytes: series_bytes(&detect),
+        warm_up_intervals: Detector::warm_up_intervals(),
+    };
+    let measures = detect.measures().len() as u64;
+    let chunks = input.sample(SAMPLE_BYTES)?;
+    read(config, &columns, &chunks, &mut inspection)?;
+    inspection.series = inspection.combinations * measures;
+    Ok(inspection)
+}
+
+/// Looks at a sample of files.
+///
+/// # Errors
+/// When they cannot be read, or are neither JSON lines nor CSV.
+pub fn discover_files(path: &Path) -> Result<Result<Discovery, DiscoverError>, JobError> {
+    let settings = FileSettings::lines(path);
+    let mut files = Files::open(settings, &Resume::default())?;
+    let (mut chunks, mut bytes) = (Vec::new(), 0);
+    while bytes < SAMPLE_BYTES {
+        let Next::Chunk(chunk) = files.next()? else { break };
+        bytes += chunk.bytes.len();
+        chunks.push(chunk);
+    }
+    Ok(discover(&chunks, Zone::UTC))
+}
+
+fn discovery(config: &Config) -> Result<Option<Discovery>, JobError> {
+    match &config.source {
+        Source::Files(settings) => Ok(discover_files(&settings.path)?.ok()),
+        Source::Stdin | Source::Generator { .. } => Ok(None),
+    }
+}
+
+/// Sends the sample through decode and select as the job would.
+fn read(config: &Config, columns: &Columns, chunks: &[Chunk], inspection: &mut Inspection) -> Result<(), JobError> {
+    let filters = config.select.filters.iter();
+    let filters = filters.map(|(column, values)| Filter { column: column.clone(), values: values.clone() });
+    let settings = select::Settings { columns: columns.clone(), filters: filters.collect() };
+    let mut decoder = Decoder::new(decode_settings(config, settings.decode_columns()))?;
+    let mut selector = Selector::new(&settings)?;
+    let mut aggregator = Aggregator::new(columns);
+    for chunk in chunks {
+        let decoded = decoder.decode(chunk)?;
+        let batch = selector.select(chunk, decoded)?;
+        inspection.rows += batch.rows.len() as u64;
+        inspection.filtered += batch.keep.iter().filter(|keep| !**keep).count() as u64;
+        for reject in &batch.rejects {
+            let entry = inspection.rejected.entry(reject.reason.code());
+            entry.or_insert_with(|| (0, reject.reason.to_string())).0 += 1;
+        }
+        let times = || batch.rows.times().iter().copied();
+        let widen = |(first, last): (Timestamp, Timestamp), time: Timestamp| (first.min(time), last.max(time));
+        inspection.times =
+            times().fold(inspection.times, |range, time| Some(widen(range.unwrap_or((time, time)), time)));
+        aggregator.add(&batch.rows);
+    }
+    let whole = Interval::containing(0, config.interval.length);
+    let cells = aggregator.close(whole).cells;
+    inspection.combinations = cells.len() as u64;
+    for (index, name) in columns.dimensions.iter().enumerate() {
+        let values: BTreeSet<&str> = cells.iter().filter_map(|cell| cell.key.values().nth(index)).collect();
+        inspection.dimensions.push((name.clone(), values.len() as u64));
+    }
+    Ok(())
+}
+
+/// Measured, not computed: what one series takes after a week of values that never repeat.
+fn series_bytes(settings: &Settings) -> u64 {
+    let mut detector = Detector::new(settings.clone());
+    let columns = settings.measures().iter().map(|measure| measure.column + 1).max().unwrap_or(0);
+    let first = Interval::containing(0, settings.length());
+    for number in 0..i64::from(settings.length().per_day()) * 7 {
+        let mut stats = Stats::EMPTY;
+        // a sequence without a period: multiples of the golden ratio, modulo 1
+        stats.add(1000.0 + 100.0 * (f64::from(i32::try_from(number).unwrap_or(i32::MAX)) * 0.618_033_988_75).fract());
+        let key = SeriesKey::new(std::iter::repeat_n("value", settings.dimensions().len()));
+        let cells = vec![Cell { key, rows: 1, stats: vec![stats; columns] }];
+        detector.observe(&ClosedInterval { interval: first.offset(number), cells });
+    }
+    (detector.memory_bytes() / settings.measures().len().max(1)) as u64
+}
