@@ -22,7 +22,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Batch, Closing, Held, Interval, Length, Progress, Reason, Reject, Rows, SourcePartition, Tally, Timestamp, Zone,
+    Batch, Closing, Held, Interval, Length, Position, Progress, Reason, Reject, Rows, SourcePartition, Tally,
+    Timestamp, Zone,
 };
 use scatter::Scatter;
 
@@ -77,6 +78,9 @@ pub struct ResumePoint {
     pub state: State,
     /// Watermarks raised after this point, with the progress at which each was raised.
     pub raises: Vec<Raise>,
+    /// In which order the source partitions were read from here on, each up to where: what is late depends on it.
+    #[serde(default)]
+    pub order: Vec<(SourcePartition, Position)>,
 }
 
 /// A watermark raised while the source was silent.
@@ -107,6 +111,8 @@ struct Mark {
     state: State,
     /// Raises made before this moment.
     raises: u64,
+    /// Runs of one source partition that were over before this moment.
+    runs: u64,
 }
 
 /// The open intervals.
@@ -123,6 +129,10 @@ pub struct Intervals {
     /// How many raises were made in all, and the last of them: as many as an open interval may have seen.
     raise_count: u64,
     raises: VecDeque<Raise>,
+    /// How many runs of one source partition there were in all, and the last of them, each with the place where it
+    /// ended: as many as an open interval may have seen.
+    run_count: u64,
+    runs: VecDeque<(SourcePartition, Position)>,
     /// Raises to be made again, as they were made before the job started again.
     due: VecDeque<Raise>,
 }
@@ -149,6 +159,8 @@ impl Intervals {
             chunks: 0,
             raise_count: 0,
             raises: VecDeque::new(),
+            run_count: 0,
+            runs: VecDeque::new(),
             due: point.raises.into(),
         }
     }
@@ -182,6 +194,7 @@ impl Intervals {
         }
         scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, &partition, rows, &before))?;
         drop(before);
+        self.note_run(&partition, read_to);
         Arc::make_mut(&mut self.progress).set(partition, read_to);
         // at once and not with the next batch: what they closed was committed and must not count as held again
         closings.extend(self.due_raises());
@@ -224,11 +237,16 @@ impl Intervals {
     /// Where a job that starts again must begin to read, so that it sees every record that has not left yet.
     pub fn resume_point(&self) -> ResumePoint {
         let earliest = self.open.values().map(|open| &open.begun).min_by_key(|mark| mark.chunk);
-        let Mark { progress, state, raises, .. } = earliest.cloned().unwrap_or_else(|| self.mark());
-        let since = usize::try_from(self.raise_count - raises).unwrap_or(usize::MAX);
-        let skipped = self.raises.len().saturating_sub(since);
-        let raises = self.raises.iter().skip(skipped).cloned().collect();
-        ResumePoint { progress: Arc::unwrap_or_clone(progress), read_to: (*self.progress).clone(), state, raises }
+        let Mark { progress, state, raises, runs, .. } = earliest.cloned().unwrap_or_else(|| self.mark());
+        let raises = last(&self.raises, self.raise_count - raises).cloned().collect();
+        let order = last(&self.runs, self.run_count - runs).cloned().collect();
+        ResumePoint {
+            progress: Arc::unwrap_or_clone(progress),
+            read_to: (*self.progress).clone(),
+            state,
+            raises,
+            order,
+        }
     }
 
     /// The instant at which the first open interval with rows of its own closes.
@@ -253,7 +271,29 @@ impl Intervals {
     }
 
     fn mark(&self) -> Mark {
-        Mark { chunk: self.chunks, progress: self.progress.clone(), state: self.state, raises: self.raise_count }
+        Mark {
+            chunk: self.chunks,
+            progress: self.progress.clone(),
+            state: self.state,
+            raises: self.raise_count,
+            // the last run may go on
+            runs: self.run_count.saturating_sub(1),
+        }
+    }
+
+    /// Notes that a source partition was read up to a place, after whatever was read before.
+    fn note_run(&mut self, partition: &SourcePartition, read_to: Position) {
+        if let Some((_, to)) = self.runs.back_mut().filter(|(last, _)| last == partition) {
+            *to = read_to;
+            return;
+        }
+        let seen = self.open.values().map(|open| open.begun.runs).min().unwrap_or(self.run_count);
+        let needed = usize::try_from(self.run_count - seen).unwrap_or(usize::MAX);
+        while self.runs.len() > needed {
+            self.runs.pop_front();
+        }
+        self.runs.push_back((partition.clone(), read_to));
+        self.run_count += 1;
     }
 
     /// Makes the raises again that were made at or before this progress, before the job started again.
@@ -402,6 +442,11 @@ impl Intervals {
             begun: before.clone(),
         })
     }
+}
+
+/// The last `count` of a queue.
+fn last<T>(queue: &VecDeque<T>, count: u64) -> impl Iterator<Item = &T> {
+    queue.iter().skip(queue.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX)))
 }
 
 /// Whether every partition of `mark` has been read at least as far as it says.

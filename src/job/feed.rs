@@ -71,6 +71,7 @@ impl Input {
             from: point.progress.clone(),
             read_to: point.read_to.clone(),
             cuts: point.raises.iter().map(|raise| raise.at.clone()).collect(),
+            order: point.order.clone(),
         };
         let source = match &config.source {
             config::Source::Files(settings) => Source::Files(Files::open(settings.clone(), resume)?),

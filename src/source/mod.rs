@@ -34,17 +34,21 @@ pub struct Resume {
     pub read_to: Progress,
     /// Further places where chunks must end.
     pub cuts: Vec<Progress>,
+    /// In which order partitions were read from `from` on, each up to where. What is read again comes in this order,
+    /// and before anything new.
+    pub order: Vec<(SourcePartition, Position)>,
 }
 
 impl Resume {
     /// Offsets at which chunks of a partition must end, ascending.
     fn cuts_of(&self, partition: &SourcePartition) -> Vec<u64> {
         let places = self.cuts.iter().chain([&self.read_to]).filter_map(|place| place.get(partition));
+        let order = self.order.iter().filter(|(read, _)| read == partition).map(|(_, to)| *to);
         let offset = |place| match place {
             Position::Offset(offset) => Some(offset),
             Position::End => None,
         };
-        let mut cuts: Vec<u64> = places.filter_map(offset).collect();
+        let mut cuts: Vec<u64> = places.chain(order).filter_map(offset).collect();
         cuts.sort_unstable();
         cuts.dedup();
         cuts

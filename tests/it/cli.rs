@@ -289,11 +289,10 @@ fn generated_files_piped_in_give_the_rows_of_the_files() {
     let out = data.display().to_string();
     let printed = tidewatch(&["generate", "ecommerce", "--out", &out, "--days", "1", "--series", "4"]).good();
     assert!(printed.contains("records") && printed.contains("incidents in"), "{printed}");
-    let mut files: Vec<_> = fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with("records-"));
+    let mut files: Vec<_> = fs::read_dir(data.join("records")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let all: Vec<u8> = files.iter().flat_map(|path| fs::read(path).unwrap()).collect();
-    let from_files = Pipeline::reading(&data.join("records-*.jsonl"), directory.path());
+    let from_files = Pipeline::reading(&data.join("records"), directory.path());
     tidewatch(&["run", &from_files.write()]).good();
     let mut piped = from_files.to(&directory.path().join("piped"));
     piped.source = "[source.stdin]".into();

@@ -5,6 +5,7 @@ mod cli;
 mod crash;
 mod detect;
 mod determinism;
+mod growing;
 mod kill;
 mod layering;
 mod oracle;

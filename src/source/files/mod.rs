@@ -11,7 +11,7 @@
 mod input;
 mod list;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
 
@@ -79,6 +79,8 @@ impl Settings {
 pub struct Files {
     settings: Settings,
     resume: Resume,
+    /// What was read before and has to be read again, in the order of the first time.
+    again: VecDeque<(SourcePartition, Position)>,
     /// In reading order.
     entries: Vec<Entry>,
     known: BTreeMap<SourcePartition, usize>,
@@ -115,6 +117,13 @@ struct Current {
     header: Option<Bytes>,
 }
 
+impl Entry {
+    /// Whether everything before a place has been read.
+    fn is_read(&self, to: Position) -> bool {
+        self.finished || matches!(to, Position::Offset(to) if to <= self.position)
+    }
+}
+
 impl Files {
     /// Lists the files and checks that those that were begun are still there.
     ///
@@ -128,6 +137,7 @@ impl Files {
         let mut files = Files {
             settings,
             resume: resume.clone(),
+            again: resume.order.iter().cloned().collect(),
             entries: Vec::new(),
             known: BTreeMap::new(),
             cursor: 0,
@@ -151,6 +161,11 @@ impl Files {
             if self.current.is_some() {
                 if let Some(chunk) = self.read()? {
                     return Ok(Next::Chunk(chunk));
+                }
+            } else if let Some(index) = self.next_again() {
+                self.current = self.enter(index)?;
+                if self.current.is_none() {
+                    self.again.pop_front();
                 }
             } else if let Some(index) = self.pick() {
                 self.current = self.enter(index)?;
@@ -216,6 +231,18 @@ impl Files {
             }
         }
         Ok(())
+    }
+
+    /// The next file with something to read again; none once everything has been.
+    fn next_again(&mut self) -> Option<usize> {
+        while let Some((partition, to)) = self.again.front() {
+            let index = self.known.get(partition).copied();
+            if let Some(index) = index.filter(|index| !self.entries[*index].is_read(*to)) {
+                return Some(index);
+            }
+            self.again.pop_front();
+        }
+        None
     }
 
     /// The next file with something to read in this pass.
@@ -304,6 +331,12 @@ impl Files {
         if ended || chunk.is_none() {
             entry.finished = ended;
             entry.taken = Some(entry.size);
+            self.current = None;
+        }
+        if let Some((partition, to)) = self.again.front()
+            && (chunk.is_none() || (entry.partition == *partition && entry.is_read(*to)))
+        {
+            self.again.pop_front();
             self.current = None;
         }
         Ok(chunk)
