@@ -35,6 +35,9 @@ pub(super) fn backtest(config: &Config, args: &args::Backtest, out: &mut impl Wr
         learned => format!(", after {} to learn from", format::count(learned)),
     };
     writeln!(out, "intervals  {} judged{after}", format::count(summary.intervals))?;
+    if summary.stopped {
+        writeln!(out, "stopped    before the end of the history: what follows is about a part of it")?;
+    }
     writeln!(out, "series     {}", format::series(summary.series, summary.learning))?;
     let (findings, anomalies) = (format::count(summary.findings), format::count(anomalies(&groups)));
     writeln!(out, "findings   {findings} in {anomalies} anomalies")?;
@@ -60,8 +63,12 @@ fn print_score(out: &mut impl Write, score: &Score) -> Result<(), CliError> {
     };
     writeln!(out, "incidents  {} of {} found{learning}", score.found, score.incidents)?;
     if let Some(unknown) = &score.unknown {
-        writeln!(out, "           {} of them are on no series that was judged:", unknown.incidents)?;
-        writeln!(out, "           line {}, {}: {}", unknown.line, unknown.series, unknown.hint)?;
+        writeln!(
+            out,
+            "           {} on no series that was judged, first in line {}:",
+            unknown.incidents, unknown.line
+        )?;
+        writeln!(out, "           {}: {}", unknown.series, unknown.hint)?;
     }
     writeln!(out, "episodes   {}, {} of them false", score.episodes, score.false_episodes)?;
     writeln!(out, "recall     {}", format::figure(score.recall()))?;

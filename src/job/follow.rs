@@ -153,3 +153,47 @@ async fn waiting(
     listed.truncate(complete);
     Ok(listed)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::job::live::{self, Line};
+    use crate::job::{Listener, Shutdown, SystemClock};
+
+    struct Deaf;
+
+    impl Listener for Deaf {
+        fn on(&mut self, _: Event<'_>) {}
+    }
+
+    fn host<'a>(shutdown: &Shutdown, listener: &'a mut Deaf) -> Host<'a> {
+        Host { clock: Arc::new(SystemClock::start()), shutdown: shutdown.clone(), listener, watch: None }
+    }
+
+    #[tokio::test]
+    async fn once_is_stopped_only_where_intervals_are_left() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = directory.path().join("out").display().to_string();
+        let text = format!(
+            "[source.generator]\ndays = 1\nseries = 1\n[select]\ntimestamp = 'event_time'\n\
+             dimensions = ['platform']\nmeasures = ['views']\n[select.types]\nviews = 'integer'\n\
+             [partition]\nurl = '{url}'\n"
+        );
+        let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        let (stopper, asked) = Shutdown::new();
+        let (_other, free) = Shutdown::new();
+        let made = live::run(&config, Line::Etl, host(&free, &mut Deaf)).await.unwrap();
+        assert!(made.intervals > 0);
+        stopper.stop();
+        let cut = run(&config, true, host(&asked, &mut Deaf)).await.unwrap();
+        assert_eq!((cut.judged, cut.intervals, cut.stopped), (0, 0, true));
+        let whole = run(&config, true, host(&free, &mut Deaf)).await.unwrap();
+        assert_eq!((whole.judged, whole.intervals, whole.stopped), (made.intervals, made.intervals, false));
+        assert_eq!(whole.state, format!("{url}/state/detect"));
+        // asked to stop with nothing left to do
+        let again = run(&config, true, host(&asked, &mut Deaf)).await.unwrap();
+        assert_eq!((again.judged, again.intervals, again.stopped), (0, made.intervals, false));
+    }
+}
