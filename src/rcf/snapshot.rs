@@ -209,7 +209,11 @@ fn read_tree(
             return Err(SnapshotError::Damaged("a tree does not fit"));
         }
     }
-    if builder.finish(mass, points, work) { Ok(()) } else { Err(SnapshotError::Damaged("a tree does not fit its points")) }
+    if builder.finish(mass, points, work) {
+        Ok(())
+    } else {
+        Err(SnapshotError::Damaged("a tree does not fit its points"))
+    }
 }
 
 /// Bytes, then bits: the bits fill whole bytes from the lowest up.

@@ -83,7 +83,11 @@ type Scratch = [u16; 2 * super::settings::LANES_MAX];
 
 impl Work {
     pub(super) fn new() -> Work {
-        Work { a: [0; 2 * super::settings::LANES_MAX], b: [0; 2 * super::settings::LANES_MAX], path: [(0, 0); DEPTH_MAX] }
+        Work {
+            a: [0; 2 * super::settings::LANES_MAX],
+            b: [0; 2 * super::settings::LANES_MAX],
+            path: [(0, 0); DEPTH_MAX],
+        }
     }
 }
 

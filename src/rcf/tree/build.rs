@@ -99,7 +99,15 @@ impl Builder<'_> {
 
 impl Trees {
     /// Takes over nodes whose children come after their parent.
-    fn adopt(&mut self, tree: usize, (root, mass): (u16, u32), nodes: Vec<Node>, masses: &[u32], points: &Points, work: &mut Work) -> bool {
+    fn adopt(
+        &mut self,
+        tree: usize,
+        (root, mass): (u16, u32),
+        nodes: Vec<Node>,
+        masses: &[u32],
+        points: &Points,
+        work: &mut Work,
+    ) -> bool {
         let boxed = masses.iter().filter(|mass| **mass > self.box_mass).count();
         let room = (self.box_room.max(boxed), self.loose_room.max(nodes.len() - boxed));
         if room != (self.box_room, self.loose_room) {

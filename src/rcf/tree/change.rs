@@ -1,7 +1,7 @@
 //! Nodes and boxes as places: taking, giving back, making room. A node moves only when it gains or loses its box.
 
 use super::super::settings::SAMPLE_MAX;
-use super::{Link, Node, NONE, Trees, is_leaf};
+use super::{Link, NONE, Node, Trees, is_leaf};
 
 impl Trees {
     pub(super) fn write(&mut self, tree: usize, link: Link, name: u16) {

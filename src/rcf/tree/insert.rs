@@ -117,10 +117,7 @@ fn separating(b: &[u16], q: &Query, mut draw: u32) -> (Node, usize) {
         draw -= gap;
     }
     // below the box: p <= cut < min, the point goes left; above it: max <= cut < p, the point goes right
-    let (cut, side, lane) = if lane < count {
-        (p[lane] + draw as u16, 0, lane)
-    } else {
-        (TOP - b[lane] + draw as u16, 1, lane - count)
-    };
+    let (cut, side, lane) =
+        if lane < count { (p[lane] + draw as u16, 0, lane) } else { (TOP - b[lane] + draw as u16, 1, lane - count) };
     (Node { cut, lane: lane as u8, ..Node::default() }, side)
 }

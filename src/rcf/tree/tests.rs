@@ -19,12 +19,7 @@ struct Bed {
 
 impl Bed {
     fn new(lanes: usize, box_mass: usize, seed: u64) -> Bed {
-        Bed {
-            trees: Trees::new(1, lanes, box_mass),
-            points: Points::new(lanes, 1),
-            random: Random::new(seed),
-            lanes,
-        }
+        Bed { trees: Trees::new(1, lanes, box_mass), points: Points::new(lanes, 1), random: Random::new(seed), lanes }
     }
 
     fn query(&self, point: &[u16]) -> Query {
