@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::judgement::{Context, Judgement, State};
 use super::model::Place;
-use super::series::{Context, Judgement, Series, State, WARM_UP};
+use super::series::{Series, WARM_UP};
 use super::settings::{Aggregation, Settings};
 use super::snapshot::{self, Codec, Reader, SnapshotError, Writer};
 use crate::model::{Cell, ClosedInterval, Direction, Interval, Point, PointState, SeriesKey};

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Read in this order: [`Settings`], [`Aggregator`], [`Detector`], then `series` (the step that joins everything), and
-//! the parts it joins: `model` (profile, baselines, noise), `evidence` (windows, tail, forest, silence, repeats), `episode`, `severity`.
+//! the parts it joins: `model` (profile, noise, baselines), `evidence` (windows, tail, forest, silence, repeats), `episode`,
+//! `habit`, `severity`.
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
 //! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`, D2).
 
@@ -18,7 +19,9 @@ mod detector;
 mod episode;
 mod evidence;
 mod habit;
+mod judgement;
 mod model;
+mod outlook;
 mod series;
 mod settings;
 mod severity;

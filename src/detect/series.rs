@@ -8,7 +8,9 @@
 use super::episode::{Echo, Episode, Mode, Outcome};
 use super::evidence::{Errors, ForestEvidence, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
 use super::habit::{Budget, Habit, Recurrence};
-use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile, Shapes};
+use super::judgement::{Context, Judgement, State};
+use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile};
+use super::outlook::Outlook;
 use super::settings::ForestShape;
 use super::severity::severity;
 use super::snapshot::codec;
@@ -29,10 +31,6 @@ const FOREST_LIFT: f64 = 1.5;
 const BELOW: f64 = 0.95;
 /// Days before slow levels are asked.
 const SLOW_AFTER_DAYS: u32 = 3;
-/// Days of a slot before the profile alone is an argument.
-const PROFILE_DAYS: u16 = 4;
-/// A value this much nearer to the profile than to what was expected is the profile's.
-const PROFILE_SHARE: f64 = 0.25;
 /// Most that an interval within an episode scores, as a share of the alarm's.
 const TOLD: f64 = 0.5;
 /// Intervals without alarm after a break in what the local levels know.
@@ -41,36 +39,6 @@ const SETTLE: u32 = 3;
 const VALUE_MAX: f64 = 1e100;
 /// Above this share of intervals with a value, a series is a steady sender.
 const STEADY: f64 = 0.95;
-
-/// What a step needs to know of the settings.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Context {
-    /// Intervals per day.
-    pub(super) per_day: u32,
-    /// Score at which an interval alarms.
-    pub(super) alarm: f64,
-    /// Whether an empty interval has the value 0.
-    pub(super) empty_is_zero: bool,
-}
-
-/// What a step says.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Judgement {
-    pub(super) expected: f64,
-    pub(super) lower: f64,
-    pub(super) upper: f64,
-    pub(super) score: f64,
-    pub(super) severity: f64,
-    pub(super) state: State,
-}
-
-/// The state of a series in an interval.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum State {
-    Learning { remaining: u32 },
-    Normal,
-    Anomalous { high: bool, since: i64 },
-}
 
 /// Everything that is kept of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,38 +88,6 @@ codec!(Series {
     budget,
     unrest,
 });
-
-/// What is expected of one interval, before its value is looked at.
-struct Outlook {
-    shapes: Shapes,
-    expected: f64,
-    /// Noise shape there, and least noise.
-    shape: f64,
-    least: f64,
-    /// Baseline that speaks for a single value, and its mean error, if one may.
-    best: Option<usize>,
-    unit: Option<f64>,
-    /// Whether wide windows speak without a season, and how many families of baselines speak at all.
-    wide: bool,
-    families: usize,
-    /// Days that the profile has seen of this slot.
-    days: u16,
-}
-
-impl Outlook {
-    /// Whether a value that is far from `expected` is what day and week alone would say: then it is the level that was
-    /// wrong, after a weekend that the level had followed, or a shift that is over.
-    fn is_profile(&self, value: f64, expected: f64) -> bool {
-        let alone = self.shapes[Kind::Weekly as usize].map(|shape| shape.at(0.0));
-        self.days >= PROFILE_DAYS
-            && alone.is_some_and(|alone| (value - alone).abs() <= PROFILE_SHARE * (value - expected).abs())
-    }
-
-    /// What a held level makes of this place.
-    fn held(&self, baseline: usize, level: f64) -> f64 {
-        self.shapes[Bank::kind(baseline) as usize].map_or(self.expected, |shape| shape.at(level))
-    }
-}
 
 impl Series {
     /// A series that nothing is known of.
