@@ -12,11 +12,6 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Whether a group passes: its worst finding does.
-    pub fn passes(&self, group: &AnomalyGroup) -> bool {
-        self.lets_pass(&group.measure, group.severity)
-    }
-
     fn lets_pass(&self, measure: &str, severity: f64) -> bool {
         severity >= self.severity_threshold
             && (self.measures.is_empty() || self.measures.iter().any(|name| name == measure))

@@ -34,6 +34,8 @@ pub struct Config {
     pub select: Select,
     /// `[interval]`
     pub interval: interval::Settings,
+    /// A followed source that has been silent for so long is closed by the clock.
+    pub idle_timeout: Duration,
     /// `[partition]`
     pub partition: Partition,
     /// `[detect]`
@@ -152,12 +154,14 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
         apart(root, files, [&partition.url, &job.state]);
     }
     root.finish();
+    let (interval, idle_timeout) = interval?;
     let config = Config {
         job,
         source: source?,
         decode: decode?,
         select: select?,
-        interval: interval?,
+        interval,
+        idle_timeout,
         partition: partition?,
         detect: detect?,
         alerts,
@@ -337,23 +341,26 @@ fn select(section: &Section<'_>) -> Option<Select> {
     })
 }
 
-fn interval(section: &Section<'_>) -> Option<interval::Settings> {
+fn interval(section: &Section<'_>) -> Option<(interval::Settings, Duration)> {
     let length = section.duration("length", 300 * SECOND, 60 * SECOND..=DAY);
     let length = Length::from_seconds(length.as_secs())
         .map_err(|error| section.problem("length", &format!("{error}; hint: for example \"5m\" or \"10m\"")));
     let zone = zone(section, "timezone");
     let offset = section.duration("offset", 60 * SECOND, Duration::ZERO..=5 * DAY);
     let ahead_max = section.duration("ahead_max", DAY, SECOND..=36_500 * DAY);
+    let usual = length.as_ref().map_or(offset, |length| offset + Duration::from_secs(length.seconds().into()));
+    let idle_timeout = section.duration("idle_timeout", usual, Duration::from_millis(100)..=10 * DAY);
     let close =
         section.choice("close", CloseAt::Watermark, &[("watermark", CloseAt::Watermark), ("end", CloseAt::End)]);
     section.finish();
-    Some(interval::Settings {
+    let settings = interval::Settings {
         length: length.ok()?,
         zone: zone?,
         offset_micros: micros(offset),
         ahead_max_micros: micros(ahead_max),
         close,
-    })
+    };
+    Some((settings, idle_timeout))
 }
 
 fn partition(section: &Section<'_>) -> Option<Partition> {

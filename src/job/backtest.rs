@@ -19,7 +19,7 @@ use super::schema;
 use super::score::{Labels, Score, Scorer};
 use crate::config::Config;
 use crate::interval::{Intervals, ResumePoint};
-use crate::model::{AnomalyGroup, Columns, Interval, Point, PointState, Rows};
+use crate::model::{AnomalyGroup, Closing, Columns, Interval, Point, PointState, Rows};
 use crate::partition::Descriptor;
 use crate::store::Store;
 
@@ -92,8 +92,9 @@ async fn over_partitions(config: &Config, options: &Options, host: Host<'_>) -> 
             run.summary.stopped = true;
             break;
         }
-        let rows = history.rows(interval).await?;
-        run.judge(interval.interval, rows.iter())?;
+        if let Some(rows) = history.rows(interval).await? {
+            run.judge(interval.interval, rows.iter())?;
+        }
         host.listener.on(Event::Judged { intervals: done, total: listed.len() as u64 });
     }
     if history.rejected > 0 {
@@ -129,15 +130,9 @@ async fn over_source(config: &Config, options: &Options, mut host: Host<'_>) -> 
                 Fed::End => break,
             },
         };
-        for closing in closings {
-            run.summary.tally.add(&closing.tally);
-            run.judge(closing.interval, closing.rows.rows())?;
-        }
+        run.take(&closings)?;
     }
-    for closing in intervals.finish() {
-        run.summary.tally.add(&closing.tally);
-        run.judge(closing.interval, closing.rows.rows())?;
-    }
+    run.take(&intervals.finish())?;
     run.summary.read = intervals.state().read;
     run.report(&host)
 }
@@ -177,6 +172,17 @@ impl<'a> Run<'a> {
             summary: Summary::default(),
             learned: 0,
         })
+    }
+
+    /// Counts closed intervals and judges those that are whole.
+    fn take(&mut self, closings: &[Closing]) -> Result<(), JobError> {
+        for closing in closings {
+            self.summary.tally.add(&closing.tally);
+            if closing.complete {
+                self.judge(closing.interval, closing.rows.rows())?;
+            }
+        }
+        Ok(())
     }
 
     fn judge<'r>(&mut self, interval: Interval, rows: impl Iterator<Item = &'r Rows>) -> Result<(), JobError> {

@@ -80,7 +80,7 @@ pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summ
                 is_cut = true;
                 break;
             }
-            let rows = history.rows(listed).await?;
+            let Some(rows) = history.rows(listed).await? else { continue };
             let verdict = judge.judge(listed.interval, rows.iter());
             table.write(&verdict.groups).await?;
             judged += 1;

@@ -35,10 +35,10 @@ impl History {
     }
 
     /// The rows of one interval that came in time; none for an interval that is not to be judged.
-    pub(super) async fn rows(&mut self, listed: &Listed) -> Result<Vec<Rows>, JobError> {
+    pub(super) async fn rows(&mut self, listed: &Listed) -> Result<Option<Vec<Rows>>, JobError> {
         match self.reader.read(listed).await? {
-            None => Ok(Vec::new()),
-            Some(Content::Rows(rows)) => Ok(rows),
+            None => Ok(None),
+            Some(Content::Rows(rows)) => Ok(Some(rows)),
             Some(Content::Chunks(chunks)) => {
                 let mut all = Vec::new();
                 for chunk in &chunks {
@@ -50,7 +50,7 @@ impl History {
                     }
                     all.push(decoded.rows);
                 }
-                Ok(all)
+                Ok(Some(all))
             }
         }
     }

@@ -13,7 +13,7 @@ use super::host::{Event, Host, Summary};
 use super::judge::Judge;
 use super::lock::Lock;
 use super::schema;
-use crate::alert::AnomalyTable;
+use crate::alert::{AnomalyTable, worth_telling};
 use crate::config::Config;
 use crate::interval::{Intervals, ResumePoint};
 use crate::model::{Area, Closing};
@@ -195,7 +195,7 @@ impl Live<'_> {
             let committed = self.writer.commit(&closing).await?;
             if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
                 let verdict = if committed.adopted {
-                    let rows = self.history.rows(&Listed::committed(closing.interval)).await?;
+                    let rows = self.history.rows(&Listed::committed(closing.interval)).await?.unwrap_or_default();
                     judge.judge(closing.interval, rows.iter())
                 } else {
                     judge.judge(closing.interval, closing.rows.rows())
@@ -203,7 +203,7 @@ impl Live<'_> {
                 self.table.write(&verdict.groups).await?;
                 self.groups += verdict.groups.len() as u64;
                 self.done.findings += verdict.findings();
-                let told: Vec<_> = verdict.groups.into_iter().filter(|group| passes(self.config, group)).collect();
+                let told = worth_telling(&self.config.alerts, &verdict.groups);
                 if !told.is_empty() {
                     self.host.listener.on(Event::Alert(&told));
                 }
@@ -215,14 +215,11 @@ impl Live<'_> {
         Ok(())
     }
 
-    /// A live source has been silent for longer than an interval takes to close: intervals whose time is over by the
+    /// A live source has been silent for `interval.idle_timeout`: intervals whose time is over by the
     /// clock are closed. The decision is saved before anything follows from it, because the records alone do not tell
     /// of it.
     async fn close_by_clock(&mut self) -> Result<(), JobError> {
-        let interval = &self.config.interval;
-        let patience =
-            Duration::from_micros(interval.offset_micros) + Duration::from_secs(interval.length.seconds().into());
-        if self.host.clock.elapsed() < self.heard + patience {
+        if self.host.clock.elapsed() < self.heard + self.config.idle_timeout {
             return Ok(());
         }
         while let Some(close) =
@@ -276,8 +273,4 @@ impl Live<'_> {
             resumed: self.resumed,
         }
     }
-}
-
-fn passes(config: &Config, group: &crate::model::AnomalyGroup) -> bool {
-    config.alerts.iter().any(|rule| rule.passes(group))
 }

@@ -156,7 +156,7 @@ fn partitions_of_another_configuration_are_left_alone() {
     let tree = tree::read(&first.url);
     for (change, word) in [
         ("length = \"10m\"", "interval.length is `300s` there, `600s` here"),
-        ("timezone = \"Europe/Berlin\"", "interval.zone is `UTC` there, `Europe/Berlin` here"),
+        ("timezone = \"Europe/Berlin\"", "interval.timezone is `UTC` there, `Europe/Berlin` here"),
     ] {
         let other = Pipeline { interval: change.into(), ..first.clone() };
         for state in ["", "state = \"STATE\""] {
@@ -180,6 +180,7 @@ fn a_second_process_on_the_same_state_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let mut pipeline = pipeline(directory.path());
     pipeline.source.push_str("\nfollow = true");
+    pipeline.interval.push_str("\nidle_timeout = \"200ms\"");
     let path = pipeline.write();
     let mut first = Running::start(&["run", &path]);
     let expected = data::truth(&data::settings(31, STEPS)).rows;
@@ -187,7 +188,7 @@ fn a_second_process_on_the_same_state_is_refused() {
     let tree = tree::read(&pipeline.url);
     for command in ["run", "etl"] {
         let stderr = tidewatch(&[command, &path]).refused();
-        assert!(stderr.contains("another process runs on the state") && stderr.contains("hint:"), "{stderr}");
+        assert!(stderr.contains("another process works in") && stderr.contains("hint:"), "{stderr}");
     }
     assert!(first.status().is_none(), "the first job runs on");
     tree::assert_same(&tree::read(&pipeline.url), &tree, "after the refusals");

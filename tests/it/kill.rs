@@ -203,7 +203,7 @@ fn following(input: &Path, directory: &Path) -> Pipeline {
         select: "timestamp = \"at\"\ntimestamp_format = \"epoch_seconds\"\ndimensions = [\"shop\"]\nkeep = [\"id\"]\n\
                  measures = [\"views\"]\ntypes = { views = \"integer\" }"
             .into(),
-        interval: "ahead_max = \"36500d\"".into(),
+        interval: "ahead_max = \"36500d\"\nidle_timeout = \"200ms\"".into(),
         ..Pipeline::reading(input, directory)
     }
 }

@@ -51,7 +51,7 @@ fn following(directory: &Path) -> (Pipeline, u64) {
     let layout = Layout { format: Format::Csv, ..Layout::PLAIN };
     let mut pipeline = Pipeline::over(&settings, layout, directory);
     // long offsets: many intervals are open when the source falls silent
-    pipeline.interval = "offset = \"1h\"".into();
+    pipeline.interval = "offset = \"1h\"\nidle_timeout = \"100ms\"".into();
     pipeline.source.push_str("\nfollow = true");
     (pipeline, data::truth(&settings).records)
 }
