@@ -3,11 +3,16 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::store::Store;
 
 /// Invisible to those who read partitions.
 const NAME: &str = "_lock";
+
+/// A process that is starting another one shares its locks with it for a moment, also when it lets go of them.
+const ATTEMPTS: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Held as long as a job runs.
 #[derive(Debug)]
@@ -44,11 +49,15 @@ impl Lock {
         let path = directory.join(NAME);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(|source| LockError::File { path: path.clone(), source })?;
-        match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: Some(file) }),
-            Err(TryLockError::WouldBlock) => Err(LockError::Held { directory: directory.to_owned() }),
-            Err(TryLockError::Error(source)) => Err(LockError::File { path, source }),
+        for attempt in 1.. {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => return Err(LockError::Held { directory: directory.to_owned() }),
+                Err(TryLockError::Error(source)) => return Err(LockError::File { path, source }),
+            }
         }
+        Ok(Lock { _file: Some(file) })
     }
 }
 

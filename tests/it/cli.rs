@@ -185,7 +185,12 @@ fn a_second_process_on_the_same_state_is_refused() {
     let mut first = Running::start(&["run", &path]);
     let expected = data::truth(&data::settings(31, STEPS)).rows;
     wait_until("the first job has read everything", || tree::rows(&tree::read(&pipeline.url)) == expected);
-    let tree = tree::read(&pipeline.url);
+    let mut tree = tree::read(&pipeline.url);
+    wait_until("the first job has nothing left to do", || {
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        let before = std::mem::replace(&mut tree, tree::read(&pipeline.url));
+        before == tree
+    });
     for command in ["run", "etl"] {
         let stderr = tidewatch(&[command, &path]).refused();
         assert!(stderr.contains("another process works in") && stderr.contains("hint:"), "{stderr}");

@@ -136,8 +136,7 @@ fn a_job_asked_to_stop_leaves_well_and_goes_on() {
         let path = pipeline.write();
         for _ in 0..3 {
             let mut job = Running::start(&["run", &path]);
-            // before its handlers are in place a signal ends it like any other program
-            wait_until("the job has begun", || pipeline.url.join("data/_tidewatch.json").exists());
+            job.until_it_listens();
             thread::sleep(Duration::from_micros(below(&mut random, reference.micros / 5)));
             let status = if job.status().is_none() { job.terminate() } else { job.end() };
             assert_eq!(status.code(), Some(0), "{}", job.errors());

@@ -68,6 +68,19 @@ impl Running {
         self.0.try_wait().unwrap()
     }
 
+    /// Waits until it would notice that it is asked to stop, or has ended: before that a signal ends it like any other
+    /// program.
+    pub(crate) fn until_it_listens(&mut self) {
+        const SIGTERM: u32 = 15;
+        let status = format!("/proc/{}/status", self.0.id());
+        wait_until("the program handles signals", || {
+            let text = std::fs::read_to_string(&status).unwrap_or_default();
+            let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+            caught & (1 << (SIGTERM - 1)) != 0 || self.status().is_some()
+        });
+    }
+
     /// Asks it to stop and waits until it has.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let kill = format!("kill -TERM {}", self.0.id());
