@@ -240,14 +240,18 @@ impl Forest {
         let capacity = self.settings.sample_size;
         let chance = self.sampler.chance(capacity as u32);
         let mut stored = None;
-        let mut spare = 0u64;
+        let mut spare = None;
         let mut work = None;
         for tree in 0..self.trees.len() {
             let mass = self.trees.mass(tree);
             let verdict = if mass as usize == capacity {
                 // one random number decides for two trees
-                spare = if tree % 2 == 0 { self.random.next() } else { spare >> 32 };
-                if (spare & 0xFFFF_FFFF) < chance { Verdict::Replace } else { Verdict::Refuse }
+                let draw = spare.take().unwrap_or_else(|| {
+                    let draw = self.random.next();
+                    spare = Some(draw >> 32);
+                    draw & 0xFFFF_FFFF
+                });
+                if draw < chance { Verdict::Replace } else { Verdict::Refuse }
             } else {
                 self.sampler.early(mass, capacity, &mut self.random)
             };
