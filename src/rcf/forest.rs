@@ -312,6 +312,7 @@ impl Forest {
             self.blocks.is_multiple_of(CHECK_EVERY) || (self.blocks.is_power_of_two() && self.blocks < CHECK_EVERY);
         if due && self.blocks >= RECENT_MIN as u64 {
             self.squeeze();
+            self.trees.trim();
             let (live, centre) = self.extent();
             match self.frame.refined(&live, &centre) {
                 Some(frame) => self.change_frame(frame),

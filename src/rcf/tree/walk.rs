@@ -45,6 +45,9 @@ struct Log {
     ends: [u32; BATCH + TOGETHER],
 }
 
+/// Boxes fetched ahead on each way up, from the leaf.
+const LEVELS_TOUCHED: usize = 5;
+
 /// The mass in an entry of the log.
 const MASS: u32 = 0xFFFF_0000;
 
@@ -65,6 +68,7 @@ impl Trees {
         for first in (0..self.heads.len()).step_by(BATCH) {
             let heads = &self.heads[first..self.heads.len().min(first + BATCH)];
             if self.descend(first, heads, q, &mut log) {
+                self.touch(first, heads.len(), &log, points);
                 let mut starts = [0; TOGETHER];
                 for i in 0..heads.len().min(BATCH) {
                     let column = i % TOGETHER;
@@ -128,6 +132,27 @@ impl Trees {
             }
         }
         false
+    }
+
+    /// Reads a word of what the way up needs first in each tree, so that a forest that is not in the cache is fetched for
+    /// many trees at once and not one after the other.
+    #[inline(always)]
+    fn touch(&self, first: usize, count: usize, log: &Log, points: &Points) {
+        let mut touched = 0;
+        let mut starts = [0; TOGETHER];
+        for i in 0..count.min(BATCH) {
+            let column = i % TOGETHER;
+            let end = log.ends[i] as usize;
+            let way = &log.rows[starts[column]..end];
+            starts[column] = end;
+            touched ^= points.first(log.leaves[i] as u16);
+            for row in way.iter().rev().take(LEVELS_TOUCHED) {
+                let name = usize::from(row[column] as u16);
+                let at = ((first + i) * self.box_room + name.min(self.box_room)) * self.width;
+                touched ^= self.boxes.get(at).copied().unwrap_or(0);
+            }
+        }
+        std::hint::black_box(touched);
     }
 
     /// Goes down in one tree; answers the leaf with its mass, and the depth.
