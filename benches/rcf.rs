@@ -73,7 +73,7 @@ fn main() {
     }
 
     println!("\nbytes of one forest after {points} points");
-    println!("{:4} {:>10} {:>10} {:>10} {:>10} {:>10}", "", "boxes > 3", "> 8", "> 20", "snapshot", "krcf");
+    println!("{:4} {:>10} {:>10} {:>10} {:>10} {:>10}", "", "boxes > 3", "> 8", "> 24", "snapshot", "krcf");
     for (w, runs) in &detection {
         let r = &runs[0];
         println!(
@@ -84,7 +84,7 @@ fn main() {
 
     if cold > 0 {
         println!("\ncold: {cold} forests of workload b in turn, one point each, us of CPU per point");
-        for mass in [1, 3, 8, 20] {
+        for mass in [1, 3, 8, 24] {
             let (us, bytes) = cold_ours(cold, mass);
             println!("ours, boxes above {mass:2}  {us:8.2}  {bytes:8} bytes a forest");
         }
@@ -122,7 +122,7 @@ struct Run {
     quality: [(f64, f64); 4],
     /// Rank correlation of krcf's score with our expected depth, and with krcf's of another seed.
     ranks: [f64; 2],
-    /// With boxes above mass 3, 8, 20.
+    /// With boxes above mass 3, 8, 24.
     bytes: [usize; 3],
     snapshot: usize,
     krcf_bytes: usize,
@@ -160,7 +160,7 @@ fn run(w: &Workload, points: usize, seed: u64, ours_only: bool) -> Run {
             krcf_bytes = resident_bytes().saturating_sub(before) / copies.len();
         }
     }
-    let bytes = if seed == 0 { [3, 8, 20].map(|mass| learnt(w, &blocks, mass).memory_bytes()) } else { [0; 3] };
+    let bytes = if seed == 0 { [3, 8, 24].map(|mass| learnt(w, &blocks, mass).memory_bytes()) } else { [0; 3] };
     // the second half, without the echoes of earlier spikes
     let judged: Vec<usize> = (half..points).filter(|t| !spikes[t + 1 - w.shingle..*t].contains(&true)).collect();
     let pick = |part: &dyn Fn(usize) -> f64| -> Vec<f64> { judged.iter().map(|t| part(*t)).collect() };

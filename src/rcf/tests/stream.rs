@@ -323,3 +323,24 @@ fn trees_that_fill_at_different_times_forget_alike() {
     }
     assert!(worst < 0.04, "{worst}");
 }
+
+/// The same bits on every machine and in every build. A change here is a change of results: raise the snapshot version.
+#[test]
+fn results_are_these_bits() {
+    let settings = Settings::new(2, 4).and_then(|s| s.trees(20)?.sample_size(64)?.initial_accept(0.5)).unwrap();
+    let mut forest = Forest::new(settings.seed(2026).output_after(20));
+    let mut random = Random::new(99);
+    let mut bits = 0u64;
+    for t in 0..3000 {
+        // sums and products only: no function whose last bit could differ
+        let wild = if t % 500 == 250 { 40.0 } else { 1.0 };
+        let block = [normal(&mut random) * wild, f64::from(t % 50) + uniform(&mut random)];
+        let s = forest.observe(&block).unwrap();
+        for value in [s.expected_depth, s.log_mass, s.displacement] {
+            bits = bits.rotate_left(5) ^ value.to_bits();
+        }
+    }
+    let range = forest.forecast().unwrap()[1];
+    let found = (bits, range.median.to_bits(), crc32fast::hash(&forest.to_bytes()));
+    assert_eq!(found, (8903836447601529222, 4632112745448210432, 558161692));
+}
