@@ -16,6 +16,8 @@ use super::tree::{Trees, Work};
 
 /// Real values of this many blocks at least are remembered, to judge the step of the grid.
 const RECENT_MIN: usize = 32;
+/// Before so many blocks nothing is typical yet, and the grid takes any value.
+const BLOCKS_TYPICAL: u64 = 16;
 /// So many members of the samples are enough to judge it.
 const MEMBERS_JUDGED: usize = 1024;
 /// The grid is checked after this many blocks, and at smaller powers of two.
@@ -340,6 +342,10 @@ impl Forest {
                 extent.include(dim, self.frame.value(dim, end));
             }
             let mut recent: Vec<f64> = (0..ages).map(|age| self.recent_block(age)[dim]).collect();
+            if self.points() == 0 {
+                // the first point is still being gathered
+                recent.iter().for_each(|value| extent.include(dim, *value));
+            }
             let middle = quantile(&mut recent, 0.5, f64::total_cmp).unwrap_or(0.0);
             let mut away: Vec<f64> = recent.iter().map(|v| (v - middle).abs()).filter(|d| *d > 0.0).collect();
             let from_recent = quantile(&mut away, 0.5, f64::total_cmp).unwrap_or(0.0);
@@ -350,7 +356,9 @@ impl Forest {
             }
             // one step apart may be rounding
             let steps = quantile(&mut learnt, 0.9, u16::cmp).filter(|v| *v > 1).unwrap_or(0);
-            extent.deviation = extent.deviation.max(from_recent).max(f64::from(steps) * self.frame.step());
+            if self.blocks >= BLOCKS_TYPICAL {
+                extent.deviation = extent.deviation.max(from_recent).max(f64::from(steps) * self.frame.step());
+            }
             centre.push(middle);
         }
         (extent, centre)

@@ -19,8 +19,6 @@ pub(in super::super) struct Place {
 
 /// What is done on the way up. Each answers whether to go on.
 pub(in super::super) trait Visit {
-    /// A tree begins.
-    fn begin(&mut self, total: u32);
     /// The leaf whose cell the point falls into.
     fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool;
     /// An ancestor with its box.
@@ -185,7 +183,6 @@ impl Trees {
         visitor: &mut impl Visit,
     ) {
         let total = self.mass(tree);
-        visitor.begin(total);
         let point = points.read::<L>(leaf as u16);
         if visitor.leaf::<L>(point, Place { mass: leaf >> 16, depth: way.len(), total }) {
             self.climb_boxes::<L>(tree, point, way, column, q, points, visitor);
