@@ -242,24 +242,22 @@ impl Forest {
         let capacity = self.settings.sample_size;
         let chance = self.sampler.chance(capacity as u32);
         let mut stored = None;
-        let mut spare = None;
         let mut work = None;
         for tree in 0..self.trees.len() {
             let mass = self.trees.mass(tree);
-            let verdict = if mass as usize == capacity {
-                // one random number decides for two trees
-                let draw = spare.take().unwrap_or_else(|| {
-                    let draw = self.random.next();
-                    spare = Some(draw >> 32);
-                    draw & 0xFFFF_FFFF
-                });
-                if draw < chance { Verdict::Replace } else { Verdict::Refuse }
+            let replace = if mass as usize == capacity {
+                // nine in ten end here at the usual decay
+                if (self.random.next() >> 32) >= chance {
+                    continue;
+                }
+                true
             } else {
-                self.sampler.early(mass, capacity, &mut self.random)
+                match self.sampler.early(mass, capacity, &mut self.random) {
+                    Verdict::Refuse => continue,
+                    Verdict::Add => false,
+                    Verdict::Replace => true,
+                }
             };
-            if verdict == Verdict::Refuse {
-                continue;
-            }
             let (name, _) = *stored.get_or_insert_with(|| {
                 if self.points.is_full() {
                     self.trees.rename(&self.points.squeeze());
@@ -267,7 +265,7 @@ impl Forest {
                 self.points.append(q.lanes())
             });
             let work = work.get_or_insert_with(Work::new);
-            if verdict == Verdict::Replace {
+            if replace {
                 let rank = self.random.below(mass);
                 let removed = self.trees.delete(tree, rank, &self.points, work);
                 if removed.gone {

@@ -44,7 +44,7 @@ struct Log {
 }
 
 /// Boxes fetched ahead on each way up, from the leaf.
-const LEVELS_TOUCHED: usize = 5;
+const LEVELS_TOUCHED: usize = 2;
 
 /// The mass in an entry of the log.
 const MASS: u32 = 0xFFFF_0000;
