@@ -46,9 +46,6 @@ struct Log {
 /// Boxes fetched ahead on each way up, from the leaf.
 const LEVELS_TOUCHED: usize = 2;
 
-/// The mass in an entry of the log.
-const MASS: u32 = 0xFFFF_0000;
-
 #[inline(always)]
 fn pack(name: u16, mass: u32) -> u32 {
     u32::from(name) | mass << 16
@@ -91,23 +88,20 @@ impl Trees {
     #[inline(always)]
     fn descend(&self, first: usize, heads: &[Head], q: &Query, log: &mut Log) -> bool {
         let room = self.box_room + self.loose_room;
-        let mut roots = [0; BATCH + TOGETHER];
-        let mut bases = [first * room; BATCH + TOGETHER];
-        for (i, ((root, base), head)) in roots.iter_mut().zip(&mut bases).zip(heads).enumerate() {
+        let mut slots: [usize; TOGETHER] = std::array::from_fn(|i| i);
+        let mut names = [0; TOGETHER];
+        // in the high half, as the log wants them
+        let mut masses = [0; TOGETHER];
+        let mut base = [0; TOGETHER];
+        for i in 0..TOGETHER {
+            let (tree, slot) = if i < heads.len() { (i, i) } else { (0, BATCH + i) };
+            let head = heads[tree];
             if head.mass == 0 || is_leaf(head.root) {
                 return false;
             }
-            *root = pack(head.root, u32::from(head.mass));
-            *base = (first + i) * room;
+            (slots[i], names[i], masses[i]) = (slot, head.root, u32::from(head.mass) << 16);
+            base[i] = (first + tree) * room;
         }
-        for i in heads.len()..BATCH + TOGETHER {
-            roots[i] = roots[0];
-        }
-        let mut slots: [usize; TOGETHER] = std::array::from_fn(|i| i);
-        let mut names: [u16; TOGETHER] = std::array::from_fn(|i| roots[i] as u16);
-        // in the high half, as the log wants them
-        let mut masses: [u32; TOGETHER] = std::array::from_fn(|i| roots[i] & MASS);
-        let mut base: [usize; TOGETHER] = std::array::from_fn(|i| bases[i]);
         for (level, row) in log.rows.iter_mut().enumerate() {
             for i in 0..TOGETHER {
                 let node = &self.nodes[base[i] + usize::from(names[i])];
@@ -120,9 +114,14 @@ impl Trees {
                     let slot = slots[i];
                     log.leaves[slot] = u32::from(names[i]) | masses[i];
                     log.ends[slot] = level as u32 + 1;
-                    let next = (slot + TOGETHER).min(BATCH + i);
-                    slots[i] = next;
-                    (names[i], masses[i], base[i]) = (roots[next] as u16, roots[next] & MASS, bases[next]);
+                    let next = slot + TOGETHER;
+                    let tree = if next < heads.len() { next } else { 0 };
+                    let head = heads[tree];
+                    if head.mass == 0 || is_leaf(head.root) {
+                        return false;
+                    }
+                    slots[i] = next.min(BATCH + i);
+                    (names[i], masses[i], base[i]) = (head.root, u32::from(head.mass) << 16, (first + tree) * room);
                 }
             }
             if slots.iter().all(|slot| *slot >= heads.len()) {
