@@ -88,8 +88,6 @@ impl Split<'_> {
 }
 
 impl Visit for Split<'_> {
-    fn begin(&mut self, _: u32) {}
-
     fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
         let (gap, _) = self.measure(|lane| (point[lane], point[lane]));
         if gap > 0.0 {

@@ -16,6 +16,8 @@ use super::tree::{Trees, Work};
 
 /// Real values of this many blocks at least are remembered, to judge the step of the grid.
 const RECENT_MIN: usize = 32;
+/// Before so many blocks nothing is typical yet, and the grid takes any value.
+const BLOCKS_TYPICAL: u64 = 16;
 /// So many members of the samples are enough to judge it.
 const MEMBERS_JUDGED: usize = 1024;
 /// The grid is checked after this many blocks, and at smaller powers of two.
@@ -240,20 +242,22 @@ impl Forest {
         let capacity = self.settings.sample_size;
         let chance = self.sampler.chance(capacity as u32);
         let mut stored = None;
-        let mut spare = 0u64;
         let mut work = None;
         for tree in 0..self.trees.len() {
             let mass = self.trees.mass(tree);
-            let verdict = if mass as usize == capacity {
-                // one random number decides for two trees
-                spare = if tree % 2 == 0 { self.random.next() } else { spare >> 32 };
-                if (spare & 0xFFFF_FFFF) < chance { Verdict::Replace } else { Verdict::Refuse }
+            let replace = if mass as usize == capacity {
+                // nine in ten end here at the usual decay
+                if (self.random.next() >> 32) >= chance {
+                    continue;
+                }
+                true
             } else {
-                self.sampler.early(mass, capacity, &mut self.random)
+                match self.sampler.early(mass, capacity, &mut self.random) {
+                    Verdict::Refuse => continue,
+                    Verdict::Add => false,
+                    Verdict::Replace => true,
+                }
             };
-            if verdict == Verdict::Refuse {
-                continue;
-            }
             let (name, _) = *stored.get_or_insert_with(|| {
                 if self.points.is_full() {
                     self.trees.rename(&self.points.squeeze());
@@ -261,7 +265,7 @@ impl Forest {
                 self.points.append(q.lanes())
             });
             let work = work.get_or_insert_with(Work::new);
-            if verdict == Verdict::Replace {
+            if replace {
                 let rank = self.random.below(mass);
                 let removed = self.trees.delete(tree, rank, &self.points, work);
                 if removed.gone {
@@ -308,6 +312,7 @@ impl Forest {
             self.blocks.is_multiple_of(CHECK_EVERY) || (self.blocks.is_power_of_two() && self.blocks < CHECK_EVERY);
         if due && self.blocks >= RECENT_MIN as u64 {
             self.squeeze();
+            self.trees.trim();
             let (live, centre) = self.extent();
             match self.frame.refined(&live, &centre) {
                 Some(frame) => self.change_frame(frame),
@@ -335,6 +340,10 @@ impl Forest {
                 extent.include(dim, self.frame.value(dim, end));
             }
             let mut recent: Vec<f64> = (0..ages).map(|age| self.recent_block(age)[dim]).collect();
+            if self.points() == 0 {
+                // the first point is still being gathered
+                recent.iter().for_each(|value| extent.include(dim, *value));
+            }
             let middle = quantile(&mut recent, 0.5, f64::total_cmp).unwrap_or(0.0);
             let mut away: Vec<f64> = recent.iter().map(|v| (v - middle).abs()).filter(|d| *d > 0.0).collect();
             let from_recent = quantile(&mut away, 0.5, f64::total_cmp).unwrap_or(0.0);
@@ -345,7 +354,9 @@ impl Forest {
             }
             // one step apart may be rounding
             let steps = quantile(&mut learnt, 0.9, u16::cmp).filter(|v| *v > 1).unwrap_or(0);
-            extent.deviation = extent.deviation.max(from_recent).max(f64::from(steps) * self.frame.step());
+            if self.blocks >= BLOCKS_TYPICAL {
+                extent.deviation = extent.deviation.max(from_recent).max(f64::from(steps) * self.frame.step());
+            }
             centre.push(middle);
         }
         (extent, centre)

@@ -138,7 +138,7 @@ impl Apart {
 /// lane and makes it five times as many.
 #[inline(never)]
 fn apart_by_lane<const N: usize>(bl: &[u16; N], bh: &[u16; N], pl: &[u16; N], ph: &[u16; N]) -> Apart {
-    Apart { gap: total(outside(bl, bh, pl, ph)), sides: total(widths(bl, bh)) }
+    Apart { gap: total(outside(bl, bh, pl, ph)), sides: u32::from(TOP) * N as u32 - total(narrowness(bl, bh)) }
 }
 
 /// Per lane the distance outside the box, which is on one side at most.
@@ -151,12 +151,12 @@ fn outside<const N: usize>(bl: &[u16; N], bh: &[u16; N], pl: &[u16; N], ph: &[u1
     v
 }
 
-/// Per lane `max - min`, which is `65535 - complement - min`.
+/// Per lane `TOP` less the side: `65535 - (max - min)`, which is `min + complement`.
 #[inline(always)]
-fn widths<const N: usize>(low: &[u16; N], high: &[u16; N]) -> [u16; N] {
+fn narrowness<const N: usize>(low: &[u16; N], high: &[u16; N]) -> [u16; N] {
     let mut v = [0; N];
     for i in 0..N {
-        v[i] = TOP.wrapping_sub(low[i].wrapping_add(high[i]));
+        v[i] = low[i].wrapping_add(high[i]);
     }
     v
 }

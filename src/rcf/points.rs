@@ -80,6 +80,12 @@ impl Points {
         self.read::<0>(name)
     }
 
+    /// The first value of a point.
+    #[inline(always)]
+    pub(super) fn first(&self, name: u16) -> u16 {
+        self.values[usize::from(name - FIRST) * self.unit]
+    }
+
     /// The lanes of a point, `L` of them, or any number if `L` is 0.
     #[inline(always)]
     pub(super) fn read<const L: usize>(&self, name: u16) -> &[u16] {
@@ -108,6 +114,11 @@ impl Points {
         let shared = if self.is_whole() { 0 } else { self.lanes.saturating_sub((self.gap + 1) * self.dims_base) };
         // the same blocks on the same grid give the same values; a point is never stored as anything else
         let fresh = if self.values.ends_with(&lanes[..shared]) { self.lanes - shared } else { self.lanes };
+        if self.values.capacity() < self.values.len() + fresh || self.holders.capacity() == self.holders.len() {
+            // a copy of a forest comes without room; lists are never left to grow by themselves
+            for_capacity(&mut self.values, self.room * self.unit);
+            for_capacity(&mut self.holders, self.room);
+        }
         self.values.extend_from_slice(&lanes[self.lanes - fresh..]);
         self.holders.resize(self.values.len() / self.unit, 0);
         self.gap = 0;

@@ -5,7 +5,7 @@
 //! exactly `N * w_t / W`: a member's chance `N * w_t / W'` is multiplied by `1 - (N/W)/N = W'·e^-decay / W`.
 //! At `decay * N = 0.1` the steady acceptance is `N * (1 - e^-decay)`, just under 10 %.
 //!
-//! No weights are stored: `W` is one number for all trees, and members are equals. A refusal costs half a random number.
+//! No weights are stored: `W` is one number for all trees, and members are equals. A refusal costs a random number.
 
 use super::random::Random;
 

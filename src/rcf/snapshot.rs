@@ -19,7 +19,7 @@ const MAGIC: &[u8; 4] = b"TWRF";
 const VERSION: u16 = 1;
 
 impl Forest {
-    /// The forest as bytes: versioned, checksummed, compact (about a third of the memory).
+    /// The forest as bytes: versioned, checksummed, compact (about a quarter of the memory).
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut tidy = self.clone();
         let renamed = tidy.points.squeeze();

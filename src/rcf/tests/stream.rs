@@ -137,6 +137,24 @@ fn neighbours_and_density() {
 }
 
 #[test]
+fn the_first_points_are_learnt_as_they_are() {
+    let values = [3.0, -7.5, 120.0, 0.25, 44.0, 43.0, -9.0, 8.0, 61.0, 2.0, 5.0, -100.0, 17.0];
+    let mut forest = Forest::new(Settings::new(1, 8).and_then(|s| s.trees(20)).unwrap());
+    for (t, value) in values.iter().enumerate() {
+        forest.update(&[*value]).unwrap();
+        if t >= 7 {
+            let before = &values[..t];
+            let near = forest.neighbours(&[*value], 50).unwrap();
+            for found in near {
+                let known = before.iter().chain([value]).copied().collect::<Vec<f64>>();
+                let matches = known.windows(8).any(|w| w.iter().zip(&found.point).all(|(a, b)| (a - b).abs() < 0.05));
+                assert!(matches, "{t}: {found:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn constant_input_is_quiet_and_a_change_is_not() {
     let mut forest = forest(1, 4);
     for _ in 0..1000 {
@@ -299,4 +317,50 @@ proptest! {
             prop_assert_eq!(s, large.observe(&[value]).unwrap());
         }
     }
+}
+
+#[test]
+fn trees_that_fill_at_different_times_forget_alike() {
+    let settings =
+        Settings::new(1, 1).and_then(|s| s.trees(60)?.sample_size(64)?.time_decay(0.0)?.initial_accept(0.05));
+    let mut forest = Forest::new(settings.unwrap().seed(3));
+    // the value is the time, so that a sample shows its age
+    let mut worst: f64 = 0.0;
+    for t in 1..=600u32 {
+        forest.update(&[f64::from(t)]).unwrap();
+        if t % 50 == 0 {
+            let mut means = [0.0; 2];
+            for tree in 0..60 {
+                let leaves = forest.trees.leaves(tree);
+                let sum: f64 = leaves.iter().map(|(name, _)| forest.frame.value(0, forest.points.get(*name)[0])).sum();
+                means[tree % 2] += sum / leaves.len() as f64 / 30.0;
+            }
+            // uniform ages have a spread of 0.29 t, the mean of 30 trees of 64 a standard error of 0.007 t
+            worst = worst.max((means[0] - means[1]).abs() / f64::from(t));
+        }
+    }
+    assert!(worst < 0.04, "{worst}");
+}
+
+/// The same bits on every machine and in every build. A change here is a change of results: raise the snapshot version.
+#[test]
+fn results_are_these_bits() {
+    let settings = Settings::new(2, 4).and_then(|s| s.trees(20)?.sample_size(64)?.initial_accept(0.5)).unwrap();
+    let mut forest = Forest::new(settings.seed(2026).output_after(20));
+    let mut random = Random::new(99);
+    let mut bits = 0u64;
+    for t in 0..3000 {
+        // sums and products only: no function whose last bit could differ
+        let wild = if t % 500 == 250 { 40.0 } else { 1.0 };
+        let block = [normal(&mut random) * wild, f64::from(t % 50) + uniform(&mut random)];
+        let s = forest.observe(&block).unwrap();
+        for value in [s.expected_depth, s.log_mass, s.displacement] {
+            bits = bits.rotate_left(5) ^ value.to_bits();
+        }
+    }
+    let range = forest.forecast().unwrap()[1];
+    let bytes = forest.to_bytes();
+    // without the snapshot's own checksum, or any forest would give the same
+    let found = (bits, range.median.to_bits(), crc32fast::hash(&bytes[..bytes.len() - 4]));
+    assert_eq!(found, (201930270315560538, 4604543590893355008, 1038299720));
 }

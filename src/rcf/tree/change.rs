@@ -97,4 +97,56 @@ impl Trees {
         }
         keep.iter_mut().for_each(|name| **name = rename(**name));
     }
+
+    /// Gives back room that no tree has needed for a while: what is in use, and a little more, stays.
+    pub(in super::super) fn trim(&mut self) {
+        let most = |boxed: bool, room: usize| {
+            let used = |tree: usize| room - self.count_free(tree, boxed);
+            (0..self.heads.len()).map(used).max().unwrap_or(0)
+        };
+        let (box_room, loose_room) = (most(true, self.box_room) + 2, most(false, self.loose_room) + 2);
+        if self.box_room + self.loose_room < box_room + loose_room + 8 {
+            return;
+        }
+        let (box_room, loose_room) = (box_room.min(self.box_room), loose_room.min(self.loose_room));
+        let mut tight = Trees { nodes: Vec::new(), boxes: Vec::new(), heads: self.heads.clone(), ..*self };
+        (tight.box_room, tight.loose_room) = (box_room, loose_room);
+        tight.nodes = vec![Node::default(); self.heads.len() * (box_room + loose_room)];
+        tight.boxes = vec![0; self.heads.len() * box_room * self.width];
+        for tree in 0..self.heads.len() {
+            self.copy_to(tree, &mut tight);
+        }
+        *self = tight;
+    }
+
+    /// Copies a tree to where its nodes have other names.
+    fn copy_to(&self, tree: usize, to: &mut Trees) {
+        to.clear(tree);
+        to.heads[tree].mass = self.heads[tree].mass;
+        let mut open = vec![(self.heads[tree].root, Link::Root)];
+        while let Some((name, link)) = open.pop() {
+            if is_leaf(name) {
+                to.write(tree, link, name);
+                continue;
+            }
+            let fresh = to.take(tree, self.is_boxed(name), &mut []);
+            to.write(tree, link, fresh);
+            let node = self.nodes(tree)[usize::from(name)];
+            *to.node_mut(tree, fresh) = node;
+            if self.is_boxed(name) {
+                to.box_mut::<0>(tree, fresh).copy_from_slice(self.box_of::<0>(tree, name));
+            }
+            open.extend([(node.sides[1], Link::Side(fresh, 1)), (node.sides[0], Link::Side(fresh, 0))]);
+        }
+    }
+
+    fn count_free(&self, tree: usize, boxed: bool) -> usize {
+        let mut at = self.heads[tree].free[usize::from(boxed)];
+        let mut count = 0;
+        while at != NONE {
+            count += 1;
+            at = self.nodes(tree)[usize::from(at)].sides[0];
+        }
+        count
+    }
 }

@@ -129,6 +129,7 @@ impl Bed {
 enum Step {
     Insert(Vec<u16>),
     Delete(f64),
+    Trim,
 }
 
 fn point(lanes: usize) -> impl Strategy<Value = Vec<u16>> {
@@ -137,7 +138,7 @@ fn point(lanes: usize) -> impl Strategy<Value = Vec<u16>> {
 }
 
 fn steps(lanes: usize) -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![3 => point(lanes).prop_map(Step::Insert), 2 => (0.0..1.0).prop_map(Step::Delete)];
+    let step = prop_oneof![3 => point(lanes).prop_map(Step::Insert), 2 => (0.0..1.0).prop_map(Step::Delete), 1 => Just(Step::Trim)];
     proptest::collection::vec(step, 1..120)
 }
 
@@ -162,6 +163,11 @@ proptest! {
                     let gone = bed.delete((share * expected.len() as f64) as u32);
                     let at = expected.iter().position(|p| *p == gone).expect("a member was deleted");
                     expected.swap_remove(at);
+                }
+                Step::Trim => {
+                    let before = bed.shape();
+                    bed.trees.trim();
+                    prop_assert_eq!(bed.shape(), before);
                 }
                 _ => {}
             }

@@ -19,8 +19,6 @@ pub(in super::super) struct Place {
 
 /// What is done on the way up. Each answers whether to go on.
 pub(in super::super) trait Visit {
-    /// A tree begins.
-    fn begin(&mut self, total: u32);
     /// The leaf whose cell the point falls into.
     fn leaf<const L: usize>(&mut self, point: &[u16], place: Place) -> bool;
     /// An ancestor with its box.
@@ -45,8 +43,8 @@ struct Log {
     ends: [u32; BATCH + TOGETHER],
 }
 
-/// The mass in an entry of the log.
-const MASS: u32 = 0xFFFF_0000;
+/// Boxes fetched ahead on each way up, from the leaf.
+const LEVELS_TOUCHED: usize = 2;
 
 #[inline(always)]
 fn pack(name: u16, mass: u32) -> u32 {
@@ -65,6 +63,7 @@ impl Trees {
         for first in (0..self.heads.len()).step_by(BATCH) {
             let heads = &self.heads[first..self.heads.len().min(first + BATCH)];
             if self.descend(first, heads, q, &mut log) {
+                self.touch(first, heads.len(), &log, points);
                 let mut starts = [0; TOGETHER];
                 for i in 0..heads.len().min(BATCH) {
                     let column = i % TOGETHER;
@@ -89,23 +88,20 @@ impl Trees {
     #[inline(always)]
     fn descend(&self, first: usize, heads: &[Head], q: &Query, log: &mut Log) -> bool {
         let room = self.box_room + self.loose_room;
-        let mut roots = [0; BATCH + TOGETHER];
-        let mut bases = [first * room; BATCH + TOGETHER];
-        for (i, ((root, base), head)) in roots.iter_mut().zip(&mut bases).zip(heads).enumerate() {
+        let mut slots: [usize; TOGETHER] = std::array::from_fn(|i| i);
+        let mut names = [0; TOGETHER];
+        // in the high half, as the log wants them
+        let mut masses = [0; TOGETHER];
+        let mut base = [0; TOGETHER];
+        for i in 0..TOGETHER {
+            let (tree, slot) = if i < heads.len() { (i, i) } else { (0, BATCH + i) };
+            let head = heads[tree];
             if head.mass == 0 || is_leaf(head.root) {
                 return false;
             }
-            *root = pack(head.root, u32::from(head.mass));
-            *base = (first + i) * room;
+            (slots[i], names[i], masses[i]) = (slot, head.root, u32::from(head.mass) << 16);
+            base[i] = (first + tree) * room;
         }
-        for i in heads.len()..BATCH + TOGETHER {
-            roots[i] = roots[0];
-        }
-        let mut slots: [usize; TOGETHER] = std::array::from_fn(|i| i);
-        let mut names: [u16; TOGETHER] = std::array::from_fn(|i| roots[i] as u16);
-        // in the high half, as the log wants them
-        let mut masses: [u32; TOGETHER] = std::array::from_fn(|i| roots[i] & MASS);
-        let mut base: [usize; TOGETHER] = std::array::from_fn(|i| bases[i]);
         for (level, row) in log.rows.iter_mut().enumerate() {
             for i in 0..TOGETHER {
                 let node = &self.nodes[base[i] + usize::from(names[i])];
@@ -118,9 +114,14 @@ impl Trees {
                     let slot = slots[i];
                     log.leaves[slot] = u32::from(names[i]) | masses[i];
                     log.ends[slot] = level as u32 + 1;
-                    let next = (slot + TOGETHER).min(BATCH + i);
-                    slots[i] = next;
-                    (names[i], masses[i], base[i]) = (roots[next] as u16, roots[next] & MASS, bases[next]);
+                    let next = slot + TOGETHER;
+                    let tree = if next < heads.len() { next } else { 0 };
+                    let head = heads[tree];
+                    if head.mass == 0 || is_leaf(head.root) {
+                        return false;
+                    }
+                    slots[i] = next.min(BATCH + i);
+                    (names[i], masses[i], base[i]) = (head.root, u32::from(head.mass) << 16, (first + tree) * room);
                 }
             }
             if slots.iter().all(|slot| *slot >= heads.len()) {
@@ -128,6 +129,27 @@ impl Trees {
             }
         }
         false
+    }
+
+    /// Reads a word of what the way up needs first in each tree, so that a forest that is not in the cache is fetched for
+    /// many trees at once and not one after the other.
+    #[inline(always)]
+    fn touch(&self, first: usize, count: usize, log: &Log, points: &Points) {
+        let mut touched = 0;
+        let mut starts = [0; TOGETHER];
+        for i in 0..count.min(BATCH) {
+            let column = i % TOGETHER;
+            let end = log.ends[i] as usize;
+            let way = &log.rows[starts[column]..end];
+            starts[column] = end;
+            touched ^= points.first(log.leaves[i] as u16);
+            for row in way.iter().rev().take(LEVELS_TOUCHED) {
+                let name = usize::from(row[column] as u16);
+                let at = ((first + i) * self.box_room + name.min(self.box_room)) * self.width;
+                touched ^= self.boxes.get(at).copied().unwrap_or(0);
+            }
+        }
+        std::hint::black_box(touched);
     }
 
     /// Goes down in one tree; answers the leaf with its mass, and the depth.
@@ -160,7 +182,6 @@ impl Trees {
         visitor: &mut impl Visit,
     ) {
         let total = self.mass(tree);
-        visitor.begin(total);
         let point = points.read::<L>(leaf as u16);
         if visitor.leaf::<L>(point, Place { mass: leaf >> 16, depth: way.len(), total }) {
             self.climb_boxes::<L>(tree, point, way, column, q, points, visitor);
