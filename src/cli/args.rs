@@ -65,7 +65,7 @@ pub(super) struct Backtest {
     /// Where the history is; partitions where there are any, if not given
     #[arg(long)]
     pub(super) input: Option<Input>,
-    /// Labelled incidents (CSV: start,end,<dimensions>,measure): prints precision, recall, F1, delay
+    /// Labelled incidents (CSV: start,end,DIMENSIONS...,measure): prints precision, recall, F1, delay
     #[arg(long, value_name = "FILE")]
     pub(super) labels: Option<PathBuf>,
     /// Write every scored point as CSV
