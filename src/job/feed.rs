@@ -140,9 +140,7 @@ impl Input {
 
     /// Starts the thread.
     pub(super) fn start(self, columns: &Columns, clock: Arc<dyn Clock>) -> Result<Feed, JobError> {
-        let filters = self.config.select.filters.iter();
-        let filters = filters.map(|(column, values)| Filter { column: column.clone(), values: values.clone() });
-        let settings = select::Settings { columns: columns.clone(), filters: filters.collect() };
+        let settings = select_settings(&self.config, columns);
         let decoder = Decoder::new(decode_settings(&self.config, settings.decode_columns()))?;
         let selector = Selector::new(&settings)?;
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
@@ -154,6 +152,13 @@ impl Input {
             .map_err(|_| JobError::Thread)?;
         Ok(Feed { receiver, stop })
     }
+}
+
+/// How a configuration wants rows of these columns selected.
+pub(super) fn select_settings(config: &Config, columns: &Columns) -> select::Settings {
+    let filters = config.select.filters.iter();
+    let filters = filters.map(|(column, values)| Filter { column: column.clone(), values: values.clone() });
+    select::Settings { columns: columns.clone(), filters: filters.collect() }
 }
 
 /// How a configuration wants these columns decoded.

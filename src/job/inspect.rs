@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::error::JobError;
-use super::feed::{Input, decode_settings};
+use super::feed::{Input, decode_settings, select_settings};
 use super::{judge, schema};
 use crate::config::{Config, Source};
 use crate::decode::Decoder;
@@ -13,7 +13,7 @@ use crate::decode::discover::{DiscoverError, Discovery, discover};
 use crate::detect::{Aggregator, Detector, Settings};
 use crate::interval::ResumePoint;
 use crate::model::{Cell, Chunk, ClosedInterval, Columns, Interval, SeriesKey, Stats, Timestamp, Zone};
-use crate::select::{self, Filter, SelectError, Selector};
+use crate::select::{SelectError, Selector};
 use crate::source::files::{Files, Settings as FileSettings};
 use crate::source::{Next, Resume};
 
@@ -100,9 +100,7 @@ fn discovery(config: &Config) -> Result<Option<Discovery>, JobError> {
 
 /// Sends the sample through decode and select as the job would.
 fn read(config: &Config, columns: &Columns, chunks: &[Chunk], inspection: &mut Inspection) -> Result<(), JobError> {
-    let filters = config.select.filters.iter();
-    let filters = filters.map(|(column, values)| Filter { column: column.clone(), values: values.clone() });
-    let settings = select::Settings { columns: columns.clone(), filters: filters.collect() };
+    let settings = select_settings(config, columns);
     let mut decoder = Decoder::new(decode_settings(config, settings.decode_columns()))?;
     let mut selector = Selector::new(&settings)?;
     let mut aggregator = Aggregator::new(columns);
