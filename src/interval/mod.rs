@@ -413,7 +413,9 @@ impl Intervals {
             return None;
         }
         self.state.sequence += 1;
-        let Open { rows, late, rejects, tally, .. } = open;
+        let Open { rows, late, mut rejects, tally, .. } = open;
+        // as the rows are: it does not show in which order partitions were read
+        rejects.sort_by(|a, b| (&a.partition, a.place).cmp(&(&b.partition, b.place)));
         Some(Closing { sequence: self.state.sequence, interval, complete, rows, late, rejects, tally })
     }
 

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::Position;
 
+mod lanes;
+
 const SECOND: i64 = 1_000_000;
 
 /// One record of a test stream: its event time in seconds, or none where it is a reject, and whether a filter keeps it.
@@ -28,9 +30,13 @@ fn settings(zone: &str, close: CloseAt) -> Settings {
 
 /// A chunk of the test stream: record `i` stands at position `i` and carries `i` as its only value.
 fn batch(records: &[Record], from: usize, to: usize) -> Batch {
-    let partition = SourcePartition::new("test");
+    batch_of(SourcePartition::new("test"), records, from, to, 0)
+}
+
+/// The same of a partition whose record `i` carries `i` and `more`.
+fn batch_of(partition: SourcePartition, records: &[Record], from: usize, to: usize, more: usize) -> Batch {
     let rows = || (from..to).filter_map(|i| Some((i, records[i].0?)));
-    let values: ArrayRef = Arc::new(Int64Array::from_iter_values(rows().map(|(i, _)| i as i64)));
+    let values: ArrayRef = Arc::new(Int64Array::from_iter_values(rows().map(|(i, _)| (i + more) as i64)));
     let schema = Schema::new(vec![Field::new("value", DataType::Int64, true)]);
     let times = rows().map(|(_, time)| Timestamp::from_micros(time * SECOND).unwrap()).collect();
     let positions = rows().map(|(i, _)| i as u64).collect();

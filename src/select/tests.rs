@@ -5,7 +5,7 @@ use arrow_schema::{Field, Schema};
 use bytes::Bytes;
 
 use super::*;
-use crate::model::{MeasureType, Position, SourcePartition, Timestamp};
+use crate::model::{MeasureType, Position, Rows, SourcePartition, Timestamp};
 
 fn settings(filters: &[(&str, &[&str])]) -> Settings {
     let text = |text: &&str| (*text).to_owned();
