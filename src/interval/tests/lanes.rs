@@ -155,11 +155,11 @@ proptest! {
             let mut stage = begun();
             let mut reader = Reader::resume(&shards, &ResumePoint::default());
             let told = follow(&mut stage, &mut reader, &reads(&steps));
-            (told.closings.concat(), stage.state().clone())
+            (told.closings.concat(), stage.state().sequence, stage.state().read)
         });
         prop_assert_eq!(&told[0], &told[1]);
         let all: usize = shards.iter().map(Vec::len).sum();
-        prop_assert_eq!(told[0].1.read, all as u64);
+        prop_assert_eq!(told[0].2, all as u64);
     }
 
     #[test]
@@ -178,7 +178,8 @@ proptest! {
         let mut reader = Reader::resume(&shards, &point);
         let again = follow(&mut resumed, &mut reader, &reads);
         prop_assert_eq!(again.closings.concat(), told.closings[stop..].concat());
-        prop_assert_eq!(resumed.state(), stage.state());
+        let counts = |stage: &Intervals| (stage.state().sequence, stage.state().read);
+        prop_assert_eq!(counts(&resumed), counts(&stage));
     }
 }
 
