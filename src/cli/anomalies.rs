@@ -11,7 +11,7 @@ use crate::alert::AnomalyTable;
 use crate::config::Config;
 use crate::job::JobError;
 use crate::model::{AnomalyGroup, Direction, Finding, nearest};
-use crate::store::Store;
+use crate::store::{Place, Store};
 
 pub(super) fn list(config: &Config, args: &Anomalies, out: &mut impl Write) -> Result<(), CliError> {
     let (from, to) = dates(args.from, args.to)?;
@@ -58,12 +58,16 @@ pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> 
 
 fn read(config: &Config, from: NaiveDate, to: NaiveDate) -> Result<Vec<AnomalyGroup>, CliError> {
     let url = &config.partition.url;
-    if !Store::directory_of(url).map_err(JobError::from)?.is_dir() {
+    let place = Place::parse(url).map_err(JobError::from)?;
+    if place.directory().is_some_and(|directory| !directory.is_dir()) {
         return Err(CliError::NoTable { url: url.clone() });
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(CliError::Runtime)?;
-    let table = AnomalyTable::new(Store::open(url).map_err(JobError::from)?);
-    Ok(runtime.block_on(table.read(from, to)).map_err(JobError::from)?)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let read = async {
+        let table = AnomalyTable::new(Store::open(url, &config.store).await?);
+        Ok::<_, JobError>(table.read(from, to).await?)
+    };
+    Ok(runtime.block_on(read)?)
 }
 
 fn print(config: &Config, groups: &[AnomalyGroup], how: OutputFormat, out: &mut impl Write) -> Result<(), CliError> {

@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use super::raw::Section;
 use crate::alert;
+use crate::aws;
 use crate::decode::{Format as RecordFormat, Header, TimestampFormat};
 use crate::detect::{self, Aggregation, ForestShape};
 use crate::interval::{self, CloseAt, Lanes};
 use crate::model::{CsvDialect, Format, Length, MeasureType, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
 use crate::source::{files, generator};
-use crate::store::Store;
+use crate::store::{self, Addressing, Encryption, Place};
 
 const KB: u64 = 1000;
 const MB: u64 = 1000 * KB;
@@ -42,6 +43,8 @@ pub struct Config {
     pub detect: Detect,
     /// `[[alert]]`
     pub alerts: Vec<Alert>,
+    /// `[store]`: how buckets are reached.
+    pub store: store::Settings,
 }
 
 /// How the job runs.
@@ -104,7 +107,7 @@ pub struct Select {
 /// Where partitions lie and how they are written.
 #[derive(Clone, Debug)]
 pub struct Partition {
-    /// Directory or `file://` url.
+    /// Directory, `file://` url or `s3://bucket/prefix`.
     pub url: String,
     /// CSV or Parquet.
     pub format: Format,
@@ -150,6 +153,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let columns = root.section("select").texts("measures");
     let detect = detect(&root.section("detect"), &columns);
     let alerts = root.sections("alert").iter().map(|section| alert(section, detect.as_ref())).collect();
+    let store = store(&root.section("store"));
     if let (Some(Source::Files(files)), Some(partition)) = (&source, &partition) {
         apart(root, files, [&partition.url, &job.state]);
     }
@@ -165,6 +169,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
         partition: partition?,
         detect: detect?,
         alerts,
+        store: store?,
     };
     Some(config)
 }
@@ -178,6 +183,9 @@ fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
             partition.map(|partition| format!("{}/state", partition.url.trim_end_matches('/'))).unwrap_or_default()
         }),
     };
+    if section.has("state") {
+        place(section, "state", Some(&job.state));
+    }
     section.finish();
     job
 }
@@ -225,7 +233,8 @@ fn source_files(section: &Section<'_>, decode: &Decode) -> Option<Source> {
 fn apart(root: &Section<'_>, files: &files::Settings, outputs: [&String; 2]) {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let source = absolute(&files.path);
-    let inside = |url: &&String| Store::directory_of(url).is_ok_and(|output| absolute(&output).starts_with(&source));
+    let lies_in = |place: &Place| place.directory().is_some_and(|output| absolute(output).starts_with(&source));
+    let inside = |url: &&String| Place::parse(url).is_ok_and(|place| lies_in(&place));
     if let Some(url) = outputs.into_iter().find(inside) {
         let message = format!("is a directory that holds `{url}`, which this job writes; hint: read and write apart");
         root.section("source").section("files").problem("path", &message);
@@ -367,13 +376,75 @@ fn interval(section: &Section<'_>) -> Option<(interval::Settings, Duration)> {
 
 fn partition(section: &Section<'_>) -> Option<Partition> {
     let url = section.required_text("url", "\"out/ecommerce\"");
-    if let Some(Err(error)) = url.as_deref().map(Store::directory_of) {
-        section.problem("url", &error.to_string());
-    }
+    place(section, "url", url.as_deref());
     let format = section.choice("format", Format::Csv, &[("csv", Format::Csv), ("parquet", Format::Parquet)]);
     let object_bytes_max = usize_of(section.size("object_bytes_max", OBJECT_BYTES_MAX as u64, 64 * KB..=5000 * MB));
     section.finish();
     Some(Partition { url: url?, format, object_bytes_max })
+}
+
+/// Notes a url that names no place for objects.
+fn place(section: &Section<'_>, key: &'static str, url: Option<&str>) {
+    if let Some(Err(error)) = url.map(Place::parse) {
+        section.problem(key, &error.to_string());
+    }
+}
+
+fn store(section: &Section<'_>) -> Option<store::Settings> {
+    #[derive(Clone, Copy, PartialEq)]
+    enum Kind {
+        BucketDefault,
+        Aes256,
+        Kms,
+    }
+    let s3 = section.section("s3");
+    section.finish();
+    let aws = aws(&s3);
+    let addressing = match (s3.has("path_style"), s3.flag("path_style", false)) {
+        (false, _) => Addressing::Usual,
+        (true, true) => Addressing::Path,
+        (true, false) => Addressing::Host,
+    };
+    let kinds = [("none", Kind::BucketDefault), ("AES256", Kind::Aes256), ("aws:kms", Kind::Kms)];
+    let kind = s3.choice("encryption", Kind::BucketDefault, &kinds);
+    let key = s3.text("kms_key");
+    let bucket_key = s3.flag("bucket_key", false);
+    let part_bytes = s3.size("part_bytes", store::PART_BYTES, store::PART_BYTES_MIN..=store::PART_BYTES_MAX);
+    s3.finish();
+    for name in ["kms_key", "bucket_key"].into_iter().filter(|name| kind != Kind::Kms && s3.has(name)) {
+        s3.problem(name, "is for `encryption = \"aws:kms\"` alone");
+    }
+    let encryption = match kind {
+        Kind::BucketDefault => Encryption::BucketDefault,
+        Kind::Aes256 => Encryption::Aes256,
+        Kind::Kms => Encryption::Kms { key, bucket_key },
+    };
+    Some(store::Settings { aws: aws?, addressing, encryption, part_bytes })
+}
+
+/// How one of Amazon's services is reached.
+fn aws(section: &Section<'_>) -> Option<aws::Settings> {
+    let endpoint_url = section.text("endpoint_url");
+    let is_url = |url: &&String| url.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && !host.is_empty());
+    if let Some(url) = endpoint_url.as_ref().filter(|url| !is_url(url)) {
+        section.problem("endpoint_url", &format!("is `{url}`, allowed is `https://host` or `http://host:port`"));
+    }
+    let role_arn = section.text("role_arn");
+    if let Some(role) = role_arn.as_ref().filter(|role| !role.starts_with("arn:")) {
+        section.problem("role_arn", &format!("is `{role}`; hint: for example `arn:aws:iam::123456789012:role/tidewatch`"));
+    }
+    let ca_bundle = section.text("ca_bundle").map(PathBuf::from);
+    let settings = aws::Settings {
+        region: section.text("region"),
+        profile: section.text("profile"),
+        role_arn,
+        endpoint_url,
+        ca_bundle,
+    };
+    if let Err(error) = settings.certificates() {
+        section.problem("ca_bundle", &error.to_string());
+    }
+    Some(settings)
 }
 
 fn detect(section: &Section<'_>, columns: &[String]) -> Option<Detect> {

@@ -19,9 +19,9 @@ use super::schema;
 use super::score::{Labels, Score, Scorer};
 use crate::config::Config;
 use crate::interval::{Intervals, ResumePoint};
-use crate::model::{AnomalyGroup, Closing, Columns, Interval, Point, PointState, Rows};
+use crate::model::{AnomalyGroup, Area, Closing, Columns, Interval, Point, PointState, Rows};
 use crate::partition::Descriptor;
-use crate::store::Store;
+use crate::store::{Place, Store};
 
 /// Where the history is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,8 +67,7 @@ pub struct Report {
 /// # Errors
 /// When there is no history, it cannot be read, or an output cannot be written.
 pub async fn run(config: &Config, options: &Options, host: Host<'_>) -> Result<Report, JobError> {
-    let has_partitions =
-        Store::directory_of(&config.partition.url).is_ok_and(|directory| directory.join("data").is_dir());
+    let has_partitions = has_partitions(config).await?;
     let from = options.input.unwrap_or(if has_partitions { From::Partitions } else { From::Source });
     match from {
         From::Partitions if !has_partitions => Err(JobError::NoHistory(config.partition.url.clone())),
@@ -77,8 +76,18 @@ pub async fn run(config: &Config, options: &Options, host: Host<'_>) -> Result<R
     }
 }
 
+/// Whether there are any; a directory that is not there is not made.
+async fn has_partitions(config: &Config) -> Result<bool, JobError> {
+    let url = &config.partition.url;
+    if Place::parse(url)?.directory().is_some_and(|directory| !directory.is_dir()) {
+        return Ok(false);
+    }
+    let store = Store::open(url, &config.store).await?;
+    Ok(!store.list_folders(Area::Data.folder()).await?.is_empty())
+}
+
 async fn over_partitions(config: &Config, options: &Options, host: Host<'_>) -> Result<Report, JobError> {
-    let store = Store::open(&config.partition.url)?;
+    let store = Store::open(&config.partition.url, &config.store).await?;
     let columns = match Descriptor::load(&store).await? {
         Some(_) => schema::claim(config, &store, None).await?,
         None => schema::of_partitions(config, &store, NaiveDate::MIN, options.to).await?,

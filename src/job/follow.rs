@@ -18,7 +18,7 @@ use crate::alert::{AnomalyTable, worth_telling};
 use crate::config::Config;
 use crate::model::{Area, Interval};
 use crate::partition::{Descriptor, Listed};
-use crate::store::{Store, Sweep};
+use crate::store::{Patience, Store, Sweep};
 
 /// How often new partitions are looked for.
 const POLL: Duration = Duration::from_secs(1);
@@ -54,9 +54,9 @@ pub struct Summary {
 /// When partitions cannot be read, or the state cannot be used.
 pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summary, JobError> {
     let place = format!("{}/detect", config.job.state.trim_end_matches('/'));
-    let state = Store::open(&place)?;
+    let state = Store::open(&place, &config.store).await?.patient(Patience::endless());
     let _lock = Lock::take(&state)?;
-    let store = Store::open(&config.partition.url)?;
+    let store = Store::open(&config.partition.url, &config.store).await?.patient(Patience::endless());
     state.sweep(Sweep::Root)?;
     store.sweep(Sweep::Below(Area::Anomalies.folder()))?;
     let columns = match Descriptor::load(&store).await? {

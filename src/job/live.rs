@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::interval::{Intervals, Lanes, ResumePoint};
 use crate::model::{Area, Closing};
 use crate::partition::{Descriptor, Listed, Writer};
-use crate::store::{Store, Sweep};
+use crate::store::{Patience, Store, Sweep};
 
 /// How far the line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +48,9 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
         Some(watch) => store.watched(watch.clone()),
         None => store,
     };
-    let state = watched(Store::open(&config.job.state)?);
+    let state = watched(Store::open(&config.job.state, &config.store).await?.patient(Patience::endless()));
     let _lock = Lock::take(&state)?;
-    let store = watched(Store::open(&config.partition.url)?);
+    let store = watched(Store::open(&config.partition.url, &config.store).await?.patient(Patience::endless()));
     let _writer = Lock::take(&store)?;
     // a detector may run beside `etl`: what it stages is not ours
     state.sweep(Sweep::Root)?;

@@ -64,11 +64,12 @@ impl Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Settings;
 
-    #[test]
-    fn a_second_job_is_refused_until_the_first_is_gone() {
+    #[tokio::test]
+    async fn a_second_job_is_refused_until_the_first_is_gone() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().display().to_string()).unwrap();
+        let store = Store::open(&directory.path().display().to_string(), &Settings::default()).await.unwrap();
         let first = Lock::take(&store).unwrap();
         assert!(matches!(Lock::take(&store), Err(LockError::Held { .. })));
         drop(first);

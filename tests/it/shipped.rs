@@ -9,8 +9,22 @@ use tidewatch::config;
 
 const STRANGE: &str = "qqqqqqqqqqqqqqqqqqqqqqqq";
 /// Commented keys whose line shows an example and not the default: keys without a default, and those of CSV alone.
-const EXAMPLES: [&str; 6] =
-    ["job.state", "decode.delimiter", "decode.quote", "decode.header", "select.keep", "alert.measures"];
+const EXAMPLES: [&str; 14] = [
+    "job.state",
+    "decode.delimiter",
+    "decode.quote",
+    "decode.header",
+    "select.keep",
+    "alert.measures",
+    "store.s3.region",
+    "store.s3.profile",
+    "store.s3.role_arn",
+    "store.s3.endpoint_url",
+    "store.s3.ca_bundle",
+    "store.s3.path_style",
+    "store.s3.kms_key",
+    "store.s3.bucket_key",
+];
 
 fn shipped() -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
