@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
 use crate::decode::{Format, Header};
 use crate::job::inspect::{self, Inspection};
+use crate::job::probe::{self, Outcome, Report, Step};
 use crate::model::{ColumnType, MeasureType};
 
 /// Above so many values a dimension makes more series than anyone reads.
@@ -22,7 +23,27 @@ pub(super) fn check(config: &Config, out: &mut impl Write) -> Result<(), CliErro
         writeln!(out)?;
     }
     expect(out, config, &inspection)?;
-    warn(out, &inspection)
+    warn(out, &inspection)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
+    let reports = runtime.block_on(probe::stores(config));
+    reports.iter().try_for_each(|report| connect(out, report))?;
+    if reports.iter().all(Report::is_fine) { Ok(()) } else { Err(CliError::Unusable) }
+}
+
+/// One line for each step of a probe.
+fn connect(out: &mut impl Write, report: &Report) -> Result<(), CliError> {
+    writeln!(out, "\n{:<10} {}", report.purpose, report.place)?;
+    for Step { name, outcome } in &report.steps {
+        match outcome {
+            Outcome::Fine(word) => writeln!(out, "{}", format!("  ok       {name} {word}").trim_end())?,
+            Outcome::Failed(reason) => {
+                writeln!(out, "  FAILED   {name}")?;
+                let lines = format::hint_on_a_line(reason);
+                lines.lines().try_for_each(|line| writeln!(out, "           {}", line.trim()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a configuration uses a column for.

@@ -13,4 +13,5 @@ mod restart;
 mod sample;
 mod shipped;
 mod silent;
+mod store;
 mod support;
