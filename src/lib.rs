@@ -43,6 +43,7 @@
 //! registry of stages, no dynamic plug-ins: the few sources, formats and sinks are enums.
 
 pub mod alert;
+pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod decode;

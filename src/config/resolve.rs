@@ -10,7 +10,7 @@ use super::raw::Section;
 use crate::alert;
 use crate::decode::{Format as RecordFormat, Header, TimestampFormat};
 use crate::detect::{self, Aggregation, ForestShape};
-use crate::interval::{self, CloseAt};
+use crate::interval::{self, CloseAt, Lanes};
 use crate::model::{CsvDialect, Format, Length, MeasureType, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
 use crate::source::{files, generator};
@@ -359,6 +359,8 @@ fn interval(section: &Section<'_>) -> Option<(interval::Settings, Duration)> {
         offset_micros: micros(offset),
         ahead_max_micros: micros(ahead_max),
         close,
+        // which source it is says
+        lanes: Lanes::One,
     };
     Some((settings, idle_timeout))
 }

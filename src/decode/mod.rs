@@ -179,7 +179,7 @@ impl Decoder {
             timestamp_slot,
             time_reader: TimeReader::new(timestamp_format, zone),
             times: Vec::new(),
-            positions: Vec::new(),
+            offsets: Vec::new(),
         };
         let reader = match format {
             Format::JsonLines => Reader::Json(json::Reader::new(slots)),
@@ -206,7 +206,7 @@ impl Decoder {
         let mut values: Vec<Value<'_>> = vec![Value::Missing; self.builder.names.len()];
         for range in records(chunk, framing, record_bytes_max) {
             let bytes = &chunk.bytes[range.clone()];
-            let position = chunk.offset + range.start as u64;
+            let offset = chunk.offset + range.start as u64;
             let record = match text {
                 Some(text) => text.get(range),
                 None => std::str::from_utf8(bytes).ok(),
@@ -218,17 +218,18 @@ impl Decoder {
                     Reader::Json(reader) => reader.read(record, &mut values),
                     Reader::Csv(reader) => reader.read(record, &mut values),
                 }
-                .and_then(|()| self.builder.push(&values, position))
+                .and_then(|()| self.builder.push(&values, offset))
             } else {
                 Err(Reason::Malformed("not UTF-8".to_owned()))
             };
             if let Err(reason) = done {
                 let kept = bytes.len().min(record_bytes_max.saturating_add(1));
                 let bytes = Bytes::copy_from_slice(&bytes[..kept]);
-                rejects.push(Reject { partition: chunk.partition.clone(), position, bytes, reason });
+                let (partition, place) = (chunk.partition.clone(), chunk.places.at(offset));
+                rejects.push(Reject { partition, offset, place, bytes, reason });
             }
         }
-        Ok(Decoded { rows: self.builder.finish()?, rejects })
+        Ok(Decoded { rows: self.builder.finish()?.placed(chunk.places.clone()), rejects })
     }
 }
 
@@ -271,12 +272,12 @@ struct Builder {
     timestamp_slot: usize,
     time_reader: TimeReader,
     times: Vec<Timestamp>,
-    positions: Vec<u64>,
+    offsets: Vec<u64>,
 }
 
 impl Builder {
     /// Adds one row, or nothing and says why.
-    fn push(&mut self, values: &[Value<'_>], position: u64) -> Result<(), Reason> {
+    fn push(&mut self, values: &[Value<'_>], offset: u64) -> Result<(), Reason> {
         let time = self.time(&values[self.timestamp_slot])?;
         for at in 0..self.columns.len() {
             let (slot, column) = &mut self.columns[at];
@@ -289,7 +290,7 @@ impl Builder {
             }
         }
         self.times.push(time);
-        self.positions.push(position);
+        self.offsets.push(offset);
         Ok(())
     }
 
@@ -324,8 +325,8 @@ impl Builder {
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         let batch = RecordBatch::try_new_with_options(self.schema.clone(), arrays, &options)?;
         let times = std::mem::replace(&mut self.times, Vec::with_capacity(rows));
-        let positions = std::mem::replace(&mut self.positions, Vec::with_capacity(rows));
-        Ok(Rows::new(batch, times, positions)?)
+        let offsets = std::mem::replace(&mut self.offsets, Vec::with_capacity(rows));
+        Ok(Rows::new(batch, times, offsets)?)
     }
 }
 

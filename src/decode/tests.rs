@@ -32,13 +32,9 @@ fn csv_format(header: Header) -> Format {
 }
 
 fn chunk(offset: u64, header: Option<&str>, bytes: &[u8]) -> Chunk {
-    Chunk {
-        partition: SourcePartition::new("p"),
-        header: header.map(|header| Bytes::copy_from_slice(header.as_bytes())),
-        offset,
-        bytes: Bytes::copy_from_slice(bytes),
-        read_to: Position::Offset(offset + bytes.len() as u64),
-    }
+    let read_to = Position::Offset(offset + bytes.len() as u64);
+    let chunk = Chunk::of_bytes(SourcePartition::new("p"), offset, Bytes::copy_from_slice(bytes), read_to);
+    chunk.with_header(header.map(|header| Bytes::copy_from_slice(header.as_bytes())))
 }
 
 fn text(decoded: &Decoded, column: usize) -> Vec<String> {
@@ -77,8 +73,8 @@ fn json_members_come_in_any_order_and_the_last_of_a_name_counts() {
     assert_eq!(floats(&decoded, 3), [Some(152.07), Some(100.0), None, None]);
     assert_eq!(decoded.rows.times()[3].to_string(), "2026-01-15T19:18:31Z");
     let starts: Vec<u64> = lines.match_indices('{').map(|(at, _)| 1000 + at as u64).collect();
-    assert_eq!(decoded.rows.positions()[0], starts[0]);
-    assert_eq!(decoded.rows.positions()[1], starts[1] - 1, "a record begins with its line, not with its brace");
+    assert_eq!(decoded.rows.offsets()[0], starts[0]);
+    assert_eq!(decoded.rows.offsets()[1], starts[1] - 1, "a record begins with its line, not with its brace");
 }
 
 #[test]
@@ -107,12 +103,12 @@ fn a_record_that_fails_says_why_and_leaves_no_trace() {
         let lines = format!("{good}\n{bad}\n{good}\n");
         let decoded = json().decode(&chunk(0, None, lines.as_bytes())).unwrap();
         assert!(reasons(&decoded)[0].starts_with(reason), "{bad}: {:?}", reasons(&decoded));
-        assert_eq!(decoded.rejects[0].position, good.len() as u64 + 1);
+        assert_eq!(decoded.rejects[0].offset, good.len() as u64 + 1);
         assert_eq!(decoded.rejects[0].bytes, bad.as_bytes()[..bad.len().min(RECORD_BYTES_MAX + 1)]);
         assert_eq!(text(&decoded, 0), ["p", "p"], "{bad}");
         assert_eq!(integers(&decoded, 2), [Some(1), Some(1)], "{bad}");
         assert_eq!(floats(&decoded, 3), [Some(2.0), Some(2.0)], "{bad}");
-        assert_eq!(decoded.rows.positions(), [0, good.len() as u64 + bad.len() as u64 + 2]);
+        assert_eq!(decoded.rows.offsets(), [0, good.len() as u64 + bad.len() as u64 + 2]);
     }
 }
 
@@ -142,7 +138,7 @@ fn depth_costs_no_stack() {
 fn a_byte_order_mark_is_no_part_of_the_first_record() {
     let lines = "\u{feff}{\"time\":\"2026-01-15 19:18:28\"}\n".as_bytes();
     let decoded = json().decode(&chunk(0, None, lines)).unwrap();
-    assert_eq!((decoded.rows.positions(), decoded.rejects.len()), ([3].as_slice(), 0));
+    assert_eq!((decoded.rows.offsets(), decoded.rejects.len()), ([3].as_slice(), 0));
     let decoded = json().decode(&chunk(10, None, lines)).unwrap();
     assert_eq!(decoded.rejects.len(), 1);
 }
@@ -157,7 +153,7 @@ fn csv_fields_are_found_by_the_header() {
     assert_eq!(text(&decoded, 0), ["a, \"b\"\nc", "", "d"]);
     assert_eq!(integers(&decoded, 2), [Some(37), None, Some(4)]);
     assert_eq!(floats(&decoded, 3), [Some(152.07), None, Some(1.5)]);
-    assert_eq!(decoded.rows.positions()[0], 35);
+    assert_eq!(decoded.rows.offsets()[0], 35);
 
     // the next file may order its columns differently
     let other =
@@ -250,8 +246,8 @@ proptest! {
             }
             position += line.len() as u64;
         }
-        let mut found: Vec<u64> = decoded.rejects.iter().map(|reject| reject.position).collect();
-        found.extend(decoded.rows.positions());
+        let mut found: Vec<u64> = decoded.rejects.iter().map(|reject| reject.offset).collect();
+        found.extend(decoded.rows.offsets());
         found.sort_unstable();
         prop_assert_eq!(found, starts);
     }
@@ -276,9 +272,9 @@ proptest! {
         let cut = framing.last_end(&bytes[..at.min(bytes.len())], RECORD_BYTES_MAX).unwrap_or(0);
         let first = decoder.decode(&chunk(7, None, &bytes[..cut])).unwrap();
         let second = decoder.decode(&chunk(7 + cut as u64, None, &bytes[cut..])).unwrap();
-        let mut positions = first.rows.positions().to_vec();
-        positions.extend(second.rows.positions());
-        prop_assert_eq!(positions.as_slice(), whole.rows.positions());
+        let mut positions = first.rows.offsets().to_vec();
+        positions.extend(second.rows.offsets());
+        prop_assert_eq!(positions.as_slice(), whole.rows.offsets());
         let mut rejects = first.rejects;
         rejects.extend(second.rejects);
         prop_assert_eq!(rejects, whole.rejects);

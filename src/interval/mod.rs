@@ -1,17 +1,21 @@
 //! Which interval a row is in, when an interval closes, and what is late.
 //!
 //! Everything here is decided record by record, in the order of the source: where the boundaries of chunks and
-//! micro-batches fell changes nothing. The *watermark* is the largest event time seen so far. An interval is closed as
-//! soon as the watermark reaches its end plus the offset; that happens once (I1), in the order of the intervals, and
-//! gives each its *sequence* number. A row whose interval is already closed is late.
+//! micro-batches fell changes nothing. The *watermark* of a lane (see [`Lanes`]) is the largest event time seen in it so
+//! far. An interval is closed as soon as the watermark of every lane has reached its end plus the offset; that happens
+//! once (I1), in the order of the intervals, and gives each its *sequence* number. A row whose interval its own lane has
+//! passed is late.
 //!
-//! Late rows, filtered rows and rejects have no open interval of their own. They ride on the interval that holds the
-//! watermark when they arrive (it is open by definition) and leave with it, so that every record is accounted for in
-//! exactly one [`Closing`] (E1, E3).
+//! Late rows, filtered rows and rejects have no open interval of their own. They ride on the interval that holds their
+//! lane's watermark when they arrive (it is open by definition) and leave with it, so that every record is accounted for
+//! in exactly one [`Closing`] (E1, E3). With a lane for each source partition, what leaves with an interval follows from
+//! the records of each partition alone: in which order the partitions were read changes nothing.
 //!
-//! Nothing is written here, and no clock is read: `job` may [`Intervals::raise`] the watermark when a live source has
-//! fallen silent.
+//! Nothing is written here, and no clock is read: `job` may [`Intervals::raise`] the watermark of lanes that have fallen
+//! silent, once it has written down that it does.
 
+mod lane;
+mod resume;
 mod scatter;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,13 +23,16 @@ use std::sync::Arc;
 
 use arrow_schema::ArrowError;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Batch, Closing, Held, Interval, Length, Position, Progress, Reason, Reject, Rows, SourcePartition, Tally,
+    Batch, Chunk, Closing, Held, Interval, Length, Position, Progress, Reason, Reject, Rows, SourcePartition, Tally,
     Timestamp, Zone,
 };
+use lane::Lane;
 use scatter::Scatter;
+
+pub use lane::Lanes;
+pub use resume::{Raise, ResumePoint, State};
 
 /// After so many records in a row that lie too far ahead, the stream has really moved on.
 const AHEAD_RUN_MAX: u32 = 10;
@@ -52,44 +59,8 @@ pub struct Settings {
     pub ahead_max_micros: u64,
     /// When intervals close.
     pub close: CloseAt,
-}
-
-/// What the stage knows besides the rows it holds; part of the checkpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct State {
-    watermark_micros: Option<i64>,
-    /// Intervals that close at or before this instant are closed.
-    closed_to_micros: Option<i64>,
-    /// Sequence number of the last closing.
-    pub sequence: u64,
-    /// Records taken in.
-    pub read: u64,
-    ahead_run: u32,
-}
-
-/// Where a job that starts again begins to read, and what the stage knew there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResumePoint {
-    /// Where each source partition is read from.
-    pub progress: Progress,
-    /// How far each was read when this was noted.
-    pub read_to: Progress,
-    /// What the stage knew.
-    pub state: State,
-    /// Watermarks raised after this point, with the progress at which each was raised.
-    pub raises: Vec<Raise>,
-    /// In which order the source partitions were read from here on, each up to where: what is late depends on it.
-    #[serde(default)]
-    pub order: Vec<(SourcePartition, Position)>,
-}
-
-/// A watermark raised while the source was silent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Raise {
-    /// The progress at which it was raised.
-    pub at: Progress,
-    /// The watermark it was raised to, in microseconds since 1970.
-    pub to_micros: i64,
+    /// Which source partitions share a watermark.
+    pub lanes: Lanes,
 }
 
 /// An interval that is still open.
@@ -125,6 +96,8 @@ pub struct Intervals {
     open: BTreeMap<Interval, Open>,
     /// What was closed at this instant was committed before the job started again: it is computed and dropped.
     done_to_micros: Option<i64>,
+    /// Records taken in before the place that was read from again, and records that were dropped since.
+    replayed: u64,
     chunks: u64,
     /// How many raises were made in all, and the last of them: as many as an open interval may have seen.
     raise_count: u64,
@@ -152,6 +125,7 @@ impl Intervals {
     pub fn resume(settings: Settings, point: ResumePoint, done: State) -> Intervals {
         Intervals {
             settings,
+            replayed: point.state.read,
             state: State { sequence: done.sequence, ..point.state },
             progress: Arc::new(point.progress),
             open: BTreeMap::new(),
@@ -165,6 +139,21 @@ impl Intervals {
         }
     }
 
+    /// Takes in that a source has these partitions: each holds every interval open until it has passed it or is raised.
+    /// Says whether there is one among them that was not known.
+    pub fn begin(&mut self, partitions: &Progress) -> bool {
+        let from = self.state.closed_to_micros.max(self.done_to_micros);
+        let mut is_new = false;
+        for (partition, position) in partitions.iter() {
+            if self.progress.get(partition).is_none() {
+                is_new = true;
+                Arc::make_mut(&mut self.state.lanes).set(self.settings.lanes.of(partition), Lane::from(from));
+                Arc::make_mut(&mut self.progress).set(partition.clone(), position);
+            }
+        }
+        is_new
+    }
+
     /// Takes one batch in, record by record, and gives the intervals that it closes, in order.
     ///
     /// # Errors
@@ -173,48 +162,65 @@ impl Intervals {
         let mut closings = self.due_raises();
         let before = self.mark();
         self.chunks += 1;
-        let Batch { partition, rows, keep, rejects, read_to, bytes, offset } = batch;
+        let Batch { rows, keep, rejects, chunk } = batch;
+        let name = self.settings.lanes.of(&chunk.partition);
+        let mut lane = self.state.lanes.get(&name).unwrap_or_else(|| Lane::from(self.state.closed_to_micros));
         let mut rejects = rejects.into_iter().peekable();
-        let mut scatter = Scatter::new(&partition, &rows);
-        for (row, (&time, &position)) in rows.times().iter().zip(rows.positions()).enumerate() {
-            while let Some(reject) = rejects.next_if(|reject| reject.position < position) {
-                self.reject(reject, &before);
+        let mut scatter = Scatter::new(&rows);
+        for (row, (&time, &offset)) in rows.times().iter().zip(rows.offsets()).enumerate() {
+            while let Some(reject) = rejects.next_if(|reject| reject.offset < offset) {
+                self.reject(&lane, reject, &before);
             }
-            if self.is_ahead(time) {
-                let bytes = record_at(&bytes, offset, &rows, row, rejects.peek());
-                let reason = Reason::Ahead { time };
-                self.reject(Reject { partition: partition.clone(), position, bytes, reason }, &before);
+            if self.is_ahead(&mut lane, time) {
+                let reject = Reject {
+                    partition: chunk.partition.clone(),
+                    offset,
+                    place: chunk.places.at(offset),
+                    bytes: record_at(&chunk, &rows, row, rejects.peek()),
+                    reason: Reason::Ahead { time },
+                };
+                self.reject(&lane, reject, &before);
                 continue;
             }
-            self.advance(time, &mut scatter, &before, &mut closings)?;
-            self.place(time, row, keep.get(row).copied().unwrap_or(true), &mut scatter, &before);
+            lane.see(time.micros());
+            self.place(&lane, time, row, keep.get(row).copied().unwrap_or(true), &mut scatter, &before);
         }
         for reject in rejects {
-            self.reject(reject, &before);
+            self.reject(&lane, reject, &before);
         }
-        scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, &partition, rows, &before))?;
+        scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, &chunk.partition, rows, &before))?;
         drop(before);
-        self.note_run(&partition, read_to);
-        Arc::make_mut(&mut self.progress).set(partition, read_to);
+        Arc::make_mut(&mut self.state.lanes).set(name, lane);
+        self.move_on(&chunk);
+        closings.extend(self.close_passed());
         // at once and not with the next batch: what they closed was committed and must not count as held again
         closings.extend(self.due_raises());
         Ok(closings)
     }
 
-    /// Raises the watermark to `to` where it stands lower, because a live source is silent and time has passed.
-    pub fn raise(&mut self, to: Timestamp) -> Vec<Closing> {
-        let mut closings = self.due_raises();
-        if self.watermark().is_none_or(|now| now < to) {
-            closings.extend(self.apply(Raise { at: (*self.progress).clone(), to_micros: to.micros() }));
+    /// What must be raised so that the first open interval closes although these lanes are silent: it does when every
+    /// other lane has passed it, or, where all are silent, when `now` has. Nothing, if it must stay open.
+    pub fn plan(&self, is_silent: impl Fn(&SourcePartition) -> bool, now: Timestamp) -> Vec<Raise> {
+        let Some(close) = self.next_close().filter(|_| self.settings.close == CloseAt::Watermark) else {
+            return Vec::new();
+        };
+        let to_micros = close.micros();
+        let is_behind = |lane: &Lane| lane.watermark().is_none_or(|watermark| watermark < to_micros);
+        let (silent, others): (Vec<_>, Vec<_>) = self.state.lanes.iter().partition(|(name, _)| is_silent(name));
+        if others.iter().any(|(_, lane)| is_behind(lane)) || (others.is_empty() && now < close) {
+            return Vec::new();
         }
-        closings
+        let raise = |name: &SourcePartition| Raise { lane: name.clone(), at: self.progress_of(name), to_micros };
+        silent.iter().filter(|(_, lane)| is_behind(lane)).map(|(name, _)| raise(name)).collect()
     }
 
-    /// Where a job that starts again must begin to read so that it raises the watermark to `to` at this moment.
-    pub fn planned_raise(&self, to: Timestamp) -> ResumePoint {
-        let mut point = self.resume_point();
-        point.raises.push(Raise { at: (*self.progress).clone(), to_micros: to.micros() });
-        point
+    /// Raises the watermarks of silent lanes as planned.
+    pub fn raise(&mut self, raises: Vec<Raise>) -> Vec<Closing> {
+        let mut closings = self.due_raises();
+        for raise in raises {
+            closings.extend(self.apply(raise));
+        }
+        closings
     }
 
     /// Closes all that is open: the source has ended.
@@ -224,7 +230,7 @@ impl Intervals {
         let newest = self.open.iter().rev().find(|(_, open)| !open.rows.is_empty()).map(|(interval, _)| *interval);
         if let Some(interval) = newest {
             let end = self.closes_at(interval).micros();
-            self.state.watermark_micros = self.state.watermark_micros.max(Some(end));
+            Arc::make_mut(&mut self.state.lanes).raise_all(end);
             self.state.closed_to_micros = self.state.closed_to_micros.max(Some(end));
         }
         while let Some((interval, open)) = self.open.pop_first() {
@@ -255,14 +261,14 @@ impl Intervals {
         first.map(|(interval, _)| self.closes_at(*interval))
     }
 
-    /// The largest event time seen, or what it was raised to.
+    /// What every lane has reached.
     pub fn watermark(&self) -> Option<Timestamp> {
-        self.state.watermark_micros.and_then(|micros| Timestamp::from_micros(micros).ok())
+        self.state.lanes.lowest().and_then(|micros| Timestamp::from_micros(micros).ok())
     }
 
     /// What the stage knows besides its rows.
-    pub fn state(&self) -> State {
-        self.state
+    pub fn state(&self) -> &State {
+        &self.state
     }
 
     /// How many records are held and not accounted for in a closing yet.
@@ -270,14 +276,38 @@ impl Intervals {
         self.open.values().map(|open| open.tally.read()).sum()
     }
 
+    /// How many records were accounted for in closings that were committed before the job started again.
+    pub fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
     fn mark(&self) -> Mark {
         Mark {
             chunk: self.chunks,
             progress: self.progress.clone(),
-            state: self.state,
+            state: self.state.clone(),
             raises: self.raise_count,
             // the last run may go on
             runs: self.run_count.saturating_sub(1),
+        }
+    }
+
+    /// Notes how far a source partition has been read.
+    fn move_on(&mut self, chunk: &Chunk) {
+        let Chunk { partition, read_to, successors, .. } = chunk;
+        let progress = Arc::make_mut(&mut self.progress);
+        progress.set(partition.clone(), *read_to);
+        match self.settings.lanes {
+            Lanes::One => self.note_run(partition, *read_to),
+            Lanes::PerPartition if *read_to == Position::End => {
+                for successor in successors {
+                    if progress.get(successor).is_none() {
+                        progress.set(successor.clone(), Position::Start);
+                    }
+                }
+                Arc::make_mut(&mut self.state.lanes).hand_over(partition, successors);
+            }
+            Lanes::PerPartition => {}
         }
     }
 
@@ -296,35 +326,43 @@ impl Intervals {
         self.run_count += 1;
     }
 
+    /// How far the source partitions of a lane have been read.
+    fn progress_of(&self, lane: &SourcePartition) -> Progress {
+        match self.settings.lanes {
+            Lanes::One => (*self.progress).clone(),
+            Lanes::PerPartition => {
+                let mut progress = Progress::default();
+                if let Some(position) = self.progress.get(lane) {
+                    progress.set(lane.clone(), position);
+                }
+                progress
+            }
+        }
+    }
+
     /// Makes the raises again that were made at or before this progress, before the job started again.
     fn due_raises(&mut self) -> Vec<Closing> {
         let mut closings = Vec::new();
-        while let Some(raise) = self.due.pop_front_if(|raise| reached(&self.progress, &raise.at)) {
-            closings.extend(self.apply(raise));
+        while let Some(at) = self.due.iter().position(|raise| reached(&self.progress, &raise.at)) {
+            let raise = self.due.remove(at);
+            closings.extend(raise.into_iter().flat_map(|raise| self.apply(raise)));
         }
         closings
     }
 
     fn apply(&mut self, raise: Raise) -> Vec<Closing> {
-        let to = Timestamp::MIN.saturating_add_micros(raise.to_micros.saturating_sub(Timestamp::MIN.micros()));
         let seen = self.open.values().map(|open| open.begun.raises).min().unwrap_or(self.raise_count);
         let needed = usize::try_from(self.raise_count - seen).unwrap_or(usize::MAX);
         while self.raises.len() > needed {
             self.raises.pop_front();
         }
+        if let Some(mut lane) = self.state.lanes.get(&raise.lane) {
+            lane.raise(raise.to_micros.clamp(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
+            Arc::make_mut(&mut self.state.lanes).set(raise.lane.clone(), lane);
+        }
         self.raises.push_back(raise);
         self.raise_count += 1;
-        if self.watermark().is_none_or(|now| now < to) {
-            self.set_watermark(to);
-        }
         self.close_passed()
-    }
-
-    fn set_watermark(&mut self, to: Timestamp) {
-        self.state.watermark_micros = Some(to.micros());
-        if self.settings.close == CloseAt::Watermark {
-            self.state.closed_to_micros = Some(to.micros());
-        }
     }
 
     fn closes_at(&self, interval: Interval) -> Timestamp {
@@ -332,51 +370,37 @@ impl Intervals {
         interval.end_instant(self.settings.zone).saturating_add_micros(offset)
     }
 
-    /// Whether an open interval is passed.
-    fn is_due(&self) -> bool {
-        self.open.keys().next().is_some_and(|interval| self.is_closed(*interval))
-    }
-
-    fn is_closed(&self, interval: Interval) -> bool {
-        self.state.closed_to_micros.is_some_and(|closed_to| self.closes_at(interval).micros() <= closed_to)
+    /// Whether a lane has passed an interval.
+    fn is_passed(&self, lane: &Lane, interval: Interval) -> bool {
+        let passed_to = match self.settings.close {
+            CloseAt::Watermark => lane.watermark(),
+            CloseAt::End => self.state.closed_to_micros,
+        };
+        passed_to.is_some_and(|to| self.closes_at(interval).micros() <= to)
     }
 
     /// Whether an event time lies too far ahead to be believed. A long run of them is believed after all.
-    fn is_ahead(&mut self, time: Timestamp) -> bool {
+    fn is_ahead(&self, lane: &mut Lane, time: Timestamp) -> bool {
         let ahead_max = i64::try_from(self.settings.ahead_max_micros).unwrap_or(i64::MAX);
         let ahead = self.settings.close == CloseAt::Watermark
-            && self.watermark().is_some_and(|now| now.saturating_add_micros(ahead_max) < time);
-        self.state.ahead_run = if ahead { self.state.ahead_run + 1 } else { 0 };
-        if self.state.ahead_run > AHEAD_RUN_MAX {
-            self.state.ahead_run = 0;
+            && lane.watermark().is_some_and(|now| now.saturating_add(ahead_max) < time.micros());
+        lane.ahead_run = if ahead { lane.ahead_run + 1 } else { 0 };
+        if lane.ahead_run > AHEAD_RUN_MAX {
+            lane.ahead_run = 0;
             return false;
         }
         ahead
     }
 
-    /// Moves the watermark on and closes what it passes.
-    fn advance(
-        &mut self,
-        time: Timestamp,
-        scatter: &mut Scatter<'_>,
-        before: &Mark,
-        closings: &mut Vec<Closing>,
-    ) -> Result<(), ScatterError> {
-        if self.watermark().is_some_and(|now| now >= time) {
-            return Ok(());
-        }
-        self.set_watermark(time);
-        if self.settings.close == CloseAt::Watermark && self.is_due() {
-            let partition = scatter.partition();
-            scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, partition, rows, before))?;
-            closings.extend(self.close_passed());
-        }
-        Ok(())
-    }
-
+    /// Closes what every lane has passed.
     fn close_passed(&mut self) -> Vec<Closing> {
+        if self.settings.close == CloseAt::Watermark {
+            self.state.closed_to_micros = self.state.closed_to_micros.max(self.state.lanes.lowest());
+        }
         let mut closings = Vec::new();
-        while self.is_due() {
+        while let Some((interval, _)) = self.open.first_key_value()
+            && self.state.closed_to_micros.is_some_and(|to| self.closes_at(*interval).micros() <= to)
+        {
             let Some((interval, open)) = self.open.pop_first() else { break };
             closings.extend(self.close(interval, open, true));
         }
@@ -385,10 +409,13 @@ impl Intervals {
 
     fn close(&mut self, interval: Interval, open: Open, complete: bool) -> Option<Closing> {
         if self.done_to_micros.is_some_and(|done_to| self.closes_at(interval).micros() <= done_to) {
+            self.replayed += open.tally.read();
             return None;
         }
         self.state.sequence += 1;
-        let Open { rows, late, rejects, tally, .. } = open;
+        let Open { rows, late, mut rejects, tally, .. } = open;
+        // as the rows are: it does not show in which order partitions were read
+        rejects.sort_by(|a, b| (&a.partition, a.place).cmp(&(&b.partition, b.place)));
         Some(Closing { sequence: self.state.sequence, interval, complete, rows, late, rejects, tally })
     }
 
@@ -396,20 +423,27 @@ impl Intervals {
         Interval::containing(self.settings.zone.to_local_micros(time), self.settings.length)
     }
 
-    /// The interval that holds the watermark: records without an open interval of their own ride on it. Before the
+    /// The interval that holds a lane's watermark: records without an open interval of their own ride on it. Before the
     /// first event time it is the interval that holds 1970-01-01T00:00:00Z.
-    fn carrier(&self) -> Interval {
-        let epoch = Timestamp::MIN.saturating_add_micros(-Timestamp::MIN.micros());
-        self.interval_of(self.watermark().unwrap_or(epoch))
+    fn carrier(&self, lane: &Lane) -> Interval {
+        self.interval_of(Timestamp::from_micros(lane.watermark().unwrap_or(0)).unwrap_or(Timestamp::MIN))
     }
 
-    fn place(&mut self, time: Timestamp, row: usize, keep: bool, scatter: &mut Scatter<'_>, before: &Mark) {
+    fn place(
+        &mut self,
+        lane: &Lane,
+        time: Timestamp,
+        row: usize,
+        keep: bool,
+        scatter: &mut Scatter<'_>,
+        before: &Mark,
+    ) {
         let interval = self.interval_of(time);
-        let closed = self.is_closed(interval);
-        let carrier = if keep && !closed { interval } else { self.carrier() };
+        let is_late = self.is_passed(lane, interval);
+        let carrier = if keep && !is_late { interval } else { self.carrier(lane) };
         self.state.read += 1;
         let tally = &mut self.open_mut(carrier, before).tally;
-        match (keep, closed) {
+        match (keep, is_late) {
             (false, _) => tally.filtered += 1,
             (true, true) => tally.late += 1,
             (true, false) => tally.written += 1,
@@ -419,8 +453,8 @@ impl Intervals {
         }
     }
 
-    fn reject(&mut self, reject: Reject, before: &Mark) {
-        let carrier = self.carrier();
+    fn reject(&mut self, lane: &Lane, reject: Reject, before: &Mark) {
+        let carrier = self.carrier(lane);
         self.state.read += 1;
         let open = self.open_mut(carrier, before);
         open.tally.rejected += 1;
@@ -455,12 +489,13 @@ fn reached(progress: &Progress, mark: &Progress) -> bool {
 }
 
 /// The bytes of one record: up to where the next record begins, without the line end.
-fn record_at(bytes: &Bytes, offset: u64, rows: &Rows, row: usize, next_reject: Option<&Reject>) -> Bytes {
+fn record_at(chunk: &Chunk, rows: &Rows, row: usize, next_reject: Option<&Reject>) -> Bytes {
+    let bytes = &chunk.bytes;
     let index =
-        |position: u64| usize::try_from(position.saturating_sub(offset)).unwrap_or(bytes.len()).min(bytes.len());
-    let start = rows.positions().get(row).map_or(bytes.len(), |position| index(*position));
-    let next_row = rows.positions().get(row + 1).map_or(bytes.len(), |position| index(*position));
-    let end = next_reject.map_or(next_row, |reject| index(reject.position).min(next_row)).max(start);
+        |offset: u64| usize::try_from(offset.saturating_sub(chunk.offset)).unwrap_or(bytes.len()).min(bytes.len());
+    let start = rows.offsets().get(row).map_or(bytes.len(), |offset| index(*offset));
+    let next_row = rows.offsets().get(row + 1).map_or(bytes.len(), |offset| index(*offset));
+    let end = next_reject.map_or(next_row, |reject| index(reject.offset).min(next_row)).max(start);
     let record = bytes.slice(start..end);
     let kept = record.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
     record.slice(..kept)

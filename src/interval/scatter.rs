@@ -5,23 +5,18 @@ use std::collections::BTreeMap;
 
 use arrow_schema::ArrowError;
 
-use crate::model::{Interval, Rows, SourcePartition};
+use crate::model::{Interval, Rows};
 
 /// The rows of one batch on their way to their intervals.
 pub(super) struct Scatter<'a> {
-    partition: &'a SourcePartition,
     rows: &'a Rows,
     /// Row numbers by the interval they ride on and the interval they belong to.
     waiting: BTreeMap<(Interval, Interval), Vec<u32>>,
 }
 
 impl<'a> Scatter<'a> {
-    pub(super) fn new(partition: &'a SourcePartition, rows: &'a Rows) -> Scatter<'a> {
-        Scatter { partition, rows, waiting: BTreeMap::new() }
-    }
-
-    pub(super) fn partition(&self) -> &'a SourcePartition {
-        self.partition
+    pub(super) fn new(rows: &'a Rows) -> Scatter<'a> {
+        Scatter { rows, waiting: BTreeMap::new() }
     }
 
     pub(super) fn add(&mut self, carrier: Interval, interval: Interval, row: usize) {

@@ -10,6 +10,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::Position;
 
+mod lanes;
+
 const SECOND: i64 = 1_000_000;
 
 /// One record of a test stream: its event time in seconds, or none where it is a reject, and whether a filter keeps it.
@@ -22,20 +24,26 @@ fn settings(zone: &str, close: CloseAt) -> Settings {
         offset_micros: 60 * 1_000_000,
         ahead_max_micros: 7 * 86_400 * 1_000_000,
         close,
+        lanes: Lanes::One,
     }
 }
 
 /// A chunk of the test stream: record `i` stands at position `i` and carries `i` as its only value.
 fn batch(records: &[Record], from: usize, to: usize) -> Batch {
-    let partition = SourcePartition::new("test");
+    batch_of(SourcePartition::new("test"), records, from, to, 0)
+}
+
+/// The same of a partition whose record `i` carries `i` and `more`.
+fn batch_of(partition: SourcePartition, records: &[Record], from: usize, to: usize, more: usize) -> Batch {
     let rows = || (from..to).filter_map(|i| Some((i, records[i].0?)));
-    let values: ArrayRef = Arc::new(Int64Array::from_iter_values(rows().map(|(i, _)| i as i64)));
+    let values: ArrayRef = Arc::new(Int64Array::from_iter_values(rows().map(|(i, _)| (i + more) as i64)));
     let schema = Schema::new(vec![Field::new("value", DataType::Int64, true)]);
     let times = rows().map(|(_, time)| Timestamp::from_micros(time * SECOND).unwrap()).collect();
     let positions = rows().map(|(i, _)| i as u64).collect();
     let rejects = (from..to).filter(|i| records[*i].0.is_none()).map(|i| Reject {
         partition: partition.clone(),
-        position: i as u64,
+        offset: i as u64,
+        place: Position::Offset(i as u64),
         bytes: Bytes::new(),
         reason: Reason::Malformed("test".into()),
     });
@@ -43,10 +51,7 @@ fn batch(records: &[Record], from: usize, to: usize) -> Batch {
         keep: rows().map(|(i, _)| records[i].1).collect(),
         rejects: rejects.collect(),
         rows: Rows::new(RecordBatch::try_new(Arc::new(schema), vec![values]).unwrap(), times, positions).unwrap(),
-        read_to: Position::Offset(to as u64),
-        bytes: Bytes::from(vec![b'x'; to - from]),
-        offset: from as u64,
-        partition,
+        chunk: Chunk::of_bytes(partition, from as u64, vec![b'x'; to - from].into(), Position::Offset(to as u64)),
     }
 }
 
@@ -58,7 +63,7 @@ fn values(held: &Held) -> Vec<i64> {
 /// All that leaves with a closing, in a form that compares.
 fn show(closing: &Closing) -> String {
     let late: Vec<_> = closing.late.iter().map(|(interval, held)| (interval.to_string(), values(held))).collect();
-    let rejects: Vec<_> = closing.rejects.iter().map(|reject| (reject.position, reject.reason.code())).collect();
+    let rejects: Vec<_> = closing.rejects.iter().map(|reject| (reject.offset, reject.reason.code())).collect();
     let Closing { sequence, interval, rows, tally, .. } = closing;
     format!("{sequence} {interval} {:?} late {late:?} rejects {rejects:?} {tally:?}", values(rows))
 }
@@ -70,6 +75,12 @@ fn run(stage: &mut Intervals, records: &[Record], cuts: &[usize]) -> Vec<String>
         shown.extend(closings.iter().map(show));
     }
     shown
+}
+
+/// Closes the first open interval by the clock.
+fn close_silent(stage: &mut Intervals, now: Timestamp) -> Vec<Closing> {
+    let raises = stage.plan(|_| true, now);
+    stage.raise(raises)
 }
 
 fn cuts(len: usize, inner: &[usize]) -> Vec<usize> {
@@ -146,17 +157,17 @@ proptest! {
         let raise_at = raise_at % cuts_once.len();
         let mut stage = Intervals::new(settings("UTC", CloseAt::Watermark));
         let (mut before, mut after) = (Vec::new(), Vec::new());
-        let mut resume = (stage.resume_point(), stage.state());
+        let mut resume = (stage.resume_point(), stage.state().clone());
         for (index, cut) in cuts_once.iter().enumerate() {
             let shown = if index <= stop { &mut before } else { &mut after };
             if index > 0 {
                 shown.extend(run(&mut stage, &records, &[cuts_once[index - 1], *cut]));
             }
             if index == raise_at && let Some(close) = stage.next_close() {
-                shown.extend(stage.raise(close).iter().map(show));
+                shown.extend(close_silent(&mut stage, close).iter().map(show));
             }
             if index == stop {
-                resume = (stage.resume_point(), stage.state());
+                resume = (stage.resume_point(), stage.state().clone());
             }
         }
         after.extend(stage.finish().iter().map(show));
@@ -181,7 +192,7 @@ proptest! {
                 given.extend(run(&mut resumed, &records, &[cuts_again[index - 1], *cut]));
             }
             if raise_at > stop && *cut == raised && let Some(close) = resumed.next_close() {
-                given.extend(resumed.raise(close).iter().map(show));
+                given.extend(close_silent(&mut resumed, close).iter().map(show));
             }
         }
         given.extend(resumed.finish().iter().map(show));
@@ -254,7 +265,7 @@ fn late_rows_of_a_later_run_over_more_files_are_late_also_when_all_closes_at_the
     let records = [(Some(1000), true), (Some(400), true), (Some(100), true)];
     assert!(stage.push(batch(&records, 0, 2)).unwrap().is_empty());
     assert_eq!(stage.finish().len(), 2);
-    let mut again = Intervals::resume(settings("UTC", CloseAt::End), stage.resume_point(), stage.state());
+    let mut again = Intervals::resume(settings("UTC", CloseAt::End), stage.resume_point(), stage.state().clone());
     assert!(again.push(batch(&records, 2, 3)).unwrap().is_empty());
     let closings = again.finish();
     assert_eq!(closings.len(), 1);

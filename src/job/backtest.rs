@@ -119,14 +119,14 @@ async fn over_source(config: &Config, options: &Options, mut host: Host<'_>) -> 
                 run.summary.stopped = true;
                 break;
             }
-            fed = feed.next() => match fed? {
+            fed = feed.next() => match fed?.1 {
                 Fed::Batch(batch, bytes) => {
                     let closings = intervals.push(*batch)?;
                     let (records, watermark) = (intervals.state().read, intervals.watermark());
                     host.listener.on(Event::Read { bytes, records, watermark });
                     closings
                 }
-                Fed::Idle => continue,
+                Fed::Idle(_) => continue,
                 Fed::End => break,
             },
         };

@@ -4,20 +4,25 @@
 //! Checkpoints are numbered and created, never replaced: of two jobs on the same state the slower one finds its number
 //! taken and stops. The one before the last is kept, so that a damaged object costs some reading and nothing else.
 //!
+//! What is decided between two checkpoints and does not follow from the records, the raising of a silent watermark, is
+//! written down in a small object of its own, which belongs to the checkpoint before it.
+//!
 //! ```text
 //! state/checkpoint-NNNNNNNNNN
-//! "TWCHK001" | length of the JSON, u32 little-endian | JSON | snapshot | CRC-32 of all before, u32 little-endian
+//! "TWCHK002" | length of the JSON, u32 little-endian | JSON | snapshot | CRC-32 of all before, u32 little-endian
+//! state/raises-NNNNNNNNNN-KKKKKK     the K-th after checkpoint N: a JSON array of raises
 //! ```
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::interval::{ResumePoint, State};
+use crate::interval::{Raise, ResumePoint, State};
 use crate::model::Tally;
 use crate::store::{Created, Store, StoreError};
 
-const MAGIC: &[u8; 8] = b"TWCHK001";
+const MAGIC: &[u8; 8] = b"TWCHK002";
 const PREFIX: &str = "checkpoint-";
+const RAISES_PREFIX: &str = "raises-";
 const KEPT: u64 = 2;
 
 /// How far a job is.
@@ -43,6 +48,8 @@ pub struct Checkpoint {
 pub struct Checkpoints {
     store: Store,
     last: u64,
+    /// Objects with raises since then.
+    notes: u64,
 }
 
 /// A checkpoint that cannot be written or read.
@@ -82,19 +89,31 @@ impl Checkpoints {
     /// # Errors
     /// When there are checkpoints and none can be read, or the store fails.
     pub async fn open(store: Store) -> Result<(Checkpoints, Option<Checkpoint>), CheckpointError> {
-        let numbers = numbers(&store).await?;
-        let last = numbers.last().copied().unwrap_or(0);
+        let listed = Listed::of(&store).await?;
+        let last = listed.checkpoints.last().copied().unwrap_or(0);
         let mut reason = None;
-        for number in numbers.iter().rev() {
+        for number in listed.checkpoints.iter().rev() {
             let bytes = store.get(&name(*number)).await?.unwrap_or_default();
             match decode(&bytes) {
-                Ok(checkpoint) => return Ok((Checkpoints { store, last }, Some(checkpoint))),
+                Ok(mut checkpoint) => {
+                    let mut notes = 0;
+                    for (after, note) in listed.notes.iter().filter(|(after, _)| after >= number) {
+                        let bytes = store.get(&note_name(*after, *note)).await?.unwrap_or_default();
+                        let raises: Vec<Raise> = serde_json::from_slice(&bytes).map_err(|error| {
+                            let (folder, reason) = (format!("{store:?}"), error.to_string());
+                            CheckpointError::Unreadable { folder, reason }
+                        })?;
+                        checkpoint.resume.raises.extend(raises);
+                        notes = if *after == last { note + 1 } else { 0 };
+                    }
+                    return Ok((Checkpoints { store, last, notes }, Some(checkpoint)));
+                }
                 Err(found) => reason = reason.or(Some(found)),
             }
         }
         match reason {
             Some(reason) => Err(CheckpointError::Unreadable { folder: format!("{store:?}"), reason }),
-            None => Ok((Checkpoints { store, last }, None)),
+            None => Ok((Checkpoints { store, last, notes: 0 }, None)),
         }
     }
 
@@ -107,23 +126,57 @@ impl Checkpoints {
         if self.store.create(&name(number), encode(checkpoint)?).await? == Created::Exists {
             return Err(CheckpointError::Overtaken { number });
         }
-        self.last = number;
-        for old in numbers(&self.store).await? {
-            if old + KEPT <= number {
-                self.store.delete(&name(old)).await?;
-            }
+        (self.last, self.notes) = (number, 0);
+        let listed = Listed::of(&self.store).await?;
+        for old in listed.checkpoints.into_iter().filter(|old| old + KEPT <= number) {
+            self.store.delete(&name(old)).await?;
         }
+        for (after, note) in listed.notes.into_iter().filter(|(after, _)| after + KEPT <= number) {
+            self.store.delete(&note_name(after, note)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down raises that are about to be made.
+    ///
+    /// # Errors
+    /// When another process has written in this place, or the store fails.
+    pub async fn note(&mut self, raises: &[Raise]) -> Result<(), CheckpointError> {
+        let bytes = Bytes::from(serde_json::to_vec(raises)?);
+        if self.store.create(&note_name(self.last, self.notes), bytes).await? == Created::Exists {
+            return Err(CheckpointError::Overtaken { number: self.last + 1 });
+        }
+        self.notes += 1;
         Ok(())
     }
 }
 
-fn name(number: u64) -> String {
-    format!("{PREFIX}{number:010}")
+/// What there is, in order.
+#[derive(Debug, Default)]
+struct Listed {
+    checkpoints: Vec<u64>,
+    notes: Vec<(u64, u64)>,
 }
 
-async fn numbers(store: &Store) -> Result<Vec<u64>, StoreError> {
-    let number = |name: &str| name.strip_prefix(PREFIX)?.parse().ok();
-    Ok(store.list("").await?.iter().filter_map(|entry| number(&entry.name)).collect())
+impl Listed {
+    async fn of(store: &Store) -> Result<Listed, StoreError> {
+        let mut listed = Listed::default();
+        for entry in store.list("").await? {
+            let checkpoint = entry.name.strip_prefix(PREFIX);
+            let note = entry.name.strip_prefix(RAISES_PREFIX).and_then(|numbers| numbers.split_once('-'));
+            listed.checkpoints.extend(checkpoint.and_then(|number| number.parse::<u64>().ok()));
+            listed.notes.extend(note.and_then(|(after, note)| Some((after.parse().ok()?, note.parse().ok()?))));
+        }
+        Ok(listed)
+    }
+}
+
+fn note_name(after: u64, note: u64) -> String {
+    format!("{RAISES_PREFIX}{after:010}-{note:06}")
+}
+
+fn name(number: u64) -> String {
+    format!("{PREFIX}{number:010}")
 }
 
 fn encode(checkpoint: &Checkpoint) -> Result<Bytes, serde_json::Error> {
@@ -169,8 +222,33 @@ mod tests {
         for intervals in 1..=5 {
             checkpoints.save(&checkpoint(intervals)).await.unwrap();
         }
-        assert_eq!(numbers(&store).await.unwrap(), [4, 5]);
+        assert_eq!(Listed::of(&store).await.unwrap().checkpoints, [4, 5]);
         assert_eq!(Checkpoints::open(store).await.unwrap().1, Some(checkpoint(5)));
+    }
+
+    #[tokio::test]
+    async fn raises_belong_to_the_checkpoint_before_them() {
+        let raise = |to: i64| -> Raise {
+            serde_json::from_value(serde_json::json!({"lane": "a", "at": {"a": "start"}, "to_micros": to})).unwrap()
+        };
+        let store = Store::in_memory();
+        let (mut checkpoints, _) = Checkpoints::open(store.clone()).await.unwrap();
+        checkpoints.save(&checkpoint(1)).await.unwrap();
+        checkpoints.note(&[raise(1)]).await.unwrap();
+        checkpoints.note(&[raise(2), raise(3)]).await.unwrap();
+        let (mut again, found) = Checkpoints::open(store.clone()).await.unwrap();
+        assert_eq!(found.unwrap().resume.raises, [raise(1), raise(2), raise(3)]);
+        assert!(matches!(checkpoints.note(&[raise(4)]).await, Ok(())));
+        assert!(matches!(again.note(&[raise(4)]).await, Err(CheckpointError::Overtaken { .. })));
+        checkpoints.save(&checkpoint(2)).await.unwrap();
+        checkpoints.note(&[raise(5)]).await.unwrap();
+        assert_eq!(Checkpoints::open(store.clone()).await.unwrap().1.unwrap().resume.raises, [raise(5)]);
+        // the newest is damaged: what was noted after the one before it still holds
+        store.put(&name(2), Bytes::new()).await.unwrap();
+        let found = Checkpoints::open(store.clone()).await.unwrap().1.unwrap();
+        assert_eq!(found.resume.raises, [1, 2, 3, 4, 5].map(raise));
+        checkpoints.save(&checkpoint(3)).await.unwrap();
+        assert_eq!(Listed::of(&store).await.unwrap().notes, [(2, 0)]);
     }
 
     #[tokio::test]
@@ -196,7 +274,7 @@ mod tests {
             bytes[index] ^= 1;
         }
         store.put(&name(1), Bytes::new()).await.unwrap();
-        store.put(&name(2), Bytes::from_static(b"TWCHK001")).await.unwrap();
+        store.put(&name(2), Bytes::from_static(b"TWCHK002")).await.unwrap();
         assert!(matches!(Checkpoints::open(store).await, Err(CheckpointError::Unreadable { .. })));
     }
 }

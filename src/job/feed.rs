@@ -14,12 +14,12 @@ use super::error::JobError;
 use crate::config::{self, Config};
 use crate::decode::{self, Decoder};
 use crate::interval::ResumePoint;
-use crate::model::{Batch, Chunk, Columns, Position, SourcePartition, Timestamp};
+use crate::model::{Batch, Chunk, Columns, Position, Progress, SourcePartition, Timestamp};
 use crate::select::{self, Filter, Selector};
 use crate::source::files::Files;
 use crate::source::generator::{self, Limits, Stream};
 use crate::source::stdin::{self, Stdin};
-use crate::source::{Next, Resume, SourceError};
+use crate::source::{Next, Quiet, Resume, SourceError};
 
 /// Batches that may wait between the two halves of the line.
 const WAITING_MAX: usize = 2;
@@ -36,8 +36,8 @@ const STDIN: &str = "stdin";
 pub(super) enum Fed {
     /// Rows and rejects of one chunk, and how many bytes of the input on disk have been read.
     Batch(Box<Batch>, u64),
-    /// Nothing new at the moment.
-    Idle,
+    /// Nothing new at the moment, and which partitions are read as far as they go.
+    Idle(Quiet),
     /// Nothing more will come.
     End,
 }
@@ -128,6 +128,11 @@ impl Input {
         }
     }
 
+    /// The partitions that the source begins with, where it knows them all beforehand and reads them side by side.
+    pub(super) fn begin(&self) -> Progress {
+        Progress::default()
+    }
+
     /// Whether the source goes on for ever, with event times close to the clock's.
     pub(super) fn is_live(&self) -> bool {
         matches!(&self.config.source, config::Source::Files(settings) if settings.follow)
@@ -186,7 +191,7 @@ fn generated(
     match point.progress.get(&Stream::partition()) {
         Some(Position::End) => Ok(None),
         Some(Position::Offset(from)) => Ok(Some(Stream::resume(settings.clone(), format, from, Vec::new())?)),
-        None => Ok(Some(Stream::new(settings.clone(), format))),
+        _ => Ok(Some(Stream::new(settings.clone(), format))),
     }
 }
 
@@ -200,7 +205,7 @@ impl Source {
                 let limits = Limits { bytes_max: CHUNK_BYTES, records_max: usize::MAX, arrived_by };
                 match stream.next_chunk(limits)? {
                     Some(paced) => Ok(Next::Chunk(paced.chunk)),
-                    None if stream.next_arrival().is_some() => Ok(Next::Idle),
+                    None if stream.next_arrival().is_some() => Ok(Next::Idle(Quiet::All)),
                     None => Ok(Next::End),
                 }
             }
@@ -231,14 +236,14 @@ fn passed(elapsed: Duration, speed: f64) -> i64 {
 /// The receiving end.
 #[derive(Debug)]
 pub(super) struct Feed {
-    receiver: mpsc::Receiver<Result<Fed, JobError>>,
+    receiver: mpsc::Receiver<Result<(Duration, Fed), JobError>>,
     /// Tells the thread to end after the chunk it has.
     stop: Arc<AtomicBool>,
 }
 
 impl Feed {
-    /// What comes next. May be dropped while it waits; nothing is lost.
-    pub(super) async fn next(&mut self) -> Result<Fed, JobError> {
+    /// What comes next, and when the source gave it by the job's clock. May be dropped while it waits; nothing is lost.
+    pub(super) async fn next(&mut self) -> Result<(Duration, Fed), JobError> {
         self.receiver.recv().await.unwrap_or(Err(JobError::Thread))
     }
 
@@ -248,9 +253,9 @@ impl Feed {
         self.stop.store(true, Ordering::Relaxed);
         loop {
             match tokio::time::timeout(DRAIN_TIMEOUT, self.next()).await {
-                Ok(Ok(Fed::Batch(batch, _))) => return Ok(Some(*batch)),
-                Ok(Ok(Fed::Idle)) => {}
-                Ok(Ok(Fed::End)) | Err(_) => return Ok(None),
+                Ok(Ok((_, Fed::Batch(batch, _)))) => return Ok(Some(*batch)),
+                Ok(Ok((_, Fed::Idle(_)))) => {}
+                Ok(Ok((_, Fed::End))) | Err(_) => return Ok(None),
                 Ok(Err(error)) => return Err(error),
             }
         }
@@ -267,11 +272,12 @@ struct Front {
 
 impl Front {
     /// Works until the source ends or fails, or nobody listens any more.
-    fn work(mut self, sender: &mpsc::Sender<Result<Fed, JobError>>) {
+    fn work(mut self, sender: &mpsc::Sender<Result<(Duration, Fed), JobError>>) {
         loop {
             let fed = if self.stop.load(Ordering::Relaxed) { Ok(Fed::End) } else { self.step() };
-            let (idle, last) = (matches!(fed, Ok(Fed::Idle)), matches!(fed, Ok(Fed::End) | Err(_)));
-            if sender.blocking_send(fed).is_err() || last {
+            let (idle, last) = (matches!(fed, Ok(Fed::Idle(_))), matches!(fed, Ok(Fed::End) | Err(_)));
+            let given = self.clock.elapsed();
+            if sender.blocking_send(fed.map(|fed| (given, fed))).is_err() || last {
                 return;
             }
             if idle {
@@ -291,10 +297,10 @@ impl Front {
         match next {
             Next::Chunk(chunk) => {
                 let decoded = self.decoder.decode(&chunk)?;
-                let batch = Box::new(self.selector.select(&chunk, decoded)?);
+                let batch = Box::new(self.selector.select(chunk, decoded)?);
                 Ok(Fed::Batch(batch, self.input.source.bytes_read()))
             }
-            Next::Idle => Ok(Fed::Idle),
+            Next::Idle(quiet) => Ok(Fed::Idle(quiet)),
             Next::End => Ok(Fed::End),
         }
     }

@@ -106,7 +106,7 @@ fn read(config: &Config, columns: &Columns, chunks: &[Chunk], inspection: &mut I
     let mut aggregator = Aggregator::new(columns);
     for chunk in chunks {
         let decoded = decoder.decode(chunk)?;
-        let batch = selector.select(chunk, decoded)?;
+        let batch = selector.select(chunk.clone(), decoded)?;
         inspection.rows += batch.rows.len() as u64;
         inspection.filtered += batch.keep.iter().filter(|keep| !**keep).count() as u64;
         for reject in &batch.rejects {

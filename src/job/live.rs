@@ -13,9 +13,10 @@ use super::host::{Event, Host, Summary};
 use super::judge::Judge;
 use super::lock::Lock;
 use super::schema;
+use super::silence::Silence;
 use crate::alert::{AnomalyTable, worth_telling};
 use crate::config::Config;
-use crate::interval::{Intervals, ResumePoint};
+use crate::interval::{Intervals, Lanes, ResumePoint};
 use crate::model::{Area, Closing};
 use crate::partition::{Descriptor, Listed, Writer};
 use crate::store::{Store, Sweep};
@@ -76,13 +77,14 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
     host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed });
     let writer =
         Writer::new(store.clone(), columns.clone(), config.partition.format, config.partition.object_bytes_max);
-    let live = Live {
+    let mut live = Live {
         config,
-        intervals: Intervals::resume(config.interval, checkpoint.resume.clone(), checkpoint.done),
+        intervals: Intervals::resume(config.interval, checkpoint.resume.clone(), checkpoint.done.clone()),
         read_before: checkpoint.done.read,
+        committed_before: checkpoint.tally.read(),
         resumed,
         unsaved: 0,
-        heard: host.clock.elapsed(),
+        silence: Silence::new(config.interval.lanes, config.idle_timeout),
         groups: 0,
         is_live: input.is_live(),
         is_replayable: input.is_replayable(),
@@ -94,6 +96,7 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
         checkpoints,
         host,
     };
+    live.begin(&input).await?;
     let feed = input.start(&columns, live.host.clock.clone())?;
     live.work(feed).await
 }
@@ -112,10 +115,11 @@ struct Live<'a> {
     done: Checkpoint,
     /// Closings since the last checkpoint.
     unsaved: u64,
-    /// When the source last gave something.
-    heard: Duration,
+    silence: Silence,
     groups: u64,
+    /// Records read, and records accounted for, before this process began.
     read_before: u64,
+    committed_before: u64,
     resumed: bool,
     is_live: bool,
     is_replayable: bool,
@@ -129,27 +133,42 @@ struct MicroBatch {
 }
 
 enum Step {
-    Fed(Fed),
+    Fed(Duration, Fed),
     Cut,
     Stop,
 }
 
 impl Live<'_> {
+    /// Notes which partitions the source begins with, and where: a job that is killed before it has read anything from
+    /// one of them begins at the same place again.
+    async fn begin(&mut self, input: &Input) -> Result<(), JobError> {
+        if self.intervals.begin(&input.begin()) {
+            self.save(self.intervals.resume_point()).await?;
+        }
+        Ok(())
+    }
+
     async fn work(mut self, mut feed: Feed) -> Result<Summary, JobError> {
         let mut batch = self.micro_batch();
         let stopped = loop {
             match self.step(&mut feed, &batch).await? {
-                Step::Fed(Fed::Batch(rows, bytes)) => {
-                    self.heard = self.host.clock.elapsed();
+                Step::Fed(at, Fed::Batch(rows, bytes)) => {
+                    if !rows.rows.is_empty() || !rows.rejects.is_empty() {
+                        self.silence.broken(&rows.chunk.partition, at);
+                    }
                     batch.records += (rows.rows.len() + rows.rejects.len()) as u64;
-                    batch.bytes += rows.bytes.len() as u64;
+                    batch.bytes += rows.chunk.bytes.len() as u64;
                     let closings = self.intervals.push(*rows)?;
                     self.commit(closings).await?;
                     let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
                     self.host.listener.on(Event::Read { bytes, records, watermark });
+                    self.close_silent().await?;
                 }
-                Step::Fed(Fed::Idle) => self.close_by_clock().await?,
-                Step::Fed(Fed::End) => break false,
+                Step::Fed(at, Fed::Idle(quiet)) => {
+                    self.silence.kept(&quiet, at);
+                    self.close_silent().await?;
+                }
+                Step::Fed(_, Fed::End) => break false,
                 Step::Cut => {}
                 Step::Stop => break true,
             }
@@ -184,7 +203,7 @@ impl Live<'_> {
         tokio::select! {
             biased;
             () = self.host.shutdown.requested() => Ok(Step::Stop),
-            fed = feed.next() => Ok(Step::Fed(fed?)),
+            fed = feed.next() => fed.map(|(at, fed)| Step::Fed(at, fed)),
             () = tokio::time::sleep(left) => Ok(Step::Cut),
         }
     }
@@ -215,20 +234,21 @@ impl Live<'_> {
         Ok(())
     }
 
-    /// A live source has been silent for `interval.idle_timeout`: intervals whose time is over by the
-    /// clock are closed. The decision is saved before anything follows from it, because the records alone do not tell
-    /// of it.
-    async fn close_by_clock(&mut self) -> Result<(), JobError> {
-        if self.host.clock.elapsed() < self.heard + self.config.idle_timeout {
-            return Ok(());
-        }
-        while let Some(close) =
-            self.intervals.next_close().filter(|close| self.is_live && *close <= self.host.clock.now())
-        {
-            self.checkpoint().await?;
-            self.done.done = self.intervals.state();
-            self.save(self.intervals.planned_raise(close)).await?;
-            let closings = self.intervals.raise(close);
+    /// Closes intervals that wait for lanes which have been silent for `interval.idle_timeout`. The decision is written
+    /// down before anything follows from it, because the records alone do not tell of it.
+    async fn close_silent(&mut self) -> Result<(), JobError> {
+        while self.is_live {
+            let raises = self.intervals.plan(|lane| self.silence.is_silent(lane), self.host.clock.now());
+            if raises.is_empty() {
+                break;
+            }
+            if self.config.interval.lanes == Lanes::One {
+                // the order in which partitions were read so far belongs to the decision
+                self.done.done = self.intervals.state().clone();
+                self.save(self.intervals.resume_point()).await?;
+            }
+            self.checkpoints.note(&raises).await?;
+            let closings = self.intervals.raise(raises);
             self.commit(closings).await?;
             self.checkpoint().await?;
         }
@@ -237,17 +257,16 @@ impl Live<'_> {
 
     async fn checkpoint(&mut self) -> Result<(), JobError> {
         let state = self.intervals.state();
-        if state.read >= self.read_before {
-            let accounted = self.done.tally.read() + self.intervals.held();
-            if state.read != accounted {
-                return Err(JobError::Accounting { read: state.read, accounted });
-            }
+        let committed = self.done.tally.read() - self.committed_before;
+        let accounted = self.intervals.replayed() + self.intervals.held() + committed;
+        if state.read != accounted {
+            return Err(JobError::Accounting { read: state.read, accounted });
         }
         if self.unsaved == 0 {
             return Ok(());
         }
         self.unsaved = 0;
-        self.done.done = state;
+        self.done.done = state.clone();
         self.save(self.intervals.resume_point()).await
     }
 

@@ -29,6 +29,7 @@ pub mod live;
 mod lock;
 mod schema;
 pub mod score;
+mod silence;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints};
 pub use clock::{Clock, SystemClock};

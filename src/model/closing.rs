@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use arrow_schema::ArrowError;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, Reject, Rows, SourcePartition, Tally, Timestamp};
+use super::{Interval, Position, Reject, Rows, SourcePartition, Tally, Timestamp};
 
 /// One interval that has closed, with all that leaves the line with it.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ pub struct SourceRange {
     /// The source partition.
     pub partition: SourcePartition,
     /// Place of the first row.
-    pub first: u64,
+    pub first: Position,
     /// Place of the last row.
-    pub last: u64,
+    pub last: Position,
     /// Rows.
     pub rows: u64,
 }
@@ -61,13 +61,13 @@ impl Held {
     ///
     /// # Errors
     /// When Arrow cannot take the rows apart.
-    pub fn retained(&self, keep: impl Fn(&SourcePartition, u64) -> bool) -> Result<Held, ArrowError> {
+    pub fn retained(&self, keep: impl Fn(&SourcePartition, Position) -> bool) -> Result<Held, ArrowError> {
         let mut held = Held::default();
         for (partition, parts) in &self.parts {
             for rows in parts {
                 let numbers: Vec<u32> = (0..)
                     .zip(rows.positions())
-                    .filter(|(_, position)| keep(partition, **position))
+                    .filter(|(_, position)| keep(partition, *position))
                     .map(|(number, _)| number)
                     .collect();
                 if !numbers.is_empty() {
@@ -97,12 +97,11 @@ impl Held {
     /// Where the rows come from.
     pub fn sources(&self) -> Vec<SourceRange> {
         let range = |(partition, parts): (&SourcePartition, &Vec<Rows>)| {
-            let positions = || parts.iter().flat_map(|rows| rows.positions().iter().copied());
             Some(SourceRange {
                 partition: partition.clone(),
-                first: positions().min()?,
-                last: positions().max()?,
-                rows: positions().count() as u64,
+                first: parts.iter().filter_map(|rows| rows.positions().next()).min()?,
+                last: parts.iter().filter_map(|rows| rows.positions().next_back()).max()?,
+                rows: parts.iter().map(|rows| rows.len() as u64).sum(),
             })
         };
         self.parts.iter().filter_map(range).collect()

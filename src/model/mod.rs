@@ -12,6 +12,7 @@ mod framing;
 mod interval;
 mod nearest;
 mod path;
+mod position;
 mod progress;
 mod reject;
 mod rows;
@@ -25,7 +26,8 @@ pub use framing::{CsvDialect, CsvDialectError, CsvEnd, CsvField, Framing, LINE_E
 pub use interval::{Interval, Length, LengthError};
 pub use nearest::nearest;
 pub use path::{Area, Format, Object, ObjectPath};
-pub use progress::{Position, Progress, SourcePartition};
+pub use position::{Places, Position, PositionError, SequenceNumber};
+pub use progress::{Progress, SourcePartition};
 pub use reject::{Reason, Reject};
 pub use rows::{Batch, ColumnType, Columns, Decoded, MeasureType, Rows, RowsError, Tally};
 pub use series::{Cell, ClosedInterval, SeriesKey, Stats};

@@ -3,15 +3,17 @@
 
 use bytes::Bytes;
 
-use super::SourcePartition;
+use super::{Position, SourcePartition};
 
 /// One record that could not be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
     /// Where it came from.
     pub partition: SourcePartition,
-    /// Offset of its first byte in the (decompressed) partition.
-    pub position: u64,
+    /// Offset of its first byte, as its chunk counts.
+    pub offset: u64,
+    /// Its place in the source partition.
+    pub place: Position,
     /// The record as it came, without its line end.
     pub bytes: Bytes,
     /// Why it could not be used.

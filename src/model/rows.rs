@@ -6,10 +6,9 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{Position, Reject, SourcePartition, Timestamp};
+use super::{Chunk, Places, Position, Reject, Timestamp};
 
 /// The type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,34 +94,49 @@ impl Columns {
     }
 }
 
-/// Rows with their event times and places: `times[i]` and `positions[i]` belong to line `i` of the batch.
+/// Rows with their event times and places: `times[i]` and `offsets[i]` belong to line `i` of the batch.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rows {
     batch: RecordBatch,
     times: Vec<Timestamp>,
-    positions: Vec<u64>,
+    offsets: Vec<u64>,
+    places: Places,
 }
 
-/// Event times or places that do not match the batch line by line.
+/// Event times or offsets that do not match the batch line by line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{rows} rows with {times} event times and {positions} positions")]
+#[error("{rows} rows with {times} event times and {offsets} offsets")]
 pub struct RowsError {
     rows: usize,
     times: usize,
-    positions: usize,
+    offsets: usize,
 }
 
 impl Rows {
-    /// Puts a batch together with the event time and the place of each of its lines.
+    /// Puts a batch together with the event time and the offset of each of its lines.
     ///
     /// # Errors
     /// When the three do not have the same length.
-    pub fn new(batch: RecordBatch, times: Vec<Timestamp>, positions: Vec<u64>) -> Result<Rows, RowsError> {
-        if batch.num_rows() == times.len() && times.len() == positions.len() {
-            Ok(Rows { batch, times, positions })
+    pub fn new(batch: RecordBatch, times: Vec<Timestamp>, offsets: Vec<u64>) -> Result<Rows, RowsError> {
+        if batch.num_rows() == times.len() && times.len() == offsets.len() {
+            Ok(Rows { batch, times, offsets, places: Places::Bytes })
         } else {
-            Err(RowsError { rows: batch.num_rows(), times: times.len(), positions: positions.len() })
+            Err(RowsError { rows: batch.num_rows(), times: times.len(), offsets: offsets.len() })
         }
+    }
+
+    /// The same rows, with what their offsets stand for.
+    #[must_use]
+    pub fn placed(self, places: Places) -> Rows {
+        Rows { places, ..self }
+    }
+
+    /// The same rows with some of their columns.
+    ///
+    /// # Errors
+    /// When there is no such column.
+    pub fn projected(self, columns: &[usize]) -> Result<Rows, ArrowError> {
+        Ok(Rows { batch: self.batch.project(columns)?, ..self })
     }
 
     /// The columns.
@@ -135,9 +149,14 @@ impl Rows {
         &self.times
     }
 
-    /// Places in the source partition, one per row.
-    pub fn positions(&self) -> &[u64] {
-        &self.positions
+    /// Offsets in the chunk, one per row, ascending.
+    pub fn offsets(&self) -> &[u64] {
+        &self.offsets
+    }
+
+    /// Places in the source partition, one per row, ascending.
+    pub fn positions(&self) -> impl DoubleEndedIterator<Item = Position> + '_ {
+        self.offsets.iter().map(|offset| self.places.at(*offset))
     }
 
     /// How many rows.
@@ -156,14 +175,11 @@ impl Rows {
     /// When a number lies past the end.
     pub fn picked(&self, numbers: &[u32]) -> Result<Rows, ArrowError> {
         let batch = take_record_batch(&self.batch, &UInt32Array::from(numbers.to_vec()))?;
-        let line = |number: &u32| Some((*self.times.get(*number as usize)?, *self.positions.get(*number as usize)?));
-        let (times, positions) = numbers.iter().filter_map(line).unzip();
-        Rows::new(batch, times, positions).map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))
-    }
-
-    /// Gives the three parts back.
-    pub fn into_parts(self) -> (RecordBatch, Vec<Timestamp>, Vec<u64>) {
-        (self.batch, self.times, self.positions)
+        let line = |number: &u32| Some((*self.times.get(*number as usize)?, *self.offsets.get(*number as usize)?));
+        let (times, offsets) = numbers.iter().filter_map(line).unzip();
+        let rows =
+            Rows::new(batch, times, offsets).map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?;
+        Ok(rows.placed(self.places.clone()))
     }
 }
 
@@ -179,20 +195,14 @@ pub struct Decoded {
 /// What select gives for one chunk: rows in partition order of columns, with a mark for those that a filter drops.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
-    /// Where the rows come from.
-    pub partition: SourcePartition,
     /// All decoded rows, also those that a filter drops: their event times move the watermark.
     pub rows: Rows,
     /// `true` for rows that stay.
     pub keep: Vec<bool>,
     /// Records that could not be used, in order.
     pub rejects: Vec<Reject>,
-    /// Where the partition stands once this batch is taken.
-    pub read_to: Position,
-    /// The bytes of the chunk that the rows were decoded from.
-    pub bytes: Bytes,
-    /// Offset of `bytes` in the partition.
-    pub offset: u64,
+    /// The chunk that the rows were decoded from.
+    pub chunk: Chunk,
 }
 
 /// Row accounting (E3): `read = written + late + filtered + rejected`.

@@ -257,8 +257,8 @@ impl Reader {
         }
         let batch = RecordBatch::try_new(schema, arrays)
             .map_err(|error: ArrowError| ReadError::Parquet { name: name.to_owned(), source: error.into() })?;
-        let positions = (0..batch.num_rows() as u64).collect();
-        Rows::new(batch, times, positions).map_err(|source| ReadError::Rows { name: name.to_owned(), source })
+        let offsets = (0..batch.num_rows() as u64).collect();
+        Rows::new(batch, times, offsets).map_err(|source| ReadError::Rows { name: name.to_owned(), source })
     }
 }
 
@@ -269,11 +269,7 @@ fn instant(micros: i64) -> Timestamp {
 /// A CSV object as a chunk: the first line is its header.
 fn chunk(name: &str, bytes: Bytes) -> Chunk {
     let header_end = memchr::memchr(b'\n', &bytes).map_or(bytes.len(), |end| end + 1);
-    Chunk {
-        partition: SourcePartition::new(name),
-        header: Some(bytes.slice(..header_end)),
-        offset: header_end as u64,
-        bytes: bytes.slice(header_end..),
-        read_to: Position::End,
-    }
+    let header = bytes.slice(..header_end);
+    let (partition, rows) = (SourcePartition::new(name), bytes.slice(header_end..));
+    Chunk::of_bytes(partition, header_end as u64, rows, Position::End).with_header(Some(header))
 }

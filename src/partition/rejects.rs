@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use crate::model::Reject;
+use crate::model::{Position, Reject};
 
 #[derive(Serialize)]
 struct Line<'a> {
     partition: &'a str,
-    position: u64,
+    position: Position,
     reason: &'static str,
     detail: String,
     /// The record, where it is UTF-8.
@@ -27,7 +27,7 @@ pub(super) fn encode(rejects: &[Reject]) -> Result<Vec<u8>, serde_json::Error> {
         let record = std::str::from_utf8(&reject.bytes).ok();
         let line = Line {
             partition: reject.partition.name(),
-            position: reject.position,
+            position: reject.place,
             reason: reject.reason.code(),
             detail: reject.reason.to_string(),
             record,

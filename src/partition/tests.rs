@@ -9,8 +9,8 @@ use chrono::NaiveDate;
 
 use super::*;
 use crate::model::{
-    Closing, Columns, Format, Held, Interval, Length, MeasureType, Reason, Reject, Rows, SourcePartition, Tally,
-    Timestamp,
+    Closing, Columns, Format, Held, Interval, Length, MeasureType, Position, Reason, Reject, Rows, SourcePartition,
+    Tally, Timestamp,
 };
 use crate::store::Store;
 
@@ -39,14 +39,13 @@ fn rows(start_s: i64, lines: &[Line]) -> Rows {
         Arc::new(Float64Array::from_iter(lines.iter().map(|line| line.3))),
     ];
     let batch = RecordBatch::try_new(columns().schema(), arrays).unwrap();
-    let positions = (0..lines.len() as u64).collect();
-    Rows::new(batch, times, positions).unwrap()
+    Rows::new(batch, times, (0..lines.len() as u64).collect()).unwrap()
 }
 
 /// The same rows, further on in their source partition.
 fn further(rows: Rows, by: u64) -> Rows {
-    let (batch, times, positions) = rows.into_parts();
-    Rows::new(batch, times, positions.into_iter().map(|position| position + by).collect()).unwrap()
+    let offsets = rows.offsets().iter().map(|offset| offset + by).collect();
+    Rows::new(rows.batch().clone(), rows.times().to_vec(), offsets).unwrap()
 }
 
 fn held(rows: Vec<Rows>) -> Held {
@@ -162,7 +161,8 @@ async fn a_job_that_began_anew_leaves_what_is_committed_alone() {
         late.late.insert(interval(600), part);
         late.rejects = vec![Reject {
             partition: SourcePartition::new("other"),
-            position: line as u64,
+            offset: line as u64,
+            place: Position::Offset(line as u64),
             bytes: Bytes::new(),
             reason: Reason::Missing("at".into()),
         }];
@@ -248,9 +248,10 @@ async fn large_intervals_have_several_parts_and_the_same_rows_the_same_bytes() {
 async fn rejects_keep_bytes_place_and_reason() {
     let store = Store::in_memory();
     let mut with_rejects = closing(7, 600, &LINES);
-    let reject = |position, bytes: &'static [u8]| Reject {
+    let reject = |offset, bytes: &'static [u8]| Reject {
         partition: SourcePartition::new("file"),
-        position,
+        offset,
+        place: Position::Offset(offset),
         bytes: Bytes::from_static(bytes),
         reason: Reason::Missing("at".into()),
     };

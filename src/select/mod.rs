@@ -7,7 +7,7 @@ use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
 use self::filter::Check;
-use crate::model::{Batch, Chunk, ColumnType, Columns, Decoded, Rows, RowsError};
+use crate::model::{Batch, Chunk, ColumnType, Columns, Decoded, RowsError};
 
 pub use self::filter::{Filter, FilterError};
 
@@ -79,14 +79,10 @@ impl Selector {
     ///
     /// # Errors
     /// When the rows do not have the columns of [`Settings::decode_columns`].
-    pub fn select(&mut self, chunk: &Chunk, decoded: Decoded) -> Result<Batch, SelectError> {
+    pub fn select(&mut self, chunk: Chunk, decoded: Decoded) -> Result<Batch, SelectError> {
         let Decoded { rows, rejects } = decoded;
-        let (batch, times, positions) = rows.into_parts();
-        let keep = self.keep(&batch)?;
-        let rows = Rows::new(batch.project(&self.projection)?, times, positions)?;
-        let partition = chunk.partition.clone();
-        let (bytes, offset) = (chunk.bytes.clone(), chunk.offset);
-        Ok(Batch { partition, rows, keep, rejects, read_to: chunk.read_to, bytes, offset })
+        let keep = self.keep(rows.batch())?;
+        Ok(Batch { rows: rows.projected(&self.projection)?, keep, rejects, chunk })
     }
 
     fn keep(&self, batch: &RecordBatch) -> Result<Vec<bool>, SelectError> {

@@ -5,7 +5,7 @@ use arrow_schema::{Field, Schema};
 use bytes::Bytes;
 
 use super::*;
-use crate::model::{MeasureType, Position, SourcePartition, Timestamp};
+use crate::model::{MeasureType, Position, Rows, SourcePartition, Timestamp};
 
 fn settings(filters: &[(&str, &[&str])]) -> Settings {
     let text = |text: &&str| (*text).to_owned();
@@ -45,16 +45,10 @@ fn decoded(settings: &Settings) -> Decoded {
 
 fn keep(filters: &[(&str, &[&str])]) -> Vec<bool> {
     let settings = settings(filters);
-    let chunk = Chunk {
-        partition: SourcePartition::new("p"),
-        header: None,
-        offset: 0,
-        bytes: Bytes::new(),
-        read_to: Position::Offset(30),
-    };
-    let batch = Selector::new(&settings).unwrap().select(&chunk, decoded(&settings)).unwrap();
+    let chunk = Chunk::of_bytes(SourcePartition::new("p"), 0, Bytes::new(), Position::Offset(30));
+    let batch = Selector::new(&settings).unwrap().select(chunk, decoded(&settings)).unwrap();
     assert_eq!(batch.rows.batch().schema(), settings.columns.schema());
-    assert_eq!((batch.read_to, batch.rows.len()), (Position::Offset(30), 3));
+    assert_eq!((batch.chunk.read_to, batch.rows.len()), (Position::Offset(30), 3));
     batch.keep
 }
 
@@ -86,13 +80,7 @@ fn decode_is_asked_for_each_column_once() {
 
 #[test]
 fn a_batch_of_other_columns_is_an_error() {
-    let chunk = Chunk {
-        partition: SourcePartition::new("p"),
-        header: None,
-        offset: 0,
-        bytes: Bytes::new(),
-        read_to: Position::End,
-    };
+    let chunk = Chunk::of_bytes(SourcePartition::new("p"), 0, Bytes::new(), Position::End);
     let mut selector = Selector::new(&settings(&[("platform", &["a"])])).unwrap();
-    assert!(selector.select(&chunk, decoded(&settings(&[]))).is_err());
+    assert!(selector.select(chunk, decoded(&settings(&[]))).is_err());
 }

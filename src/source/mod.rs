@@ -19,9 +19,18 @@ pub enum Next {
     /// Whole records. Rarely a chunk is empty and only moves its partition's position.
     Chunk(Chunk),
     /// Nothing new at the moment: ask again later.
-    Idle,
+    Idle(Quiet),
     /// Everything has been read and nothing more will come.
     End,
+}
+
+/// Which partitions have been read as far as they go at the moment. One that cannot be reached is none of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Quiet {
+    /// All of them.
+    All,
+    /// These.
+    Of(Vec<SourcePartition>),
 }
 
 /// From where a source continues. In every partition `from` is at or before `read_to`; records between the two were
@@ -44,11 +53,7 @@ impl Resume {
     fn cuts_of(&self, partition: &SourcePartition) -> Vec<u64> {
         let places = self.cuts.iter().chain([&self.read_to]).filter_map(|place| place.get(partition));
         let order = self.order.iter().filter(|(read, _)| read == partition).map(|(_, to)| *to);
-        let offset = |place| match place {
-            Position::Offset(offset) => Some(offset),
-            Position::End => None,
-        };
-        let mut cuts: Vec<u64> = places.chain(order).filter_map(offset).collect();
+        let mut cuts: Vec<u64> = places.chain(order).filter_map(Position::offset).collect();
         cuts.sort_unstable();
         cuts.dedup();
         cuts

@@ -76,16 +76,12 @@ impl<R: Read> Stdin<R> {
             self.header = self.cutter.header(&mut self.input)?.map_or(Header::None, Header::Read);
         }
         let Some(cut) = self.cutter.next(&mut self.input, None)? else { return Ok(None) };
-        Ok(Some(Chunk {
-            partition: self.partition.clone(),
-            header: match &self.header {
-                Header::Read(header) => Some(header.clone()),
-                Header::None | Header::Awaited => None,
-            },
-            offset: cut.offset,
-            bytes: cut.bytes,
-            read_to: Position::Offset(cut.end),
-        }))
+        let header = match &self.header {
+            Header::Read(header) => Some(header.clone()),
+            Header::None | Header::Awaited => None,
+        };
+        let read_to = Position::Offset(cut.end);
+        Ok(Some(Chunk::of_bytes(self.partition.clone(), cut.offset, cut.bytes, read_to).with_header(header)))
     }
 }
 

@@ -8,20 +8,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, and what it may import of ours. Lowest first.
-const TABLE: [(&str, &[&str]); 14] = [
+const TABLE: [(&str, &[&str]); 15] = [
     ("model", &[]),
     ("rcf", &[]),
-    ("store", &[]),
+    ("aws", &[]),
+    ("store", &["aws"]),
     ("decode", &["model"]),
     ("select", &["model"]),
     ("interval", &["model"]),
     ("explain", &["model"]),
     ("detect", &["model", "rcf"]),
-    ("source", &["model"]),
+    ("source", &["model", "aws"]),
     ("partition", &["model", "store"]),
     ("alert", &["model", "store"]),
     // the stages' checked settings, and what a url may be
-    ("config", &["model", "store", "source", "decode", "select", "interval", "partition", "detect", "alert"]),
+    ("config", &["model", "aws", "store", "source", "decode", "select", "interval", "partition", "detect", "alert"]),
     (
         "job",
         &[

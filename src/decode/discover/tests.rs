@@ -12,7 +12,7 @@ fn chunks(text: &str, cuts: &[usize]) -> Vec<Chunk> {
         let (offset, bytes) = (at as u64, Bytes::copy_from_slice(&text.as_bytes()[at..end]));
         at = end;
         let read_to = Position::Offset(end as u64);
-        Chunk { partition: SourcePartition::new("p"), header: None, offset, bytes, read_to }
+        Chunk::of_bytes(SourcePartition::new("p"), offset, bytes, read_to)
     };
     ends.map(chunk).collect()
 }
@@ -137,7 +137,7 @@ proptest::proptest! {
     fn no_bytes_panic(bytes: Vec<u8>, text in "[a-z0-9,;\n\"{}:/ -]{0,200}") {
         for bytes in [bytes, text.into_bytes()] {
             let read_to = Position::End;
-            let chunk = Chunk { partition: SourcePartition::new("p"), header: None, offset: 0, bytes: bytes.into(), read_to };
+            let chunk = Chunk::of_bytes(SourcePartition::new("p"), 0, bytes.into(), read_to);
             let _ = discover(&[chunk], Zone::UTC);
         }
     }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use self::input::Input;
 use self::list::Found;
 use super::cut::{CutSettings, Cutter};
-use super::{Next, Resume, SourceError};
+use super::{Next, Quiet, Resume, SourceError};
 use crate::model::{Chunk, Framing, Position, SourcePartition};
 
 /// About how many bytes one chunk has, unless configured.
@@ -172,7 +172,7 @@ impl Files {
             } else if !self.settings.follow {
                 return Ok(Next::End);
             } else if listed_again {
-                return Ok(Next::Idle);
+                return Ok(Next::Idle(Quiet::All));
             } else {
                 self.list_again()?;
                 listed_again = true;
@@ -199,10 +199,7 @@ impl Files {
     fn add(&mut self, file: Found) {
         let Found { partition, path, size } = file;
         let from = self.resume.from.get(&partition);
-        let position = match from {
-            Some(Position::Offset(offset)) => offset,
-            Some(Position::End) | None => 0,
-        };
+        let position = from.and_then(Position::offset).unwrap_or(0);
         let read_to = self.resume.read_to.get(&partition).or(from);
         let cuts = self.resume.cuts_of(&partition);
         self.known.insert(partition.clone(), self.entries.len());
@@ -264,10 +261,7 @@ impl Files {
         entry.size = size;
         let refused = |error| SourceError::Read { path: entry.path.clone(), offset: entry.position, error };
         let mut input = Input::open(&entry.path, self.settings.compression, self.settings.follow).map_err(refused)?;
-        let position = match entry.read_to {
-            Some(Position::Offset(read_to)) => entry.position.max(read_to),
-            Some(Position::End) | None => entry.position,
-        };
+        let position = entry.position.max(entry.read_to.and_then(Position::offset).unwrap_or(0));
         if !input.is_gzip() && position > size {
             return Err(SourceError::Shrunk { path: entry.path.clone(), size, position });
         }
@@ -321,12 +315,8 @@ impl Files {
                 None => ended.then(|| (entry.position, Bytes::new(), Position::End)),
             },
         };
-        let chunk = chunk.map(|(offset, bytes, read_to)| Chunk {
-            partition: entry.partition.clone(),
-            header: header.clone(),
-            offset,
-            bytes,
-            read_to,
+        let chunk = chunk.map(|(offset, bytes, read_to)| {
+            Chunk::of_bytes(entry.partition.clone(), offset, bytes, read_to).with_header(header.clone())
         });
         if ended || chunk.is_none() {
             entry.finished = ended;

@@ -220,7 +220,7 @@ fn a_followed_file_gives_lines_when_they_are_finished() {
         all
     };
     assert_eq!(news(&mut files), "a1\n");
-    assert_eq!(files.next().unwrap(), Next::Idle);
+    assert_eq!(files.next().unwrap(), Next::Idle(Quiet::All));
     append(&path, "2");
     assert_eq!(news(&mut files), "");
     append(&path, "\na3\na4");
@@ -263,7 +263,7 @@ fn a_followed_gzip_file_may_come_in_pieces() {
     assert_eq!(all, text);
     assert_eq!(last, Some(()), "it is finished");
     fs::remove_file(&path).unwrap();
-    assert_eq!(files.next().unwrap(), Next::Idle);
+    assert_eq!(files.next().unwrap(), Next::Idle(Quiet::All));
 }
 
 #[test]
@@ -272,9 +272,9 @@ fn a_followed_csv_file_waits_for_its_header() {
     let path = dir.path().join("a.csv");
     fs::write(&path, "x,").unwrap();
     let mut files = Files::open(Settings { follow: true, ..csv(&path) }, &Resume::default()).unwrap();
-    assert_eq!(files.next().unwrap(), Next::Idle);
+    assert_eq!(files.next().unwrap(), Next::Idle(Quiet::All));
     append(&path, "y\n1,");
-    assert_eq!(files.next().unwrap(), Next::Idle);
+    assert_eq!(files.next().unwrap(), Next::Idle(Quiet::All));
     append(&path, "2\n");
     let chunks = chunks(&mut files);
     assert_eq!((chunks[0].offset, chunks[0].header.as_deref()), (4, Some(b"x,y\n".as_slice())));
@@ -349,7 +349,7 @@ fn a_followed_file_may_go_and_come_back_but_not_smaller() {
     let mut files = Files::open(Settings { follow: true, ..lines(&path) }, &Resume::default()).unwrap();
     assert_eq!(chunks(&mut files).len(), 1);
     fs::remove_file(&path).unwrap();
-    assert_eq!(files.next().unwrap(), Next::Idle);
+    assert_eq!(files.next().unwrap(), Next::Idle(Quiet::All));
     fs::write(&path, "a1\na2\na3\n").unwrap();
     assert_eq!(chunks(&mut files)[0].offset, 6);
     fs::write(&path, "a1\n").unwrap();

@@ -161,12 +161,8 @@ impl Stream {
 
     fn chunk(&mut self, offset: u64, bytes: Vec<u8>) -> Chunk {
         let here = Position::Offset(self.offset);
-        Chunk {
-            partition: self.partition.clone(),
-            header: self.format.header().map(|header| Bytes::from_static(header.as_bytes())),
-            offset,
-            bytes: Bytes::from(bytes),
-            read_to: if self.next_arrival().is_some() { here } else { Position::End },
-        }
+        let read_to = if self.next_arrival().is_some() { here } else { Position::End };
+        let header = self.format.header().map(|header| Bytes::from_static(header.as_bytes()));
+        Chunk::of_bytes(self.partition.clone(), offset, Bytes::from(bytes), read_to).with_header(header)
     }
 }
