@@ -115,10 +115,12 @@ fn seaweedfs(ports: &[u16], directory: &Path) -> Command {
     fs::create_dir_all(&data).unwrap();
 
     let mut command = Command::new(installed("seaweedfs/bin/weed"));
-    command.args(["mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json"]);
+    command.args(["-logtostderr=true", "mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json"]);
     command.arg(format!("-dir={}", data.display())).arg(format!("-bucket={PROBE},{BUCKET}"));
     // the service makes no bucket by itself
     command.arg("-s3.autoCreateBucket=false");
+    // its master is alone; one that resumes may refuse volumes for a quarter of a minute
+    command.arg("-master.resumeState=false");
     command.args(["-admin.ui=false", "-webdav=false", "-master.telemetry=false"]);
     command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
     command.args(PORTS.iter().zip(ports).map(|(flag, port)| format!("-{flag}={port}")));
