@@ -217,6 +217,9 @@ mod tests {
         let mut report = Report::new("state", "x");
         let url = directory.path().join("file/below").display().to_string();
         report.step("open", Store::open(&url, &crate::store::Settings::default()).await);
-        assert!(!report.is_fine() && matches!(&report.steps[0].outcome, Outcome::Failed(said) if said.contains("file/below")));
+        assert!(
+            !report.is_fine()
+                && matches!(&report.steps[0].outcome, Outcome::Failed(said) if said.contains("file/below"))
+        );
     }
 }

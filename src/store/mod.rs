@@ -268,9 +268,8 @@ impl Store {
     /// # Errors
     /// When the store refuses, or patience is at its end.
     pub async fn list_beginning(&self, beginning: &str) -> Result<Vec<Entry>, StoreError> {
-        let list = |objects: Arc<dyn ObjectStore>, path: Path| async move {
-            objects.list_with_delimiter(Some(&path)).await
-        };
+        let list =
+            |objects: Arc<dyn ObjectStore>, path: Path| async move { objects.list_with_delimiter(Some(&path)).await };
         let listed = self.tried(Verb::List, "", list).await?.map(|listed| listed.objects).unwrap_or_default();
         Ok(self.entries(&listed, beginning))
     }
@@ -281,9 +280,8 @@ impl Store {
     /// # Errors
     /// When the store refuses, or patience is at its end.
     pub async fn list_folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        let list = |objects: Arc<dyn ObjectStore>, path: Path| async move {
-            objects.list_with_delimiter(Some(&path)).await
-        };
+        let list =
+            |objects: Arc<dyn ObjectStore>, path: Path| async move { objects.list_with_delimiter(Some(&path)).await };
         let listed = self.tried(Verb::List, folder, list).await?;
         let listed = listed.map(|listed| listed.common_prefixes).unwrap_or_default();
         let mut folders: Vec<String> = listed.iter().filter_map(|path| self.name(path)).collect();

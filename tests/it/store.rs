@@ -106,7 +106,8 @@ async fn names_are_kept(store: &Store) {
 }
 
 async fn sizes(store: &Store) {
-    let large: Bytes = (0..40_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>().into();
+    let large: Bytes =
+        (0..40_000_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect::<Vec<_>>().into();
     assert_eq!(store.create("large", large.clone()).await.unwrap(), Created::New);
     assert!(store.get("large").await.unwrap().unwrap() == large);
     assert_eq!(store.create("large", large.slice(1..)).await.unwrap(), Created::Exists);
