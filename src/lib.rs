@@ -39,8 +39,9 @@
 //!
 //! # Absent on purpose
 //!
-//! No query engine. No time but in `job::clock`. No randomness without a seed. No rewriting of what was committed. No
-//! registry of stages, no dynamic plug-ins: the few sources, formats and sinks are enums.
+//! No query engine. No wall-clock time but in `job::clock`. No randomness without a seed but in the names that tell
+//! processes apart. No rewriting of what was committed. No registry of stages, no dynamic plug-ins: the few sources,
+//! formats and sinks are enums.
 
 pub mod alert;
 pub mod aws;

@@ -170,6 +170,15 @@ mod tests {
     use super::super::args::{Args, Command};
     use super::*;
 
+    #[test]
+    fn an_id_tells_its_date() {
+        let date = NaiveDate::from_ymd_opt(2024, 3, 10);
+        for id in ["views-20240310-2350", "views-20240310-2350-f81d6cfdd7e8", "a-19990101-0000-20240310-2350"] {
+            assert_eq!(date_of(id), date, "{id}");
+        }
+        assert_eq!((date_of("views"), date_of("views-20241310-2350")), (None, None));
+    }
+
     fn listed(url: &str, options: &[&str]) -> Result<String, CliError> {
         let text = format!(
             "[source.stdin]\n[select]\ntimestamp = 'at'\ndimensions = ['shop']\nmeasures = ['views']\n\
