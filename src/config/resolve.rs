@@ -6,15 +6,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::DateTime;
+
 use super::raw::Section;
 use crate::alert;
 use crate::aws;
 use crate::decode::{Format as RecordFormat, Header, TimestampFormat};
 use crate::detect::{self, Aggregation, ForestShape};
 use crate::interval::{self, CloseAt, Lanes};
-use crate::model::{CsvDialect, Format, Length, MeasureType, Zone, nearest};
+use crate::model::{CsvDialect, Format, Length, MeasureType, Timestamp, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
-use crate::source::{files, generator};
+use crate::source::kinesis::{Consumer, StartingPosition, StreamName};
+use crate::source::{files, generator, kinesis};
 use crate::store::{self, Addressing, Encryption, Place};
 
 const KB: u64 = 1000;
@@ -65,6 +68,8 @@ pub struct Job {
 pub enum Source {
     /// Files.
     Files(files::Settings),
+    /// A Kinesis data stream.
+    Kinesis(Box<kinesis::Settings>),
     /// Standard input.
     Stdin,
     /// Made-up records, so many times faster than they would arrive, or as fast as possible.
@@ -74,6 +79,25 @@ pub enum Source {
         /// How many times faster than real time.
         speed: Option<f64>,
     },
+}
+
+impl Source {
+    /// Whether it ends by itself.
+    pub fn is_finite(&self) -> bool {
+        match self {
+            Source::Files(files) => !files.follow,
+            Source::Kinesis(_) => false,
+            Source::Stdin | Source::Generator { .. } => true,
+        }
+    }
+
+    /// Which of its partitions share a watermark.
+    fn lanes(&self) -> Lanes {
+        match self {
+            Source::Kinesis(_) => Lanes::PerPartition,
+            Source::Files(_) | Source::Stdin | Source::Generator { .. } => Lanes::One,
+        }
+    }
 }
 
 /// How records are written.
@@ -148,7 +172,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let decode = decode(&root.section("decode"));
     let source = source(&root.section("source"), decode.as_ref());
     let select = select(&root.section("select"));
-    let interval = interval(&root.section("interval"));
+    let interval = interval(&root.section("interval"), source.as_ref());
     // what is measured can be checked against the columns even where the rest of their section is wrong
     let columns = root.section("select").texts("measures");
     let detect = detect(&root.section("detect"), &columns);
@@ -191,17 +215,21 @@ fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
 }
 
 fn source(section: &Section<'_>, decode: Option<&Decode>) -> Option<Source> {
-    let (files, stdin, generator) = (section.section("files"), section.section("stdin"), section.section("generator"));
+    let (files, kinesis) = (section.section("files"), section.section("kinesis"));
+    let (stdin, generator) = (section.section("stdin"), section.section("generator"));
     section.finish();
-    let given = [&files, &stdin, &generator].iter().filter(|kind| kind.is_present()).count();
+    let given = [&files, &kinesis, &stdin, &generator].iter().filter(|kind| kind.is_present()).count();
     if given != 1 {
         section.section_problem(
-            "needs exactly one of `[source.files]`, `[source.stdin]` and `[source.generator]`; \
+            "needs exactly one of `[source.files]`, `[source.kinesis]`, `[source.stdin]` and `[source.generator]`; \
              hint: for example `[source.files]` with `path = \"data/*.jsonl.gz\"`",
         );
     }
     if files.is_present() {
         return source_files(&files, decode?);
+    }
+    if kinesis.is_present() {
+        return source_kinesis(&kinesis, decode?);
     }
     if generator.is_present() {
         return source_generator(&generator);
@@ -227,6 +255,52 @@ fn source_files(section: &Section<'_>, decode: &Decode) -> Option<Source> {
         chunk_bytes,
         record_bytes_max: decode.record_bytes_max,
     }))
+}
+
+fn source_kinesis(section: &Section<'_>, decode: &Decode) -> Option<Source> {
+    let stream = section.required_text("stream", "\"clicks\"").and_then(|text| {
+        StreamName::parse(&text).map_err(|error| section.problem("stream", &error.to_string())).ok()
+    });
+    let aws = aws(section);
+    let starting_position = starting_position(section);
+    let consumer = section.text("consumer").and_then(|text| {
+        Consumer::parse(&text).map_err(|error| section.problem("consumer", &error.to_string())).ok()
+    });
+    let settings = kinesis::Settings {
+        aws: aws?,
+        stream: stream?,
+        starting_position: starting_position?,
+        framing: decode.format.framing(),
+        poll_interval: section.duration("poll_interval", kinesis::POLL_INTERVAL, kinesis::POLL_INTERVAL_MIN..=60 * SECOND),
+        records_max: u32_of(section.integer("records_max", u64::from(kinesis::RECORDS_MAX), 1..=u64::from(kinesis::RECORDS_MAX))),
+        consumer,
+        buffer_bytes_max: usize_of(section.size("buffer_bytes_max", kinesis::BUFFER_BYTES as u64, 16 * MB..=16_000 * MB)),
+        drift_max: section.duration("drift_max", kinesis::DRIFT_MAX, SECOND..=7 * DAY),
+    };
+    section.finish();
+    if decode.format.has_header() {
+        section.section_problem("has no header record; hint: name the columns with `decode.header`");
+        return None;
+    }
+    Some(Source::Kinesis(Box::new(settings)))
+}
+
+fn starting_position(section: &Section<'_>) -> Option<StartingPosition> {
+    let Some(text) = section.text("starting_position") else { return Some(StartingPosition::default()) };
+    match text.to_ascii_uppercase().as_str() {
+        "TRIM_HORIZON" => return Some(StartingPosition::TrimHorizon),
+        "LATEST" => return Some(StartingPosition::Latest),
+        _ => {}
+    }
+    let instant = DateTime::parse_from_rfc3339(&text).ok();
+    let instant = instant.and_then(|instant| Timestamp::from_micros(instant.timestamp_micros()).ok());
+    if instant.is_none() {
+        section.problem(
+            "starting_position",
+            &format!("is `{text}`, allowed is `TRIM_HORIZON`, `LATEST` or an instant such as `2026-01-31T12:00:00Z`"),
+        );
+    }
+    instant.map(StartingPosition::AtTimestamp)
 }
 
 /// What a job writes must not be among what it reads.
@@ -350,7 +424,7 @@ fn select(section: &Section<'_>) -> Option<Select> {
     })
 }
 
-fn interval(section: &Section<'_>) -> Option<(interval::Settings, Duration)> {
+fn interval(section: &Section<'_>, source: Option<&Source>) -> Option<(interval::Settings, Duration)> {
     let length = section.duration("length", 300 * SECOND, 60 * SECOND..=DAY);
     let length = Length::from_seconds(length.as_secs())
         .map_err(|error| section.problem("length", &format!("{error}; hint: for example \"5m\" or \"10m\"")));
@@ -362,14 +436,16 @@ fn interval(section: &Section<'_>) -> Option<(interval::Settings, Duration)> {
     let close =
         section.choice("close", CloseAt::Watermark, &[("watermark", CloseAt::Watermark), ("end", CloseAt::End)]);
     section.finish();
+    if close == CloseAt::End && matches!(source, Some(Source::Kinesis(_))) {
+        section.problem("close", "is `end`, but a stream has no end");
+    }
     let settings = interval::Settings {
         length: length.ok()?,
         zone: zone?,
         offset_micros: micros(offset),
         ahead_max_micros: micros(ahead_max),
         close,
-        // which source it is says
-        lanes: Lanes::One,
+        lanes: source.map_or(Lanes::One, Source::lanes),
     };
     Some((settings, idle_timeout))
 }

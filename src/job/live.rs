@@ -21,6 +21,9 @@ use crate::model::{Area, Closing};
 use crate::partition::{Descriptor, Listed, Writer};
 use crate::store::{Patience, Store, Sweep};
 
+/// A job that is asked to stop has so long to finish what it has begun: what runs it commonly waits half a minute.
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+
 /// How far the line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -68,7 +71,7 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
         let (state, url) = (config.job.state.clone(), config.partition.url.clone());
         return Err(JobError::PartitionsGone { state, url });
     }
-    let mut input = Input::open(config, &checkpoint.resume)?;
+    let mut input = Input::open(config, &checkpoint.resume, host.clock.now()).await?;
     let columns = schema::claim(config, &store, Some(&mut input)).await?;
     let judge = match line {
         Line::Etl => None,
@@ -98,7 +101,12 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
     };
     live.begin(&input).await?;
     let feed = input.start(&columns, live.host.clock.clone())?;
-    live.work(feed).await
+    let mut shutdown = live.host.shutdown.clone();
+    tokio::select! {
+        summary = live.work(feed) => summary,
+        // a store that does not answer is waited for, but not by someone who was asked to leave
+        () = async { shutdown.requested().await; tokio::time::sleep(STOP_TIMEOUT).await } => Err(JobError::StopTimeout),
+    }
 }
 
 struct Live<'a> {

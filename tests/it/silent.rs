@@ -68,7 +68,7 @@ fn what_the_clock_closed_survives_every_crash_point() {
     let checkpoints = ran.writes.iter().filter(|write| **write == Point::Checkpoint).count();
     assert!(checkpoints > 20, "{checkpoints} checkpoints: the clock closed next to nothing");
 
-    for point in [Point::Rejects, Point::Part, Point::Manifest, Point::Checkpoint] {
+    for point in [Point::Rejects, Point::Part, Point::Manifest, Point::Raises, Point::Checkpoint] {
         let count = ran.writes.iter().filter(|write| **write == point).count() as u64;
         for number in [1, count / 2, count] {
             for blow in [Blow::Before, Blow::After] {

@@ -1,0 +1,248 @@
+//! A stream, a bucket and the real job between them: records with known content go in, and what is in the bucket is
+//! compared with them row by row.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use chrono::DateTime;
+use futures::StreamExt as _;
+use futures::stream;
+use tempfile::TempDir;
+use tidewatch::aws;
+use tidewatch::store::{Settings, Store};
+use tokio::runtime::{Builder, Runtime};
+
+use super::aggregated;
+use super::process::{Ended, Running, command, ended};
+use super::servers::s3::{BUCKET, WRITER};
+use super::stream::{Put, REGION, Stream};
+use super::tree::{self, RowsByFolder, Tree};
+
+/// 2024-01-01T00:00:00Z, a Monday.
+const START_MILLIS: u64 = 1_704_067_200_000;
+const SHOPS: [&str; 7] = ["amber", "birch", "cedar", "dune", "elm", "fern", "grove"];
+/// How often and how many times to look whether all is committed.
+const LOOK: Duration = Duration::from_millis(500);
+const LOOKS_MAX: u32 = 360;
+/// Objects fetched at once.
+const FETCHES: usize = 16;
+
+/// A stream, a bucket and a configuration that leads from one to the other.
+pub(crate) struct Rig {
+    directory: TempDir,
+    runtime: Runtime,
+    store: Store,
+    pub(crate) stream: Stream,
+    config: String,
+    /// Milliseconds of event time from one record to the next.
+    step_millis: u64,
+    sent: u64,
+}
+
+/// How to reach the two servers, and what else the job is told.
+pub(crate) struct Ends<'a> {
+    /// Where the stream is made and filled.
+    pub(crate) kinesis: &'a str,
+    /// Where the job reads it: the same, or a proxy before it.
+    pub(crate) kinesis_of_job: &'a str,
+    /// Where the bucket is looked at.
+    pub(crate) s3: &'a str,
+    /// Where the job writes it.
+    pub(crate) s3_of_job: &'a str,
+}
+
+impl Rig {
+    /// Makes a stream of this name with so many shards; a bucket prefix of the same name takes the partitions.
+    pub(crate) fn new(ends: &Ends<'_>, name: &str, shards: i32, step_millis: u64) -> Rig {
+        let directory = tempfile::tempdir().unwrap();
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let url = format!("s3://{BUCKET}/{name}");
+        let aws = aws::Settings {
+            region: Some(REGION.into()),
+            endpoint_url: Some(ends.s3.into()),
+            ..aws::Settings::default()
+        };
+        let credentials = Credentials::new(WRITER.id, WRITER.secret, None, None, "tests");
+        let credentials = SharedCredentialsProvider::new(credentials);
+        let settings = Settings { aws, ..Settings::default() };
+        let store = runtime.block_on(Store::open_with(&url, &settings, credentials)).unwrap();
+        let stream = Stream::create(ends.kinesis, name, shards);
+        let config = directory.path().join("job.toml").display().to_string();
+        fs::write(&config, toml(ends, name, &url)).unwrap();
+        Rig { directory, runtime, store, stream, config, step_millis, sent: 0 }
+    }
+
+    /// Puts more records into the stream, one by one or several packed into one.
+    pub(crate) fn put(&mut self, records: u64, packed: usize) {
+        let records: Vec<Put> = (self.sent..self.sent + records).map(|id| self.record(id)).collect();
+        self.sent += records.len() as u64;
+        match packed {
+            0 | 1 => self.stream.put(records),
+            _ => self.stream.put(records.chunks(packed).map(aggregated::pack).collect()),
+        }
+    }
+
+    /// How many records were put.
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn event_millis(&self, id: u64) -> u64 {
+        START_MILLIS + id * self.step_millis
+    }
+
+    fn record(&self, id: u64) -> Put {
+        let (shop, at) = (shop(id), self.event_millis(id));
+        let data = format!("{{\"id\":\"{id}\",\"at\":{at},\"shop\":\"{shop}\",\"views\":{}}}", views(id));
+        // keys spread evenly over the shards; neighbours in time are on different ones
+        (format!("key-{id}"), data.into_bytes())
+    }
+
+    /// Starts the job.
+    pub(crate) fn start(&self) -> Running {
+        let mut command = command(&["run", &self.config]);
+        command.envs(environment());
+        Running::of(command)
+    }
+
+    /// Runs another command over the same configuration to its end.
+    pub(crate) fn command(&self, name: &str) -> Ended {
+        ended(command(&[name, &self.config]).envs(environment()).output().unwrap())
+    }
+
+    /// Changes the configuration.
+    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(&self.config, text.replace(from, to)).unwrap();
+    }
+
+    /// Everything in the bucket below the prefix but the state.
+    pub(crate) fn tree(&self) -> Tree {
+        self.runtime.block_on(async {
+            let mut names = Vec::new();
+            for area in ["data", "rejects", "anomalies"] {
+                names.extend(self.store.list(area).await.unwrap().into_iter().map(|entry| entry.name));
+            }
+            let fetch = |name: String| async {
+                let bytes = self.store.get(&name).await.unwrap();
+                bytes.map(|bytes| (name, bytes.to_vec()))
+            };
+            stream::iter(names).map(fetch).buffer_unordered(FETCHES).filter_map(std::future::ready).collect().await
+        })
+    }
+
+    /// How many rows are committed.
+    pub(crate) fn committed(&self) -> u64 {
+        let is_manifest = |name: &String| name.contains("/_manifest-");
+        let names = self.runtime.block_on(self.store.list("data")).unwrap().into_iter().map(|entry| entry.name);
+        let fetch = |name: String| async { (name.clone(), self.store.get(&name).await.unwrap().unwrap().to_vec()) };
+        let manifests = stream::iter(names.filter(is_manifest)).map(fetch).buffer_unordered(FETCHES).collect::<Tree>();
+        tree::manifests(&self.runtime.block_on(manifests)).values().map(|manifest| manifest.rows).sum()
+    }
+
+    /// Waits until all that was put is committed; the job must be running.
+    pub(crate) fn until_committed(&self, job: &mut Running) {
+        for _ in 0..LOOKS_MAX {
+            assert!(job.status().is_none(), "the job ended: {}", job.errors());
+            if self.committed() >= self.sent {
+                return;
+            }
+            thread::sleep(LOOK);
+        }
+        panic!("{} of {} records are committed; the job said:\n{}", self.committed(), self.sent, job.errors());
+    }
+
+    /// Every record is in the bucket, once, in its interval; nothing else is; what is there is whole. Says how many
+    /// revisions there are besides the first ones.
+    pub(crate) fn assert_exact(&self) -> usize {
+        let tree = self.tree();
+        tree::assert_objects(&tree);
+        assert_eq!(tree::rejects(&tree), 0);
+        let (rows, expected) = (tree::rows(&tree), self.expected());
+        tree::assert_same_rows(&rows, &expected, "rows in the bucket against records put");
+        assert_eq!(aggregates(&rows), aggregates(&expected));
+        let manifests = tree::manifests(&tree);
+        manifests.values().filter(|manifest| manifest.revision > 0).count()
+    }
+
+    fn expected(&self) -> RowsByFolder {
+        let mut rows = RowsByFolder::new();
+        for id in 0..self.sent {
+            let at = self.event_millis(id);
+            let start = at - at % 300_000;
+            let folder = DateTime::from_timestamp_millis(i64::try_from(start).unwrap()).unwrap();
+            let folder = folder.format("data/intvl_date=%Y-%m-%d/intvl_hhmm=%H%M").to_string();
+            rows.entry(folder).or_default().push(format!("{}|{at}|{id}|{}", shop(id), views(id)));
+        }
+        rows.values_mut().for_each(|rows| rows.sort());
+        rows
+    }
+
+    /// Where the configuration lies, for files of the test's own.
+    pub(crate) fn directory(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+}
+
+fn shop(id: u64) -> &'static str {
+    SHOPS[usize::try_from(id * 31 % 7).unwrap()]
+}
+
+fn views(id: u64) -> u64 {
+    id * id % 1009
+}
+
+/// Rows and sum of views by interval and series.
+fn aggregates(rows: &RowsByFolder) -> BTreeMap<(String, String), (u64, u64)> {
+    let mut aggregates = BTreeMap::new();
+    for (folder, rows) in rows {
+        for row in rows {
+            let columns: Vec<&str> = row.split('|').collect();
+            let entry = aggregates.entry((folder.clone(), columns[0].to_owned())).or_insert((0, 0));
+            *entry = (entry.0 + 1, entry.1 + columns[3].parse::<u64>().unwrap());
+        }
+    }
+    aggregates
+}
+
+fn environment() -> [(&'static str, &'static str); 2] {
+    [("AWS_ACCESS_KEY_ID", WRITER.id), ("AWS_SECRET_ACCESS_KEY", WRITER.secret)]
+}
+
+fn toml(ends: &Ends<'_>, stream: &str, url: &str) -> String {
+    format!(
+        r#"
+[job]
+stream_batch_time = "500ms"
+[source.kinesis]
+stream = "{stream}"
+region = "{REGION}"
+endpoint_url = "{}"
+poll_interval = "200ms"
+[select]
+timestamp = "at"
+timestamp_format = "epoch_milliseconds"
+dimensions = ["shop"]
+keep = ["id"]
+measures = ["views"]
+types = {{ views = "integer" }}
+[interval]
+length = "5m"
+idle_timeout = "4s"
+[partition]
+url = "{url}"
+[store.s3]
+region = "{REGION}"
+endpoint_url = "{}"
+[detect]
+trees = 5
+sample = 16
+"#,
+        ends.kinesis_of_job, ends.s3_of_job
+    )
+}
