@@ -11,6 +11,7 @@ mod layering;
 mod oracle;
 mod restart;
 mod sample;
+mod servers;
 mod shipped;
 mod silent;
 mod support;

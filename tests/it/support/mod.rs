@@ -1,9 +1,12 @@
 //! What the tests share: made-up data in a temporary directory ([`data`]), a configuration over it ([`pipeline`]), the
 //! line run in this process ([`line`]) or as the real program ([`process`]), and everything that it left behind
-//! ([`tree`]).
+//! ([`tree`]); real servers ([`servers`]), a stream on one ([`stream`]), and the faults between them and us ([`proxy`]).
 
 pub(crate) mod data;
 pub(crate) mod line;
 pub(crate) mod pipeline;
 pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod servers;
+pub(crate) mod stream;
 pub(crate) mod tree;
