@@ -501,13 +501,16 @@ fn store(section: &Section<'_>) -> Option<store::Settings> {
 /// How one of Amazon's services is reached.
 fn aws(section: &Section<'_>) -> Option<aws::Settings> {
     let endpoint_url = section.text("endpoint_url");
-    let is_url = |url: &&String| url.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && !host.is_empty());
+    let is_url = |url: &&String| {
+        url.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && !host.is_empty())
+    };
     if let Some(url) = endpoint_url.as_ref().filter(|url| !is_url(url)) {
         section.problem("endpoint_url", &format!("is `{url}`, allowed is `https://host` or `http://host:port`"));
     }
     let role_arn = section.text("role_arn");
     if let Some(role) = role_arn.as_ref().filter(|role| !role.starts_with("arn:")) {
-        section.problem("role_arn", &format!("is `{role}`; hint: for example `arn:aws:iam::123456789012:role/tidewatch`"));
+        section
+            .problem("role_arn", &format!("is `{role}`; hint: for example `arn:aws:iam::123456789012:role/tidewatch`"));
     }
     let ca_bundle = section.text("ca_bundle").map(PathBuf::from);
     let settings = aws::Settings {

@@ -6,7 +6,8 @@
 //! area     data | rejects | anomalies
 //! date     local date of the interval's start, four-digit year
 //! hhmm     local hour and minute of the interval's start
-//! object   part-rRRRR-NNNNN.csv | .parquet    rows; revision R, part N, both from 0
+//! object   part-rRRRR-NNNNN[-cC].csv | .parquet  rows; revision R, part N, both from 0; C from 1, where another writer
+//!                                             left other bytes under the name before
 //!          _manifest-rRRRR.json               what revision R consists of; its presence is the commit
 //!          rejects-SSSSSSSS-CC.jsonl          records that left with closing number S; C counts jobs that began anew
 //!          anomalies.jsonl                    one anomaly group a line
@@ -76,6 +77,8 @@ pub enum Object {
         revision: u32,
         /// Part of the revision.
         number: u32,
+        /// 0, or more where an object with other bytes had the name; the manifest says which one counts.
+        copy: u32,
         /// `csv` or `parquet`.
         format: Format,
     },
@@ -166,16 +169,21 @@ impl Object {
             return (extension == "jsonl").then_some(object);
         }
         let (revision, number) = stem.strip_prefix("part-r")?.split_once('-')?;
+        let (number, copy) = number.split_once("-c").unwrap_or((number, "0"));
         let format = [Format::Csv, Format::Parquet].into_iter().find(|format| format.extension() == extension)?;
-        Some(Object::Part { revision: revision.parse().ok()?, number: number.parse().ok()?, format })
+        let (revision, number, copy) = (revision.parse().ok()?, number.parse().ok()?, copy.parse().ok()?);
+        Some(Object::Part { revision, number, copy, format })
     }
 }
 
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Object::Part { revision, number, format } => {
+            Object::Part { revision, number, copy: 0, format } => {
                 write!(f, "part-r{revision:04}-{number:05}.{}", format.extension())
+            }
+            Object::Part { revision, number, copy, format } => {
+                write!(f, "part-r{revision:04}-{number:05}-c{copy}.{}", format.extension())
             }
             Object::Manifest { revision } => write!(f, "_manifest-r{revision:04}.json"),
             Object::Rejects { sequence, copy } => write!(f, "rejects-{sequence:08}-{copy:02}.jsonl"),
@@ -192,8 +200,9 @@ mod tests {
 
     fn object() -> impl Strategy<Value = Object> {
         prop_oneof![
-            (0..99_999u32, 0..999_999u32, any::<bool>()).prop_map(|(revision, number, csv)| {
-                Object::Part { revision, number, format: if csv { Format::Csv } else { Format::Parquet } }
+            (0..99_999u32, 0..999_999u32, 0..99u32, any::<bool>()).prop_map(|(revision, number, copy, csv)| {
+                let format = if csv { Format::Csv } else { Format::Parquet };
+                Object::Part { revision, number, copy: copy.saturating_sub(49), format }
             }),
             (0..99_999u32).prop_map(|revision| Object::Manifest { revision }),
             (any::<u64>(), 0..999u32).prop_map(|(sequence, copy)| Object::Rejects { sequence, copy }),
@@ -227,6 +236,13 @@ mod tests {
         let path = ObjectPath::parse(name, length).unwrap();
         assert_eq!(path.interval.to_string(), "2021-06-02 22:35:00");
         assert_eq!(ObjectPath::parse("data/intvl_date=2021-06-02/intvl_hhmm=2236/part-r0000-00000.csv", length), None);
-        assert_eq!(ObjectPath::parse("data/intvl_date=2021-06-02/intvl_hhmm=2235/part-r0-0.csv", length), None);
+        for other in ["part-r0-0.csv", "part-r0000-00000-c0.csv", "part-r0000-00000-c01.csv", "part-r0000-00000-c.csv"]
+        {
+            let name = format!("data/intvl_date=2021-06-02/intvl_hhmm=2235/{other}");
+            assert_eq!(ObjectPath::parse(&name, length), None, "{name}");
+        }
+        let name = "data/intvl_date=2021-06-02/intvl_hhmm=2235/part-r0001-00002-c3.parquet";
+        let object = Object::Part { revision: 1, number: 2, copy: 3, format: Format::Parquet };
+        assert_eq!(ObjectPath::parse(name, length).unwrap().object, object);
     }
 }

@@ -4,7 +4,9 @@
 //! the manifest, which is created and never replaced: its presence *is* the commit. Rows that came too late for an
 //! earlier interval follow as a further revision of that interval, with objects and a manifest of its own beside the
 //! first; nothing that was committed is ever rewritten, and all objects of a folder together hold every row once. A
-//! closing that is committed again after a crash finds its manifest and changes nothing.
+//! closing that is committed again after a crash finds its manifest and changes nothing. A part is never overwritten
+//! either, since another job's manifest may name it: other bytes under its name make a copy under another one, and what
+//! the manifest of a revision does not name is deleted once that manifest is there.
 //!
 //! What is not here: when an interval closes (`interval`), what the rows mean (`detect`).
 

@@ -1,7 +1,7 @@
 //! Rows survive the way to objects and back; a commit repeated changes nothing; other rows are refused.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use bytes::Bytes;
@@ -12,7 +12,7 @@ use crate::model::{
     Closing, Columns, Format, Held, Interval, Length, MeasureType, Position, Reason, Reject, Rows, SourcePartition,
     Tally, Timestamp,
 };
-use crate::store::Store;
+use crate::store::{Store, StoreError, Watch};
 
 fn columns() -> Columns {
     Columns {
@@ -186,13 +186,76 @@ fn held_of(partition: &str, rows: Rows) -> Held {
     held
 }
 
+const FOLDER: &str = "data/intvl_date=1970-01-01/intvl_hhmm=0010";
+
 #[tokio::test]
-async fn a_part_without_its_manifest_is_replaced() {
+async fn a_part_is_never_overwritten_and_what_no_manifest_names_goes() {
     let store = Store::in_memory();
-    let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0000-00000.csv";
-    store.put(part, Bytes::from_static(b"of a job that was stopped")).await.unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    for name in ["part-r0000-00000.csv", "part-r0000-00007.csv", "part-r0000-00000-c1.csv", "part-r0001-00000.csv"] {
+        store.put(&format!("{FOLDER}/{name}"), Bytes::from_static(b"of a job that was stopped")).await.unwrap();
+    }
+    let watched = store.clone().watched(Arc::new(Writes(Arc::clone(&seen))));
+    Writer::new(watched, columns(), Format::Csv, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
+    let there = names(&store).await;
+    let there: Vec<_> = there.iter().filter_map(|name| name.strip_prefix(FOLDER)).collect();
+    // revision 1 has no manifest: whoever writes it may still name its part
+    assert_eq!(there, ["/_manifest-r0000.json", "/part-r0000-00000-c2.csv", "/part-r0001-00000.csv"]);
+    assert_eq!(seen.lock().unwrap().len(), 4, "three attempts and the manifest: {seen:?}");
+    let reader = Reader::new(store.clone(), columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
+    let Some(Content::Chunks(chunks)) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("chunks") };
+    assert!(chunks.len() == 1 && chunks[0].bytes.starts_with(b"a,1970"));
+    // killed between its commit and its tidying: the repeated commit tidies
+    store.put(&format!("{FOLDER}/part-r0000-00001.csv"), Bytes::from_static(b"left over")).await.unwrap();
     Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
-    assert!(store.get(part).await.unwrap().unwrap().starts_with(b"shop,at"));
+    assert_eq!(names(&store).await.len(), 3);
+}
+
+struct Writes(Arc<Mutex<Vec<String>>>);
+
+impl Watch for Writes {
+    fn before_write(&self, name: &str) -> Result<(), StoreError> {
+        self.0.lock().unwrap().push(name.to_owned());
+        Ok(())
+    }
+
+    fn after_write(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Another job commits the same interval with other rows just before this one's manifest.
+struct Overtaker(Store);
+
+impl Watch for Overtaker {
+    fn before_write(&self, name: &str) -> Result<(), StoreError> {
+        if name.contains("_manifest") {
+            let writer = Writer::new(self.0.clone(), columns(), Format::Csv, 1 << 20);
+            let commit = move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                runtime.block_on(writer.commit(&closing(9, 600, &LINES[..1]))).unwrap();
+            };
+            std::thread::spawn(commit).join().unwrap();
+        }
+        Ok(())
+    }
+
+    fn after_write(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn who_is_overtaken_leaves_the_other_ones_commit_whole() {
+    let store = Store::in_memory();
+    let slow = store.clone().watched(Arc::new(Overtaker(store.clone())));
+    let error = Writer::new(slow, columns(), Format::Csv, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap_err();
+    assert!(matches!(error, CommitError::Overtaken { .. }), "{error}");
+    let there = names(&store).await;
+    assert_eq!(there.len(), 2, "the parts of the slower one are gone: {there:?}");
+    let reader = Reader::new(store.clone(), columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
+    let Some(Content::Chunks(chunks)) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("chunks") };
+    assert_eq!(chunks[0].bytes.iter().filter(|byte| **byte == b'\n').count(), 1, "the faster one's only row");
 }
 
 #[tokio::test]

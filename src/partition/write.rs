@@ -92,7 +92,8 @@ impl Writer {
                 let head = Head { interval, revision: 0, sequence, complete, tally };
                 self.revision(head, rows, &mut committed).await?;
             }
-            Some(there) if there.sources == rows.sources() => {}
+            // a job that was killed after its commit may have left parts that it does not name
+            Some(there) if there.sources == rows.sources() => self.tidy(&there).await?,
             Some(_) => {
                 committed.adopted = true;
                 self.late(*interval, *sequence, rows, &mut committed).await?;
@@ -124,7 +125,8 @@ impl Writer {
         rows: &Held,
         committed: &mut Committed,
     ) -> Result<(), CommitError> {
-        let manifests = self.manifests(interval).await?;
+        let (manifests, parts) = self.there(interval).await?;
+        self.tidy_all(&manifests, &parts).await?;
         let revision = manifests.iter().map(|there| there.revision + 1).max().unwrap_or(1);
         let sources: Vec<&SourceRange> = manifests.iter().flat_map(|there| &there.sources).collect();
         let is_new = |partition: &SourcePartition, position| {
@@ -142,49 +144,90 @@ impl Writer {
     async fn revision(&self, head: Head, rows: &Held, committed: &mut Committed) -> Result<(), CommitError> {
         let Head { interval, revision, .. } = head;
         let mut objects = Vec::new();
+        let mut is_alone = true;
         for (number, part) in (0..).zip(encode(rows.rows(), &self.columns, self.format, self.object_bytes_max)?) {
-            let object = Object::Part { revision, number, format: self.format };
-            let path = ObjectPath { area: Area::Data, interval, object };
+            let (path, found) = self.part((interval, revision, number), &part.bytes).await?;
             let entry = ObjectEntry::new(path.file_name(), part.rows, &part.bytes);
+            is_alone &= found == Created::New;
             committed.objects += 1;
             committed.bytes += entry.bytes;
-            self.part(&path, part.bytes).await?;
             objects.push(entry);
         }
-        self.manifest(&Manifest::new(head, rows, objects)).await
+        let manifest = Manifest::new(head, rows, objects);
+        match self.manifest(&manifest).await? {
+            // parts are there that we did not write: not all of them may be named
+            Created::New if !is_alone => self.tidy(&manifest).await,
+            Created::New => Ok(()),
+            // it was not there when this commit began: the other one stands, and our parts are not named
+            Created::Exists => {
+                let name = manifest_path(interval, revision);
+                if let Some(there) = self.load(&name).await? {
+                    self.tidy(&there).await?;
+                }
+                Err(CommitError::Overtaken { name })
+            }
+        }
     }
 
-    /// Writes a part. One that is there without a manifest was left by a job that was stopped before its commit.
-    async fn part(&self, path: &ObjectPath, bytes: Bytes) -> Result<(), CommitError> {
-        let name = path.to_string();
-        if self.store.create(&name, bytes.clone()).await? == Created::Exists
-            && self.store.get(&name).await?.as_ref() != Some(&bytes)
-        {
-            self.store.put(&name, bytes).await?;
+    /// Writes a part under the first free name. One that is there already, and is the same, was left by a job that was
+    /// stopped before its commit; one that is not the same may be named by the commit of another job, and stays.
+    async fn part(
+        &self,
+        (interval, revision, number): (Interval, u32, u32),
+        bytes: &Bytes,
+    ) -> Result<(ObjectPath, Created), CommitError> {
+        let mut found = Created::New;
+        let mut copy = 0;
+        loop {
+            let object = Object::Part { revision, number, copy, format: self.format };
+            let path = ObjectPath { area: Area::Data, interval, object };
+            let name = path.to_string();
+            if self.store.create(&name, bytes.clone()).await? == Created::New {
+                return Ok((path, found));
+            }
+            found = Created::Exists;
+            if self.store.get(&name).await?.as_ref() == Some(bytes) {
+                return Ok((path, found));
+            }
+            copy += 1;
+        }
+    }
+
+    async fn manifest(&self, manifest: &Manifest) -> Result<Created, CommitError> {
+        let name = manifest_path(manifest.interval, manifest.revision);
+        let bytes = manifest.to_json().map_err(|source| CommitError::Manifest { name: name.clone(), source })?;
+        Ok(self.store.create(&name, Bytes::from(bytes)).await?)
+    }
+
+    /// Deletes the parts of a committed revision that its manifest does not name: whoever reads all objects of a folder
+    /// would see rows twice. Nobody else can need them, for the manifest is never replaced.
+    async fn tidy(&self, manifest: &Manifest) -> Result<(), CommitError> {
+        let (_, parts) = self.there(manifest.interval).await?;
+        self.tidy_all(std::slice::from_ref(manifest), &parts).await
+    }
+
+    async fn tidy_all(&self, manifests: &[Manifest], parts: &[(u32, ObjectPath)]) -> Result<(), CommitError> {
+        for manifest in manifests {
+            let is_named = |path: &ObjectPath| manifest.objects.iter().any(|object| object.name == path.file_name());
+            for (_, path) in parts.iter().filter(|(revision, path)| *revision == manifest.revision && !is_named(path)) {
+                self.store.delete(&path.to_string()).await?;
+            }
         }
         Ok(())
     }
 
-    async fn manifest(&self, manifest: &Manifest) -> Result<(), CommitError> {
-        let name = manifest_path(manifest.interval, manifest.revision);
-        let bytes = manifest.to_json().map_err(|source| CommitError::Manifest { name: name.clone(), source })?;
-        match self.store.create(&name, Bytes::from(bytes)).await? {
-            Created::New => Ok(()),
-            // it was not there when this commit began
-            Created::Exists => Err(CommitError::Overtaken { name }),
-        }
-    }
-
-    /// The manifests of an interval, in the order of revisions.
-    async fn manifests(&self, interval: Interval) -> Result<Vec<Manifest>, CommitError> {
-        let mut manifests = Vec::new();
+    /// The manifests of an interval, in the order of revisions, and its parts with their revisions.
+    async fn there(&self, interval: Interval) -> Result<(Vec<Manifest>, Vec<(u32, ObjectPath)>), CommitError> {
+        let (mut manifests, mut parts) = (Vec::new(), Vec::new());
         for entry in self.store.list(&ObjectPath::folder(Area::Data, interval)).await? {
-            let path = ObjectPath::parse(&entry.name, interval.length());
-            if matches!(path.map(|path| path.object), Some(Object::Manifest { .. })) {
-                manifests.extend(self.load(&entry.name).await?);
+            let Some(path) = ObjectPath::parse(&entry.name, interval.length()) else { continue };
+            match path.object {
+                Object::Manifest { .. } => manifests.extend(self.load(&entry.name).await?),
+                Object::Part { revision, .. } => parts.push((revision, path)),
+                _ => {}
             }
         }
-        Ok(manifests)
+        Ok((manifests, parts))
     }
 
     async fn load(&self, name: &str) -> Result<Option<Manifest>, CommitError> {

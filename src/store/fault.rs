@@ -131,7 +131,9 @@ impl Fault {
             },
             "AccessDenied" | "AllAccessDisabled" | "Forbidden" => {
                 let also = match verb {
-                    Verb::Read => " (and s3:ListBucket on the bucket: without it an object that is not there is forbidden as well)",
+                    Verb::Read => {
+                        " (and s3:ListBucket on the bucket: without it an object that is not there is forbidden as well)"
+                    }
                     _ => "",
                 };
                 format!("this takes {} on `{resource}`{also}", verb.action())
@@ -252,7 +254,8 @@ mod tests {
 
     fn answered(status: &str, code: &str) -> object_store::Error {
         let body = format!("<Error><Code>{code}</Code><Message>told\nso.</Message></Error>");
-        let source = format!("Error performing PUT http://h/b/k in 1ms - Server returned non-2xx status code: {status}: {body}");
+        let source =
+            format!("Error performing PUT http://h/b/k in 1ms - Server returned non-2xx status code: {status}: {body}");
         object_store::Error::Generic { store: "S3", source: source.into() }
     }
 
@@ -292,13 +295,28 @@ mod tests {
     fn an_answer_is_told_on_one_line_with_what_would_help() {
         let url = "s3://shop/out/data/x.csv";
         for (error, verb, said, hint) in [
-            (answered("403 Forbidden", "AccessDenied"), Verb::Create, "403 AccessDenied: told so", "s3:PutObject on `arn:aws:s3:::shop/out/data/x.csv`"),
-            (answered("403 Forbidden", "AccessDenied"), Verb::List, "403 AccessDenied", "s3:ListBucket on `arn:aws:s3:::shop`"),
+            (
+                answered("403 Forbidden", "AccessDenied"),
+                Verb::Create,
+                "403 AccessDenied: told so",
+                "s3:PutObject on `arn:aws:s3:::shop/out/data/x.csv`",
+            ),
+            (
+                answered("403 Forbidden", "AccessDenied"),
+                Verb::List,
+                "403 AccessDenied",
+                "s3:ListBucket on `arn:aws:s3:::shop`",
+            ),
             (answered("403 Forbidden", "AccessDenied"), Verb::Read, "403 AccessDenied", "s3:GetObject on"),
             (answered("403 Forbidden", "AccessDenied"), Verb::Delete, "403 AccessDenied", "s3:DeleteObject on"),
             (answered("404 Not Found", "NoSuchBucket"), Verb::Write, "404 NoSuchBucket", "make the bucket `shop`"),
             (answered("501 Not Implemented", "NotImplemented"), Verb::Create, "501", "conditional writes"),
-            (broken(HttpErrorKind::Connect, "invalid peer certificate: UnknownIssuer"), Verb::Read, "invalid peer", "ca_bundle"),
+            (
+                broken(HttpErrorKind::Connect, "invalid peer certificate: UnknownIssuer"),
+                Verb::Read,
+                "invalid peer",
+                "ca_bundle",
+            ),
         ] {
             let fault = Fault::of(&error);
             assert!(fault.said.contains(said), "{said} in {}", fault.said);

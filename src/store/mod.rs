@@ -140,7 +140,8 @@ impl Store {
                 Ok(Store { url, directory: Some(directory), ..Store::over(objects) })
             }
             Place::Bucket { bucket, prefix } => {
-                let s3::Bucket { objects, creating, credentials } = s3::open((url, &bucket), settings, credentials).await?;
+                let s3::Bucket { objects, creating, credentials } =
+                    s3::open((url, &bucket), settings, credentials).await?;
                 let (objects, creating) = (Arc::new(objects), Arc::new(creating));
                 let part_bytes = usize::try_from(settings.part_bytes).unwrap_or(usize::MAX);
                 Ok(Store {
@@ -312,13 +313,7 @@ impl Store {
     }
 
     /// Writes an object; none where another one is in the way, or the one to replace is no longer there.
-    async fn write(
-        &self,
-        verb: Verb,
-        name: &str,
-        bytes: Bytes,
-        mode: PutMode,
-    ) -> Result<Option<Version>, StoreError> {
+    async fn write(&self, verb: Verb, name: &str, bytes: Bytes, mode: PutMode) -> Result<Option<Version>, StoreError> {
         if let Some(watch) = &self.watch {
             watch.before_write(name)?;
         }

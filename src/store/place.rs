@@ -68,7 +68,8 @@ mod tests {
         ] {
             assert_eq!(Place::parse(url).unwrap(), place, "{url}");
         }
-        for url in ["", "ftp://host/x", "file://", "s3://", "s3:///x", "s3://a?b/c", "s3://shop/a//b", "s3://shop/../x"] {
+        for url in ["", "ftp://host/x", "file://", "s3://", "s3:///x", "s3://a?b/c", "s3://shop/a//b", "s3://shop/../x"]
+        {
             let error = Place::parse(url).unwrap_err().to_string();
             assert!(error.contains(&format!("`{url}`")) && error.contains("hint:"), "{error}");
         }

@@ -8,9 +8,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::{BackoffConfig, Certificate, ClientOptions, HeaderMap, HeaderValue, RetryConfig};
 
+use super::StoreError;
 use super::credentials::Credentials;
 use super::settings::{Addressing, Encryption, Settings};
-use super::StoreError;
 use crate::aws::{self, AwsError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +43,8 @@ pub(super) async fn open(
     // the process's default; whoever was first has chosen the same
     let _ = rustls::crypto::ring::default_provider().install_default();
     let found = load(settings).await?;
-    let credentials = credentials.or_else(|| found.credentials_provider()).ok_or_else(|| refused(url, "no credentials"));
+    let credentials =
+        credentials.or_else(|| found.credentials_provider()).ok_or_else(|| refused(url, "no credentials"));
     let credentials = Arc::new(Credentials::new(credentials?));
     let region = found.region().map_or(ANY_REGION, |region| region.as_ref());
     let endpoint = settings.aws.endpoint_url.as_deref().or(found.endpoint_url());
@@ -62,8 +63,7 @@ pub(super) async fn open(
         builder = builder.with_endpoint(endpoint);
     }
     let failed = |error: object_store::Error| refused(url, &error.to_string());
-    builder =
-        encrypted(builder.with_virtual_hosted_style_request(by_host), &settings.encryption).map_err(failed)?;
+    builder = encrypted(builder.with_virtual_hosted_style_request(by_host), &settings.encryption).map_err(failed)?;
     let options = options(&settings.aws, endpoint)?;
     let create_only = HeaderMap::from_iter([(reqwest::header::IF_NONE_MATCH, HeaderValue::from_static("*"))]);
     let build = |options| builder.clone().with_client_options(options).build();

@@ -160,7 +160,9 @@ async fn a_command_gives_up_and_says_what_it_waited_for() {
 
 #[tokio::test]
 async fn what_stays_is_told_at_once() {
-    for (status, code) in [(403, "AccessDenied"), (404, "NoSuchBucket"), (501, "NotImplemented"), (403, "SignatureDoesNotMatch")] {
+    for (status, code) in
+        [(403, "AccessDenied"), (404, "NoSuchBucket"), (501, "NotImplemented"), (403, "SignatureDoesNotMatch")]
+    {
         let store = failing(&[Act::Answer(status, code)]);
         let error = store.create("a/x", bytes("one")).await.unwrap_err();
         assert!(matches!(error, StoreError::Refused { .. }), "{error}");

@@ -84,7 +84,10 @@ fn lines(text: &str) -> Vec<Line> {
     for (number, line) in text.lines().enumerate() {
         let (commented, line) = line.strip_prefix("# ").map_or((false, line), |line| (true, line));
         let is_name = |name: &str| {
-            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'.'))
+            !name.is_empty()
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'.'))
         };
         let heading = line.split('#').next().unwrap().trim();
         let inner = heading.trim_start_matches('[').trim_end_matches(']');
