@@ -4,11 +4,12 @@ use std::io::Write;
 use std::path::Path;
 
 use super::CliError;
-use super::format;
+use super::{format, host};
 use crate::config::Config;
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
 use crate::decode::{Format, Header};
 use crate::job::inspect::{self, Inspection};
+use crate::job::{Clock as _, SystemClock};
 use crate::model::{ColumnType, MeasureType};
 
 /// Above so many values a dimension makes more series than anyone reads.
@@ -16,7 +17,8 @@ const DIMENSION_VALUES_MANY: u64 = 1000;
 
 pub(super) fn check(config: &Config, out: &mut impl Write) -> Result<(), CliError> {
     writeln!(out, "the configuration is valid; a look at its data:\n")?;
-    let inspection = inspect::inspect(config)?;
+    let runtime = host::runtime().map_err(CliError::Runtime)?;
+    let inspection = runtime.block_on(inspect::inspect(config, SystemClock::start().now()))?;
     if let Some(discovery) = &inspection.discovery {
         columns(out, discovery, |column| role(config, &column.name))?;
         writeln!(out)?;
@@ -187,7 +189,8 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(r#"header = ["column_1", "column_2", "column_3"]"#), "{text}");
         let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-        let inspection = inspect::inspect(&config).unwrap();
+        let runtime = host::runtime().unwrap();
+        let inspection = runtime.block_on(inspect::inspect(&config, SystemClock::start().now())).unwrap();
         assert_eq!((inspection.rows, inspection.combinations), (60, 2), "{text}");
         assert!(inspection.rejected.is_empty(), "{:?}", inspection.rejected);
     }

@@ -258,23 +258,35 @@ fn source_files(section: &Section<'_>, decode: &Decode) -> Option<Source> {
 }
 
 fn source_kinesis(section: &Section<'_>, decode: &Decode) -> Option<Source> {
-    let stream = section.required_text("stream", "\"clicks\"").and_then(|text| {
-        StreamName::parse(&text).map_err(|error| section.problem("stream", &error.to_string())).ok()
-    });
+    let stream = section
+        .required_text("stream", "\"clicks\"")
+        .and_then(|text| StreamName::parse(&text).map_err(|error| section.problem("stream", &error.to_string())).ok());
     let aws = aws(section);
     let starting_position = starting_position(section);
-    let consumer = section.text("consumer").and_then(|text| {
-        Consumer::parse(&text).map_err(|error| section.problem("consumer", &error.to_string())).ok()
-    });
+    let consumer = section
+        .text("consumer")
+        .and_then(|text| Consumer::parse(&text).map_err(|error| section.problem("consumer", &error.to_string())).ok());
     let settings = kinesis::Settings {
         aws: aws?,
         stream: stream?,
         starting_position: starting_position?,
         framing: decode.format.framing(),
-        poll_interval: section.duration("poll_interval", kinesis::POLL_INTERVAL, kinesis::POLL_INTERVAL_MIN..=60 * SECOND),
-        records_max: u32_of(section.integer("records_max", u64::from(kinesis::RECORDS_MAX), 1..=u64::from(kinesis::RECORDS_MAX))),
+        poll_interval: section.duration(
+            "poll_interval",
+            kinesis::POLL_INTERVAL,
+            kinesis::POLL_INTERVAL_MIN..=60 * SECOND,
+        ),
+        records_max: u32_of(section.integer(
+            "records_max",
+            u64::from(kinesis::RECORDS_MAX),
+            1..=u64::from(kinesis::RECORDS_MAX),
+        )),
         consumer,
-        buffer_bytes_max: usize_of(section.size("buffer_bytes_max", kinesis::BUFFER_BYTES as u64, 16 * MB..=16_000 * MB)),
+        buffer_bytes_max: usize_of(section.size(
+            "buffer_bytes_max",
+            kinesis::BUFFER_BYTES as u64,
+            16 * MB..=16_000 * MB,
+        )),
         drift_max: section.duration("drift_max", kinesis::DRIFT_MAX, SECOND..=7 * DAY),
     };
     section.finish();
@@ -519,6 +531,7 @@ fn aws(section: &Section<'_>) -> Option<aws::Settings> {
         role_arn,
         endpoint_url,
         ca_bundle,
+        credentials: None,
     };
     if let Err(error) = settings.certificates() {
         section.problem("ca_bundle", &error.to_string());

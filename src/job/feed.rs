@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::error::JobError;
@@ -170,11 +170,13 @@ impl Input {
         let stop = Arc::new(AtomicBool::new(false));
         let runtime = Handle::current();
         let front = Front { input: self, decoder, selector, clock, runtime, stop: Arc::clone(&stop) };
-        thread::Builder::new()
-            .name("source".into())
-            .spawn(move || front.work(&sender))
-            .map_err(|_| JobError::Thread)?;
-        Ok(Feed { receiver, stop })
+        let (alive, ended) = oneshot::channel::<()>();
+        let work = move || {
+            front.work(&sender);
+            drop(alive);
+        };
+        thread::Builder::new().name("source".into()).spawn(work).map_err(|_| JobError::Thread)?;
+        Ok(Feed { receiver, stop, ended })
     }
 }
 
@@ -279,12 +281,23 @@ pub(super) struct Feed {
     receiver: mpsc::Receiver<Result<(Duration, Fed), JobError>>,
     /// Tells the thread to end after the chunk it has.
     stop: Arc<AtomicBool>,
+    /// Closed when the thread has ended.
+    ended: oneshot::Receiver<()>,
 }
 
 impl Feed {
     /// What comes next, and when the source gave it by the job's clock. May be dropped while it waits; nothing is lost.
     pub(super) async fn next(&mut self) -> Result<(Duration, Fed), JobError> {
         self.receiver.recv().await.unwrap_or(Err(JobError::Thread))
+    }
+
+    /// Ends the thread; one that is held up by its source is left behind.
+    pub(super) async fn close(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.receiver.close();
+        while self.receiver.try_recv().is_ok() {}
+        // it ends, or it does not
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, self.ended).await;
     }
 
     /// What was taken from a source that cannot be read again, after the job was asked to stop: nothing more is read,

@@ -151,8 +151,8 @@ fn series_bytes(settings: &Settings) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn rows_that_a_filter_drops_are_no_series() {
+    #[tokio::test]
+    async fn rows_that_a_filter_drops_are_no_series() {
         let directory = tempfile::tempdir().unwrap();
         let record = |shop: &str| format!("{{\"at\":\"2024-03-04 10:00:00\",\"shop\":\"{shop}\",\"views\":1}}\n");
         let records: String = ["a", "b", "c", "a"].into_iter().map(record).collect();
@@ -163,7 +163,7 @@ mod tests {
              measures = ['views']\n[select.filters]\nshop = ['a', 'b']\n[partition]\nurl = '{place}/out'\n"
         );
         let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
-        let inspection = inspect(&config).unwrap();
+        let inspection = inspect(&config, Timestamp::MIN).await.unwrap();
         assert_eq!((inspection.rows, inspection.filtered), (4, 1));
         assert_eq!((inspection.combinations, inspection.series), (2, 2));
         assert_eq!(inspection.dimensions, [("shop".to_owned(), 2)]);

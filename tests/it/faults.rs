@@ -63,7 +63,8 @@ fn a_kinesis_server_that_stops_and_starts_again() {
     rig.until_committed(&mut job);
     assert!(job.terminate().success(), "{}", job.errors());
     rig.assert_exact();
-    assert!(job.errors().contains("kinesis-stops"), "it tells of the outage:\n{}", job.errors());
+    let said = job.errors();
+    assert!(said.contains("cannot be read, trying again") && said.contains("is read again"), "{said}");
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn an_s3_service_that_refuses_cuts_off_and_forgets() {
     proxy.set([]);
     assert!(job.terminate().success(), "{}", job.errors());
     rig.assert_exact();
-    assert!(proxy.struck() > 50, "{} faults", proxy.struck());
+    assert!(proxy.struck() > 20, "{} faults", proxy.struck());
 }
 
 #[test]

@@ -12,7 +12,9 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use tidewatch::aws;
 use tidewatch::model::{Chunk, Framing, Position, Progress, SourcePartition, Timestamp};
 use tidewatch::source::files::{Compression, Files, Settings as FileSettings};
-use tidewatch::source::generator::{Extent, Format, Limits, Parameters, SeriesSet, Settings as Made, Stream as Generated};
+use tidewatch::source::generator::{
+    Extent, Format, Limits, Parameters, SeriesSet, Settings as Made, Stream as Generated,
+};
 use tidewatch::source::kinesis::{Kinesis, Settings as StreamSettings, StreamName};
 use tidewatch::source::stdin::{Settings as StdinSettings, Stdin};
 use tidewatch::source::{Next, Resume};
@@ -42,7 +44,7 @@ fn records(chunks: &[Chunk]) -> Records {
         let list = records.entry(chunk.partition.clone()).or_default();
         let mut offset = chunk.offset;
         for line in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
-            list.push((chunk.places.at(offset), String::from_utf8(line.to_vec()).unwrap()));
+            list.push((chunk.places.at(offset), String::from_utf8_lossy(line).into_owned()));
             offset += line.len() as u64;
         }
     }
@@ -73,7 +75,8 @@ fn conforms(source: &impl Source, sent: &[String]) {
     }
     for chunk in &chunks {
         assert!(chunk.bytes.is_empty() || chunk.bytes.ends_with(b"\n"), "whole records");
-        let (first, last) = (chunk.places.at(chunk.offset), chunk.places.at(chunk.offset + chunk.bytes.len() as u64 - 1));
+        let (first, last) =
+            (chunk.places.at(chunk.offset), chunk.places.at(chunk.offset + chunk.bytes.len() as u64 - 1));
         assert!(first <= last && last < chunk.read_to, "{first} {last} {}", chunk.read_to);
     }
     if !source.is_replayable() {
@@ -107,8 +110,7 @@ struct Directory<'a>(&'a Path, Compression);
 
 impl Source for Directory<'_> {
     fn read(&self, resume: &Resume) -> Vec<Chunk> {
-        let settings =
-            FileSettings { compression: self.1, chunk_bytes: 4096, ..FileSettings::lines(self.0) };
+        let settings = FileSettings { compression: self.1, chunk_bytes: 4096, ..FileSettings::lines(self.0) };
         let mut files = Files::open(settings, resume).unwrap();
         let mut chunks = Vec::new();
         while let Next::Chunk(chunk) = files.next().unwrap() {
@@ -244,7 +246,8 @@ fn a_stream_conforms() {
         ..aws::Settings::default()
     };
     // few records an answer: many chunks
-    let settings = StreamSettings { records_max: 150, ..StreamSettings::new(aws, StreamName::parse("conforms").unwrap()) };
+    let settings =
+        StreamSettings { records_max: 150, ..StreamSettings::new(aws, StreamName::parse("conforms").unwrap()) };
     let runtime = Runtime::new().unwrap();
     conforms(&Shards { settings, runtime, records: RECORDS }, &lines);
 }

@@ -33,7 +33,8 @@ const FETCHES: usize = 16;
 
 /// A stream, a bucket and a configuration that leads from one to the other.
 pub(crate) struct Rig {
-    directory: TempDir,
+    /// Holds the configuration.
+    _directory: TempDir,
     runtime: Runtime,
     store: Store,
     pub(crate) stream: Stream,
@@ -73,7 +74,7 @@ impl Rig {
         let stream = Stream::create(ends.kinesis, name, shards);
         let config = directory.path().join("job.toml").display().to_string();
         fs::write(&config, toml(ends, name, &url)).unwrap();
-        Rig { directory, runtime, store, stream, config, step_millis, sent: 0 }
+        Rig { _directory: directory, runtime, store, stream, config, step_millis, sent: 0 }
     }
 
     /// Puts more records into the stream, one by one or several packed into one.
@@ -114,13 +115,6 @@ impl Rig {
         ended(command(&[name, &self.config]).envs(environment()).output().unwrap())
     }
 
-    /// Changes the configuration.
-    pub(crate) fn reconfigure(&self, from: &str, to: &str) {
-        let text = fs::read_to_string(&self.config).unwrap();
-        assert!(text.contains(from), "{text}");
-        fs::write(&self.config, text.replace(from, to)).unwrap();
-    }
-
     /// Everything in the bucket below the prefix but the state.
     pub(crate) fn tree(&self) -> Tree {
         self.runtime.block_on(async {
@@ -140,7 +134,11 @@ impl Rig {
     pub(crate) fn committed(&self) -> u64 {
         let is_manifest = |name: &String| name.contains("/_manifest-");
         let names = self.runtime.block_on(self.store.list("data")).unwrap().into_iter().map(|entry| entry.name);
-        let fetch = |name: String| async { (name.clone(), self.store.get(&name).await.unwrap().unwrap().to_vec()) };
+        let store = &self.store;
+        let fetch = |name: String| async move {
+            let bytes = store.get(&name).await.unwrap().unwrap();
+            (name, bytes.to_vec())
+        };
         let manifests = stream::iter(names.filter(is_manifest)).map(fetch).buffer_unordered(FETCHES).collect::<Tree>();
         tree::manifests(&self.runtime.block_on(manifests)).values().map(|manifest| manifest.rows).sum()
     }
@@ -181,11 +179,6 @@ impl Rig {
         }
         rows.values_mut().for_each(|rows| rows.sort());
         rows
-    }
-
-    /// Where the configuration lies, for files of the test's own.
-    pub(crate) fn directory(&self) -> &std::path::Path {
-        self.directory.path()
     }
 }
 
