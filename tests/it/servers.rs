@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path;
-use object_store::{Error, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload};
+use object_store::{Error, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, RetryConfig};
 use tidewatch::job::{Clock as _, SystemClock};
 use tokio::runtime::{Builder, Runtime};
 
@@ -76,11 +76,15 @@ fn kinesis_keeps_its_data_over_a_stop_and_ends_on_drop() {
 }
 
 fn client(endpoint: String, keys: Keys) -> AmazonS3 {
+    builder(endpoint, keys).build().unwrap()
+}
+
+fn builder(endpoint: String, keys: Keys) -> AmazonS3Builder {
     // another test may have been first
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = AmazonS3Builder::new().with_endpoint(endpoint).with_allow_http(true).with_bucket_name(BUCKET);
     let builder = builder.with_access_key_id(keys.id).with_secret_access_key(keys.secret).with_region(REGION);
-    builder.with_conditional_put(S3ConditionalPut::ETagMatch).build().unwrap()
+    builder.with_conditional_put(S3ConditionalPut::ETagMatch)
 }
 
 fn runtime() -> Runtime {
@@ -123,6 +127,28 @@ fn s3_knows_conditions_and_permissions() {
         let stranger = client(endpoint, Keys { secret: "another", ..s3::WRITER });
         let refused = stranger.get(&Path::from("conditions/a")).await;
         assert!(matches!(refused, Err(Error::PermissionDenied { .. })), "{refused:?}");
+    });
+}
+
+#[test]
+fn a_small_s3_fills_up_until_it_is_given_room() {
+    const MEGABYTE: usize = 1 << 20;
+    let put = async |server: &S3, number: u32| {
+        let builder = builder(server.endpoint(), s3::WRITER);
+        let patience = RetryConfig { max_retries: 0, ..RetryConfig::default() };
+        let store = builder.with_retry(patience).build().unwrap();
+        store.put(&Path::from(format!("{number}")), PutPayload::from(vec![b'x'; MEGABYTE])).await.map(drop)
+    };
+    let mut server = S3::small();
+    runtime().block_on(async {
+        put(&server, 0).await.unwrap();
+        let mut number = 1;
+        while put(&server, number).await.is_ok() {
+            number += 1;
+            assert!(number < 20, "it is never full");
+        }
+        server.give_room();
+        put(&server, number).await.unwrap();
     });
 }
 

@@ -88,6 +88,11 @@ impl Server {
         &self.directory
     }
 
+    /// What it is when started again.
+    pub(crate) fn set_kind(&mut self, kind: Kind) {
+        self.kind = kind;
+    }
+
     /// Kills it as a crash would; its data stays.
     pub(crate) fn stop(&mut self) {
         fs::write(self.directory.join("keep"), "").unwrap();

@@ -56,6 +56,7 @@ const SEAWEEDFS: Kind = Kind {
     ],
     litter: sockets,
 };
+const SMALL: Kind = Kind { command: small_seaweedfs, ..SEAWEEDFS };
 const WITHOUT_CONDITIONS: Kind =
     Kind { name: "s3rver", ports: 1, command: s3rver, ready: &[(0, "GET /tidewatch", 200)], litter: |_| Vec::new() };
 
@@ -73,6 +74,18 @@ impl S3 {
     /// The server of all tests that do not stop it; a prefix for each.
     pub(crate) fn shared() -> &'static S3 {
         &SHARED
+    }
+
+    /// One that is full after some megabytes: then a put is answered with 500 `InternalError`.
+    pub(crate) fn small() -> S3 {
+        S3(Server::start(SMALL))
+    }
+
+    /// Stops a small one, and starts it again with room.
+    pub(crate) fn give_room(&mut self) {
+        self.stop();
+        self.0.set_kind(SEAWEEDFS);
+        self.start_again();
     }
 
     /// One where every writer of a create-only object wins; knows [`S3RVER`].
@@ -115,16 +128,24 @@ fn seaweedfs(ports: &[u16], directory: &Path) -> Command {
     fs::create_dir_all(&data).unwrap();
 
     let mut command = Command::new(installed("seaweedfs/bin/weed"));
-    command.args(["mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json"]);
+    command.args(["-logtostderr=true", "mini", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.config=s3.json"]);
     command.arg(format!("-dir={}", data.display())).arg(format!("-bucket={PROBE},{BUCKET}"));
     // the service makes no bucket by itself
     command.arg("-s3.autoCreateBucket=false");
+    // its master is alone; one that resumes may refuse volumes for a quarter of a minute
+    command.arg("-master.resumeState=false");
     command.args(["-admin.ui=false", "-webdav=false", "-master.telemetry=false"]);
     command.args(["-s3.port.iceberg=0", "-s3.port.lance=0"]);
     command.args(PORTS.iter().zip(ports).map(|(flag, port)| format!("-{flag}={port}")));
     for socket in ["filer", "s3"] {
         command.arg(format!("-{socket}.localSocket={}", directory.join(socket).with_extension("sock").display()));
     }
+    command
+}
+
+fn small_seaweedfs(ports: &[u16], directory: &Path) -> Command {
+    let mut command = seaweedfs(ports, directory);
+    command.args(["-volume.max=2", "-master.volumeSizeLimitMB=1"]);
     command
 }
 
