@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
 use crate::decode::{Format, Header};
 use crate::job::inspect::{self, Inspection};
+use crate::job::probe::{self, Outcome, Report, Step};
 use crate::job::{Clock as _, SystemClock};
 use crate::model::{ColumnType, MeasureType};
 
@@ -16,8 +17,16 @@ use crate::model::{ColumnType, MeasureType};
 const DIMENSION_VALUES_MANY: u64 = 1000;
 
 pub(super) fn check(config: &Config, out: &mut impl Write) -> Result<(), CliError> {
-    writeln!(out, "the configuration is valid; a look at its data:\n")?;
+    writeln!(out, "the configuration is valid")?;
     let runtime = host::runtime().map_err(CliError::Runtime)?;
+    let stream = runtime.block_on(probe::source(config));
+    stream.iter().try_for_each(|report| connect(out, report))?;
+    let reports = runtime.block_on(probe::stores(config));
+    reports.iter().try_for_each(|report| connect(out, report))?;
+    if !stream.iter().chain(&reports).all(Report::is_fine) {
+        return Err(CliError::Unusable);
+    }
+    writeln!(out, "\na look at its data:\n")?;
     let inspection = runtime.block_on(inspect::inspect(config, SystemClock::start().now()))?;
     if let Some(discovery) = &inspection.discovery {
         columns(out, discovery, |column| role(config, &column.name))?;
@@ -25,6 +34,22 @@ pub(super) fn check(config: &Config, out: &mut impl Write) -> Result<(), CliErro
     }
     expect(out, config, &inspection)?;
     warn(out, &inspection)
+}
+
+/// One line for each step of a probe.
+fn connect(out: &mut impl Write, report: &Report) -> Result<(), CliError> {
+    writeln!(out, "\n{:<10} {}", report.purpose, report.place)?;
+    for Step { name, outcome } in &report.steps {
+        match outcome {
+            Outcome::Fine(word) => writeln!(out, "{}", format!("  ok       {name} {word}").trim_end())?,
+            Outcome::Failed(reason) => {
+                writeln!(out, "  FAILED   {name}")?;
+                let lines = format::hint_on_a_line(reason);
+                lines.lines().try_for_each(|line| writeln!(out, "           {}", line.trim()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What a configuration uses a column for.

@@ -42,6 +42,8 @@ enum CliError {
     DateOrder { from: NaiveDate, to: NaiveDate },
     #[error(transparent)]
     Discover(#[from] DiscoverError),
+    #[error("not all that the job needs works; hint: each step that failed is told above")]
+    Unusable,
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
     #[error("the runtime cannot start: {0}")]

@@ -22,6 +22,8 @@ use crate::store::{Patience, Store, Sweep};
 
 /// How often new partitions are looked for.
 const POLL: Duration = Duration::from_secs(1);
+/// The same in a bucket, where each look costs two requests; an interval is a minute long at least.
+const POLL_BUCKET: Duration = Duration::from_secs(5);
 /// Intervals judged between two checkpoints at most.
 const CHECKPOINT_INTERVALS: u64 = 288;
 
@@ -52,11 +54,24 @@ pub struct Summary {
 ///
 /// # Errors
 /// When partitions cannot be read, or the state cannot be used.
-pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summary, JobError> {
+pub async fn run(config: &Config, once: bool, host: Host<'_>) -> Result<Summary, JobError> {
     let place = format!("{}/detect", config.job.state.trim_end_matches('/'));
     let state = Store::open(&place, &config.store).await?.patient(Patience::endless());
-    let _lock = Lock::take(&state)?;
     let store = Store::open(&config.partition.url, &config.store).await?.patient(Patience::endless());
+    let lock = Lock::take(&state).await?;
+    let ended = locked(config, once, host, (state, place, store), &lock).await;
+    lock.release().await;
+    ended
+}
+
+async fn locked(
+    config: &Config,
+    once: bool,
+    mut host: Host<'_>,
+    (state, place, store): (Store, String, Store),
+    lock: &Lock,
+) -> Result<Summary, JobError> {
+    let poll = if store.directory().is_some() { POLL } else { POLL_BUCKET };
     state.sweep(Sweep::Root)?;
     store.sweep(Sweep::Below(Area::Anomalies.folder()))?;
     let columns = match Descriptor::load(&store).await? {
@@ -86,6 +101,7 @@ pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summ
                 is_cut = true;
                 break;
             }
+            lock.confirm().await?;
             let verdict = judge.judge(listed.interval, rows.iter());
             table.write(&verdict.groups).await?;
             judged += 1;
@@ -107,7 +123,8 @@ pub async fn run(config: &Config, once: bool, mut host: Host<'_>) -> Result<Summ
         }
         tokio::select! {
             () = host.shutdown.requested() => {}
-            () = tokio::time::sleep(POLL) => {}
+            lost = lock.lost() => return Err(lost.into()),
+            () = tokio::time::sleep(poll) => {}
         }
     };
     let status = judge.detector().status();

@@ -1,6 +1,7 @@
 //! `run` and `etl`: the whole line, or the line up to its partitions. Reads like the picture: next batch, push it into
 //! the intervals, commit what closes, judge it, tell; and a checkpoint at the end of each micro-batch.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,7 @@ use super::feed::{Fed, Feed, Input};
 use super::history::History;
 use super::host::{Event, Host, Summary};
 use super::judge::Judge;
-use super::lock::Lock;
+use super::lock::Locks;
 use super::schema;
 use super::silence::Silence;
 use crate::alert::{AnomalyTable, worth_telling};
@@ -53,9 +54,20 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
         None => store,
     };
     let state = watched(Store::open(&config.job.state, &config.store).await?.patient(Patience::endless()));
-    let _lock = Lock::take(&state)?;
     let store = watched(Store::open(&config.partition.url, &config.store).await?.patient(Patience::endless()));
-    let _writer = Lock::take(&store)?;
+    let locks = Arc::new(Locks::take(&state, &store).await?);
+    let ended = locked(config, line, host, (state, store), &locks).await;
+    locks.release().await;
+    ended
+}
+
+async fn locked<'a>(
+    config: &'a Config,
+    line: Line,
+    host: Host<'a>,
+    (state, store): (Store, Store),
+    locks: &Arc<Locks>,
+) -> Result<Summary, JobError> {
     // a detector may run beside `etl`: what it stages is not ours
     state.sweep(Sweep::Root)?;
     for area in [Area::Data, Area::Rejects].into_iter().chain((line == Line::Run).then_some(Area::Anomalies)) {
@@ -98,6 +110,7 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
         history: History::new(config, store.clone(), &columns).await?,
         table: AnomalyTable::new(store),
         checkpoints,
+        locks: Arc::clone(locks),
         host,
     };
     live.begin(&input).await?;
@@ -123,6 +136,7 @@ struct Live<'a> {
     history: History,
     table: AnomalyTable,
     checkpoints: Checkpoints,
+    locks: Arc<Locks>,
     /// The last checkpoint, with the account brought up to date after each commit.
     done: Checkpoint,
     /// Closings since the last checkpoint.
@@ -220,6 +234,7 @@ impl Live<'_> {
         tokio::select! {
             biased;
             () = self.host.shutdown.requested() => Ok(Step::Stop),
+            lost = self.locks.lost() => Err(lost.into()),
             fed = feed.next() => fed.map(|(at, fed)| Step::Fed(at, fed)),
             () = tokio::time::sleep(left) => Ok(Step::Cut),
         }
@@ -228,6 +243,7 @@ impl Live<'_> {
     /// Commits closed intervals one by one, in the order that `job` tells.
     async fn commit(&mut self, closings: Vec<Closing>) -> Result<(), JobError> {
         for closing in closings {
+            self.locks.confirm().await?;
             let committed = self.writer.commit(&closing).await?;
             if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
                 let verdict = if committed.adopted {

@@ -85,8 +85,7 @@ pub(super) async fn of_partitions(
     };
     let declared = |(name, kind): &(String, Option<MeasureType>)| (name.clone(), kind.unwrap_or(MeasureType::Float));
     let reader = Reader::new(store.clone(), columns(Vec::new()), config.interval.length, Tree::Foreign);
-    let listed = reader.list(from, to).await?;
-    if listed.is_empty() {
+    if !reader.any(from, to).await? {
         return Err(JobError::NoHistory(config.partition.url.clone()));
     }
     // every integer of a measure is a float as well: what another job wrote is judged, not written

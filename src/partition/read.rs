@@ -141,15 +141,40 @@ impl Reader {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self, from: NaiveDate, to: NaiveDate) -> Result<Vec<Listed>, ReadError> {
+        let mut listed = Vec::new();
+        for folder in self.folders(from, to).await? {
+            listed.extend(self.list_date(&folder).await?);
+        }
+        Ok(listed)
+    }
+
+    /// Whether there is any interval of these dates; no more is listed than it takes to know.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn any(&self, from: NaiveDate, to: NaiveDate) -> Result<bool, ReadError> {
+        for folder in self.folders(from, to).await? {
+            if !self.list_date(&folder).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The folders of some dates: of others, nothing is listed but the name.
+    async fn folders(&self, from: NaiveDate, to: NaiveDate) -> Result<Vec<String>, ReadError> {
+        let mut folders = self.store.list_folders(Area::Data.folder()).await?;
+        folders.retain(|folder| {
+            let date = Area::Data.parse_date_folder(folder);
+            date.is_some_and(|date| date >= from && date <= to)
+        });
+        Ok(folders)
+    }
+
+    async fn list_date(&self, folder: &str) -> Result<Vec<Listed>, ReadError> {
         let mut intervals = BTreeMap::new();
-        for folder in self.store.list_folders(Area::Data.folder()).await? {
-            let date = Area::Data.parse_date_folder(&folder);
-            if date.is_none_or(|date| date < from || date > to) {
-                continue;
-            }
-            for entry in self.store.list(&folder).await? {
-                self.note(&entry.name, &mut intervals)?;
-            }
+        for entry in self.store.list(folder).await? {
+            self.note(&entry.name, &mut intervals)?;
         }
         let is_there = |listed: &Listed| listed.committed || self.tree == Tree::Foreign;
         Ok(intervals.into_values().filter(is_there).collect())

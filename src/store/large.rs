@@ -23,7 +23,9 @@ pub(super) struct Large {
     pub(super) objects: Arc<AmazonS3>,
     /// Completes an upload only if there is no object of that name.
     pub(super) creating: Arc<AmazonS3>,
-    /// An object of more bytes is large, and has parts of so many.
+    /// An object of more bytes is large.
+    pub(super) above: usize,
+    /// A large object has parts of so many.
     pub(super) part_bytes: usize,
 }
 
@@ -45,8 +47,8 @@ impl Large {
         over: Over,
         patience: Patience,
     ) -> object_store::Result<PutResult> {
-        // what would be refused at the end need not be sent
-        if over == Over::Keep && self.objects.head(path).await.is_ok() {
+        // what would be refused at the end need not be sent; one part alone costs no more than the question
+        if over == Over::Keep && bytes.len() > self.part_bytes && self.objects.head(path).await.is_ok() {
             let source = "it is there already".into();
             return Err(object_store::Error::AlreadyExists { path: path.to_string(), source });
         }

@@ -30,7 +30,7 @@ use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutResult, UpdateVersion};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutResult, UpdateVersion};
 
 use credentials::Credentials;
 use fault::{Fault, Kind, Verb};
@@ -147,7 +147,7 @@ impl Store {
                 Ok(Store {
                     prefix: Path::parse(&prefix).map_err(|_| StoreError::Url { url: url.to_owned() })?,
                     url: Arc::from(url.trim_end_matches('/')),
-                    large: Some(Large { objects: Arc::clone(&objects), creating, part_bytes }),
+                    large: Some(Large { objects: Arc::clone(&objects), creating, above: part_bytes, part_bytes }),
                     credentials: Some(credentials),
                     ..Store::over(objects)
                 })
@@ -178,6 +178,19 @@ impl Store {
     #[must_use]
     pub fn watched(self, watch: Arc<dyn Watch>) -> Store {
         Store { watch: Some(watch), ..self }
+    }
+
+    /// The same store where every object is uploaded in parts, if it does so at all: to find out what it makes of that.
+    #[must_use]
+    pub fn in_parts(self) -> Store {
+        let large = self.large.map(|large| Large { above: 0, ..large });
+        Store { large, ..self }
+    }
+
+    /// The same store with no write seen by anyone.
+    #[must_use]
+    pub fn unwatched(self) -> Store {
+        Store { watch: None, ..self }
     }
 
     /// The directory on disk, where it is one.
@@ -230,8 +243,8 @@ impl Store {
     /// # Errors
     /// As [`Store::get`].
     pub async fn get_versioned(&self, name: &str) -> Result<Option<(Bytes, Version)>, StoreError> {
-        let read = async |path: Path| {
-            let found = self.objects.get(&path).await?;
+        let read = |objects: Arc<dyn ObjectStore>, path: Path| async move {
+            let found = objects.get(&path).await?;
             let version = UpdateVersion { e_tag: found.meta.e_tag.clone(), version: found.meta.version.clone() };
             Ok((found.bytes().await?, Version(version)))
         };
@@ -243,12 +256,22 @@ impl Store {
     /// # Errors
     /// When the store refuses, or patience is at its end.
     pub async fn list(&self, folder: &str) -> Result<Vec<Entry>, StoreError> {
-        let list = async |path: Path| self.objects.list(Some(&path)).try_collect::<Vec<_>>().await;
+        let list = |objects: Arc<dyn ObjectStore>, path: Path| async move {
+            objects.list(Some(&path)).try_collect::<Vec<_>>().await
+        };
         let listed = self.tried(Verb::List, folder, list).await?.unwrap_or_default();
-        let entry = |meta: &object_store::ObjectMeta| Some(Entry { name: self.name(&meta.location)?, size: meta.size });
-        let mut entries: Vec<Entry> = listed.iter().filter_map(entry).collect();
-        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        Ok(entries)
+        Ok(self.entries(&listed, ""))
+    }
+
+    /// Lists the objects in the root itself whose names begin so, ordered by name.
+    ///
+    /// # Errors
+    /// When the store refuses, or patience is at its end.
+    pub async fn list_beginning(&self, beginning: &str) -> Result<Vec<Entry>, StoreError> {
+        let list =
+            |objects: Arc<dyn ObjectStore>, path: Path| async move { objects.list_with_delimiter(Some(&path)).await };
+        let listed = self.tried(Verb::List, "", list).await?.map(|listed| listed.objects).unwrap_or_default();
+        Ok(self.entries(&listed, beginning))
     }
 
     /// Lists the folders directly under a folder, ordered by name. The cost is that of the folders, not of what is in
@@ -257,7 +280,8 @@ impl Store {
     /// # Errors
     /// When the store refuses, or patience is at its end.
     pub async fn list_folders(&self, folder: &str) -> Result<Vec<String>, StoreError> {
-        let list = async |path: Path| self.objects.list_with_delimiter(Some(&path)).await;
+        let list =
+            |objects: Arc<dyn ObjectStore>, path: Path| async move { objects.list_with_delimiter(Some(&path)).await };
         let listed = self.tried(Verb::List, folder, list).await?;
         let listed = listed.map(|listed| listed.common_prefixes).unwrap_or_default();
         let mut folders: Vec<String> = listed.iter().filter_map(|path| self.name(path)).collect();
@@ -270,7 +294,7 @@ impl Store {
     /// # Errors
     /// When the store refuses, or patience is at its end.
     pub async fn delete(&self, name: &str) -> Result<(), StoreError> {
-        let delete = async |path: Path| self.objects.delete(&path).await;
+        let delete = |objects: Arc<dyn ObjectStore>, path: Path| async move { objects.delete(&path).await };
         self.tried(Verb::Delete, name, delete).await.map(|_| ())
     }
 
@@ -284,17 +308,20 @@ impl Store {
     }
 
     /// Tries a request until it is served; none where the object is not there.
-    async fn tried<T>(
+    async fn tried<T, F>(
         &self,
         verb: Verb,
         name: &str,
-        request: impl AsyncFn(Path) -> object_store::Result<T>,
-    ) -> Result<Option<T>, StoreError> {
+        request: impl Fn(Arc<dyn ObjectStore>, Path) -> F,
+    ) -> Result<Option<T>, StoreError>
+    where
+        F: Future<Output = object_store::Result<T>>,
+    {
         let url = self.url_of(name);
         let path = self.path(verb, name)?;
         let mut trial = Trial::new(self.patience, verb, &url);
         loop {
-            match request(path.clone()).await {
+            match request(Arc::clone(&self.objects), path.clone()).await {
                 Ok(answer) => {
                     trial.done();
                     return Ok(Some(answer));
@@ -353,7 +380,7 @@ impl Store {
             PutMode::Update(_) => None,
         };
         match (&self.large, over) {
-            (Some(large), Some(over)) if bytes.len() > large.part_bytes => {
+            (Some(large), Some(over)) if bytes.len() > large.above => {
                 large.upload(path, bytes, over, self.patience).await
             }
             _ => {
@@ -368,6 +395,14 @@ impl Store {
         if let Some(credentials) = self.credentials.as_ref().filter(|_| fault.kind == Kind::Expired) {
             credentials.forget().await;
         }
+    }
+
+    fn entries(&self, listed: &[ObjectMeta], beginning: &str) -> Vec<Entry> {
+        let entry = |meta: &ObjectMeta| Some(Entry { name: self.name(&meta.location)?, size: meta.size });
+        let mut entries: Vec<Entry> =
+            listed.iter().filter_map(entry).filter(|entry| entry.name.starts_with(beginning)).collect();
+        entries.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        entries
     }
 
     /// Names are taken as they are: nothing in them is encoded or decoded.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use object_store::client::{HttpError, HttpErrorKind};
-use object_store::{CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta};
+use object_store::{CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload};
 use object_store::{PutMultipartOptions, PutPayload};
 
 use super::*;

@@ -17,4 +17,5 @@ mod servers;
 mod shipped;
 mod silent;
 mod source;
+mod store;
 mod support;
