@@ -3,6 +3,7 @@
 //! ([`tree`]); real servers ([`servers`]), a stream on one ([`stream`]), and the faults between them and us ([`proxy`]).
 
 pub(crate) mod aggregated;
+pub(crate) mod bucket;
 pub(crate) mod data;
 pub(crate) mod line;
 pub(crate) mod pipeline;

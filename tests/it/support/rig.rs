@@ -3,40 +3,26 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::thread;
-use std::time::Duration;
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use chrono::DateTime;
-use futures::StreamExt as _;
-use futures::stream;
 use tempfile::TempDir;
-use tidewatch::aws;
-use tidewatch::store::{Settings, Store};
-use tokio::runtime::{Builder, Runtime};
 
 use super::aggregated;
+use super::bucket::Bucket;
 use super::process::{Ended, Running, command, ended};
-use super::servers::s3::{BUCKET, WRITER};
+use super::servers::s3::{Keys, WRITER};
 use super::stream::{Put, REGION, Stream};
-use super::tree::{self, RowsByFolder, Tree};
+use super::tree::{self, RowsByFolder};
 
 /// 2024-01-01T00:00:00Z, a Monday.
 const START_MILLIS: u64 = 1_704_067_200_000;
 const SHOPS: [&str; 7] = ["amber", "birch", "cedar", "dune", "elm", "fern", "grove"];
-/// How often and how many times to look whether all is committed.
-const LOOK: Duration = Duration::from_millis(500);
-const LOOKS_MAX: u32 = 360;
-/// Objects fetched at once.
-const FETCHES: usize = 16;
 
 /// A stream, a bucket and a configuration that leads from one to the other.
 pub(crate) struct Rig {
     /// Holds the configuration.
     _directory: TempDir,
-    runtime: Runtime,
-    store: Store,
+    bucket: Bucket,
     pub(crate) stream: Stream,
     config: String,
     /// Milliseconds of event time from one record to the next.
@@ -60,21 +46,11 @@ impl Rig {
     /// Makes a stream of this name with so many shards; a bucket prefix of the same name takes the partitions.
     pub(crate) fn new(ends: &Ends<'_>, name: &str, shards: i32, step_millis: u64) -> Rig {
         let directory = tempfile::tempdir().unwrap();
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let url = format!("s3://{BUCKET}/{name}");
-        let aws = aws::Settings {
-            region: Some(REGION.into()),
-            endpoint_url: Some(ends.s3.into()),
-            ..aws::Settings::default()
-        };
-        let credentials = Credentials::new(WRITER.id, WRITER.secret, None, None, "tests");
-        let credentials = SharedCredentialsProvider::new(credentials);
-        let settings = Settings { aws, ..Settings::default() };
-        let store = runtime.block_on(Store::open_with(&url, &settings, credentials)).unwrap();
+        let bucket = Bucket::open(ends.s3, name);
         let stream = Stream::create(ends.kinesis, name, shards);
         let config = directory.path().join("job.toml").display().to_string();
-        fs::write(&config, toml(ends, name, &url)).unwrap();
-        Rig { _directory: directory, runtime, store, stream, config, step_millis, sent: 0 }
+        fs::write(&config, toml(ends, name, &bucket.url())).unwrap();
+        Rig { _directory: directory, bucket, stream, config, step_millis, sent: 0 }
     }
 
     /// Puts more records into the stream, one by one or several packed into one.
@@ -106,59 +82,24 @@ impl Rig {
     /// Starts the job.
     pub(crate) fn start(&self) -> Running {
         let mut command = command(&["run", &self.config]);
-        command.envs(environment());
+        command.envs(environment(WRITER));
         Running::of(command)
     }
 
-    /// Runs another command over the same configuration to its end.
-    pub(crate) fn command(&self, name: &str) -> Ended {
-        ended(command(&[name, &self.config]).envs(environment()).output().unwrap())
-    }
-
-    /// Everything in the bucket below the prefix but the state.
-    pub(crate) fn tree(&self) -> Tree {
-        self.runtime.block_on(async {
-            let mut names = Vec::new();
-            for area in ["data", "rejects", "anomalies"] {
-                names.extend(self.store.list(area).await.unwrap().into_iter().map(|entry| entry.name));
-            }
-            let fetch = |name: String| async {
-                let bytes = self.store.get(&name).await.unwrap();
-                bytes.map(|bytes| (name, bytes.to_vec()))
-            };
-            stream::iter(names).map(fetch).buffer_unordered(FETCHES).filter_map(std::future::ready).collect().await
-        })
-    }
-
-    /// How many rows are committed.
-    pub(crate) fn committed(&self) -> u64 {
-        let is_manifest = |name: &String| name.contains("/_manifest-");
-        let names = self.runtime.block_on(self.store.list("data")).unwrap().into_iter().map(|entry| entry.name);
-        let store = &self.store;
-        let fetch = |name: String| async move {
-            let bytes = store.get(&name).await.unwrap().unwrap();
-            (name, bytes.to_vec())
-        };
-        let manifests = stream::iter(names.filter(is_manifest)).map(fetch).buffer_unordered(FETCHES).collect::<Tree>();
-        tree::manifests(&self.runtime.block_on(manifests)).values().map(|manifest| manifest.rows).sum()
+    /// Runs `check` with these keys.
+    pub(crate) fn check(&self, keys: Keys) -> Ended {
+        ended(command(&["check", &self.config]).envs(environment(keys)).output().unwrap())
     }
 
     /// Waits until all that was put is committed; the job must be running.
     pub(crate) fn until_committed(&self, job: &mut Running) {
-        for _ in 0..LOOKS_MAX {
-            assert!(job.status().is_none(), "the job ended: {}", job.errors());
-            if self.committed() >= self.sent {
-                return;
-            }
-            thread::sleep(LOOK);
-        }
-        panic!("{} of {} records are committed; the job said:\n{}", self.committed(), self.sent, job.errors());
+        self.bucket.until_committed(job, self.sent);
     }
 
     /// Every record is in the bucket, once, in its interval; nothing else is; what is there is whole. Says how many
     /// revisions there are besides the first ones.
     pub(crate) fn assert_exact(&self) -> usize {
-        let tree = self.tree();
+        let tree = self.bucket.tree();
         tree::assert_objects(&tree);
         assert_eq!(tree::rejects(&tree), 0);
         let (rows, expected) = (tree::rows(&tree), self.expected());
@@ -203,8 +144,9 @@ fn aggregates(rows: &RowsByFolder) -> BTreeMap<(String, String), (u64, u64)> {
     aggregates
 }
 
-fn environment() -> [(&'static str, &'static str); 2] {
-    [("AWS_ACCESS_KEY_ID", WRITER.id), ("AWS_SECRET_ACCESS_KEY", WRITER.secret)]
+/// What a process finds its credentials in.
+pub(crate) fn environment(keys: Keys) -> [(&'static str, &'static str); 2] {
+    [("AWS_ACCESS_KEY_ID", keys.id), ("AWS_SECRET_ACCESS_KEY", keys.secret)]
 }
 
 fn toml(ends: &Ends<'_>, stream: &str, url: &str) -> String {
