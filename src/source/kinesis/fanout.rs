@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_kinesis::types::SubscribeToShardEventStream::SubscribeToShardEvent;
-use tokio::time::timeout;
+use aws_sdk_kinesis::types::SubscribeToShardEvent;
+use aws_sdk_kinesis::types::SubscribeToShardEventStream as Event;
+use tokio::time::{Instant, timeout};
 
 use super::faults::{Fault, event_fault_of};
 use super::reader::{Reader, Stop};
@@ -15,6 +16,8 @@ use super::stream::{Following, Place, children, read as answer_of};
 const ACTION: &str = "SubscribeToShard";
 /// The service tells every few seconds that there is nothing new; without a word for so long a subscription is dead.
 const EVENT_WAIT: Duration = Duration::from_secs(30);
+/// A shard that gives nothing for so long may have ended: not every server says so to a subscriber.
+const END_WAIT: Duration = Duration::from_secs(10);
 
 /// Reads a shard to its end and gives its children, as far as the server names them.
 pub(super) async fn read(reader: &mut Reader, consumer: &str) -> Result<Vec<Shard>, Stop> {
@@ -34,48 +37,65 @@ pub(super) async fn read(reader: &mut Reader, consumer: &str) -> Result<Vec<Shar
             }
         };
         reader.placed();
-        loop {
+        let mut last_record = Instant::now();
+        let fault = loop {
             reader.wait_for_others().await;
-            let event = match timeout(EVENT_WAIT, events.recv()).await {
-                Ok(Ok(Some(SubscribeToShardEvent(event)))) => event,
-                Ok(Ok(Some(_))) => continue,
-                // its time is over
-                Ok(Ok(None)) => break,
-                Ok(Err(error)) => {
-                    let fault = event_fault_of(&error, ACTION, shared.stream.name());
-                    reader.ride_out(ACTION, fault).await?;
-                    break;
+            match timeout(EVENT_WAIT, events.recv()).await {
+                Ok(Ok(Some(Event::SubscribeToShardEvent(event)))) => {
+                    let is_empty = event.records.is_empty();
+                    match take(reader, event).await {
+                        Ok(Following::Ended(children)) => return Ok(children),
+                        Ok(Following::More(_)) => {}
+                        Err(Interrupted::Stop(stop)) => return Err(stop),
+                        Err(Interrupted::Fault(fault)) => break Some(fault),
+                    }
+                    if !is_empty {
+                        last_record = Instant::now();
+                    } else if last_record.elapsed() >= END_WAIT {
+                        last_record = Instant::now();
+                        if let Some(children) = reader.ended().await {
+                            return Ok(children);
+                        }
+                    }
                 }
-                Err(_) => {
-                    reader.ride_out(ACTION, Fault::Passing("no event in time".to_owned())).await?;
-                    break;
-                }
-            };
-            let continuation = event.continuation_sequence_number.parse().ok();
-            let named = children(event.child_shards);
-            let next = if named.is_empty() && continuation.is_some() {
-                Following::More(event.continuation_sequence_number)
-            } else {
-                Following::Ended(named)
-            };
-            let bytes = event.records.iter().map(|record| record.data.as_ref().len()).sum();
-            let answer = match answer_of(&reader.shard, event.records, Some(event.millis_behind_latest), next) {
-                Ok(answer) => answer,
-                Err(fault) => {
-                    reader.ride_out(ACTION, fault).await?;
-                    break;
-                }
-            };
-            reader.succeeded();
-            let (chunks, next) = reader.taken(answer);
-            let permit = shared.budget.take(bytes).await;
-            reader.hand_on(chunks, permit).await?;
-            match (next, continuation) {
-                (Following::Ended(children), _) => return Ok(children),
-                // it goes on even where no record comes
-                (Following::More(_), Some(sequence)) => reader.place = Place::After(sequence),
-                (Following::More(_), None) => {}
+                Ok(Ok(Some(_))) => {}
+                // its five minutes are over
+                Ok(Ok(None)) => break None,
+                Ok(Err(error)) => break Some(event_fault_of(&error, ACTION, shared.stream.name())),
+                Err(_) => break Some(Fault::Passing("no event in time".to_owned())),
             }
+        };
+        if let Some(fault) = fault {
+            reader.ride_out(ACTION, fault).await?;
         }
     }
+}
+
+/// Why a subscription is given up.
+enum Interrupted {
+    Stop(Stop),
+    Fault(Fault),
+}
+
+/// Hands the records of an event on.
+async fn take(reader: &mut Reader, event: SubscribeToShardEvent) -> Result<Following, Interrupted> {
+    let SubscribeToShardEvent { records, continuation_sequence_number, millis_behind_latest, child_shards, .. } = event;
+    let named = children(child_shards);
+    let continuation = continuation_sequence_number.parse().ok();
+    // the last event names the children, and no place to go on from
+    let next = match continuation {
+        Some(_) if named.is_empty() => Following::More(continuation_sequence_number),
+        _ => Following::Ended(named),
+    };
+    let bytes = records.iter().map(|record| record.data.as_ref().len()).sum();
+    let answer = answer_of(&reader.shard, records, Some(millis_behind_latest), next).map_err(Interrupted::Fault)?;
+    reader.succeeded();
+    let (chunks, next) = reader.taken(answer);
+    let permit = reader.shared.budget.take(bytes).await;
+    reader.hand_on(chunks, permit).await.map_err(Interrupted::Stop)?;
+    if let Some(sequence) = continuation {
+        // it goes on even where no record comes
+        reader.place = Place::After(sequence);
+    }
+    Ok(next)
 }

@@ -149,7 +149,6 @@ impl Kinesis {
     ///
     /// # Errors
     /// When the stream cannot be read any more.
-    #[expect(clippy::should_implement_trait, reason = "it may fail, and having nothing now is not the end")]
     pub async fn next(&mut self) -> Result<Next, SourceError> {
         if let Some(told) = self.first.pop_front() {
             return self.hand_on(told);

@@ -307,6 +307,16 @@ impl Reader {
         Ok(())
     }
 
+    /// Whether the shard has ended where it stands, as far as a single read can tell: its children, if so.
+    pub(super) async fn ended(&self) -> Option<Vec<Shard>> {
+        let stream = &self.shared.stream;
+        let iterator = stream.iterator(&self.shard, self.place).await.ok()?;
+        match stream.records(&self.shard, &iterator, 1).await.ok()? {
+            Answer { records, next: Following::Ended(children), .. } if records.is_empty() => Some(children),
+            _ => None,
+        }
+    }
+
     /// The shards that go on from this one, with all that must be known for their turn. A shard that ended has children,
     /// unless the stream is being deleted; it may take a moment until they are listed.
     async fn children(&mut self, named: Vec<Shard>) -> Result<Vec<Shard>, Stop> {

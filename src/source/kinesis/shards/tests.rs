@@ -118,12 +118,14 @@ fn a_shard_whose_parents_are_unknown_and_gone_begins_at_once() {
     assert_eq!(ready(&mut lineage), [(id(1), record("5")), (id(9), Position::Start)]);
 }
 
-/// A stream that is reshaped at random: each step splits the open shard at one index or merges it with the next.
-fn stream() -> impl Strategy<Value = Vec<Shard>> {
+/// A stream that is reshaped at random, and how many shards it had after each step: it splits the open shard at one index
+/// or merges it with the next.
+fn stream() -> impl Strategy<Value = (Vec<Shard>, Vec<usize>)> {
     (1..5usize, prop::collection::vec((any::<prop::sample::Index>(), prop::bool::ANY), 0..30)).prop_map(
         |(count, steps)| {
             let mut shards: Vec<Shard> = (0..count).map(|number| shard(number, &[], true)).collect();
             let mut open: Vec<usize> = (0..count).collect();
+            let mut counts = vec![count];
             for (at, is_split) in steps {
                 let at = at.index(open.len());
                 let is_split = is_split || at + 1 == open.len();
@@ -134,8 +136,9 @@ fn stream() -> impl Strategy<Value = Vec<Shard>> {
                 }
                 shards.extend(new.clone().map(|number| shard(number, &ended, true)));
                 open.splice(at..at + ended.len(), new);
+                counts.push(shards.len());
             }
-            shards
+            (shards, counts)
         },
     )
 }
@@ -156,14 +159,14 @@ proptest! {
     /// however far it was read when the job was stopped and started again, in whichever order shards end.
     #[test]
     fn every_shard_is_read_once_and_after_its_parents(
-        shards in stream(),
+        (shards, counts) in stream(),
         seen_at_first in any::<prop::sample::Index>(),
         at_tip in prop::bool::ANY,
         restarts in prop::collection::vec(prop::bool::weighted(0.2), 64),
         choices in prop::collection::vec(any::<prop::sample::Index>(), 64),
     ) {
         // the stream as it was when the job began: shards whose children had not come yet were open
-        let count = seen_at_first.index(shards.len()) + 1;
+        let count = counts[seen_at_first.index(counts.len())];
         let mut listing = shards[..count].to_vec();
         for at in 0..count {
             listing[at].is_open = successors(&listing[at].id, &listing).is_empty();
