@@ -45,7 +45,8 @@ fn known(config: &Config, measure: &str) -> Result<(), CliError> {
 }
 
 pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> Result<(), CliError> {
-    let mut groups = read(config, NaiveDate::MIN, NaiveDate::MAX)?;
+    let (from, to) = date_of(&args.id).map_or((NaiveDate::MIN, NaiveDate::MAX), |date| (date, date));
+    let mut groups = read(config, from, to)?;
     groups.retain(|group| group.id == args.id || group.findings.iter().any(|finding| finding.id == args.id));
     let Some(group) = groups.first() else {
         return Err(CliError::NoAnomaly { id: args.id.clone(), url: config.partition.url.clone() });
@@ -54,6 +55,14 @@ pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> 
         OutputFormat::Table => card(group, &args.id, out),
         format => print(config, &groups, format, out),
     }
+}
+
+/// The local date in an id, `<measure>-<yyyymmdd>-<hhmm>...`: one day of the table is read and not years.
+fn date_of(id: &str) -> Option<NaiveDate> {
+    let digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Vec<&str> = id.split('-').collect();
+    let date = parts.windows(2).rev().find(|pair| digits(pair[0], 8) && digits(pair[1], 4))?[0];
+    NaiveDate::parse_from_str(date, "%Y%m%d").ok()
 }
 
 fn read(config: &Config, from: NaiveDate, to: NaiveDate) -> Result<Vec<AnomalyGroup>, CliError> {

@@ -126,3 +126,46 @@ fn csv_keys_belong_to_csv() {
     assert_eq!(problems(&json), ["line 11: `decode.delimiter` is for `format = \"csv\"` alone"]);
     good(&format!("{GOOD}[decode]\nformat = \"csv\"\ndelimiter = \";\"\nheader = [\"at\", \"shop\", \"views\"]\n"));
 }
+
+#[test]
+fn a_bucket_is_a_place_and_says_how_it_is_reached() {
+    use crate::store::{Addressing, Encryption};
+    let text = GOOD.replace("out/x", "s3://shop/out/");
+    let config = good(&text);
+    assert_eq!((config.partition.url.as_str(), config.job.state.as_str()), ("s3://shop/out/", "s3://shop/out/state"));
+    assert_eq!(config.store, crate::store::Settings::default());
+    let config = good(&format!(
+        "{text}[store.s3]\nregion = 'eu-central-1'\nendpoint_url = 'http://127.0.0.1:9000'\npath_style = false\n\
+         encryption = 'aws:kms'\nkms_key = 'alias/shop'\nbucket_key = true\npart_bytes = '8MiB'\n"
+    ));
+    assert_eq!(config.store.addressing, Addressing::Host);
+    assert_eq!(config.store.encryption, Encryption::Kms { key: Some("alias/shop".into()), bucket_key: true });
+    assert_eq!((config.store.part_bytes, config.store.aws.region.as_deref()), (8 << 20, Some("eu-central-1")));
+}
+
+#[test]
+fn all_that_is_wrong_with_a_bucket_is_told_at_once() {
+    let text = GOOD.replace("out/x", "s3://shop/a//b");
+    let problems = problems(&format!(
+        "{text}[job]\nstate = 's3:///state'\n[store.s3]\nendpoint_url = 'localhost:9000'\nrole_arn = 'tidewatch'\n\
+         ca_bundle = '/nowhere.pem'\nencryption = 'AES-256'\nkms_key = 'alias/shop'\npart_bytes = '1MB'\nbucket = 'x'\n"
+    ));
+    for expected in [
+        "`partition.url` `s3://shop/a//b` is not a place for objects",
+        "`job.state` `s3:///state` is not a place for objects",
+        "`store.s3.endpoint_url` is `localhost:9000`, allowed is",
+        "`store.s3.role_arn` is `tidewatch`; hint: for example",
+        "`store.s3.ca_bundle` `/nowhere.pem` cannot be read",
+        "`store.s3.encryption` is `AES-256`, allowed is `none` or `AES256` or `aws:kms`; hint: did you mean `AES256`?",
+        "`store.s3.kms_key` is for `encryption = \"aws:kms\"` alone",
+        "`store.s3.part_bytes` is `1MB`, allowed is a size from",
+        "`store.s3.bucket` is unknown",
+    ] {
+        assert!(
+            problems.iter().any(|problem| problem.contains(expected)),
+            "{expected}\nnot in\n{}",
+            problems.join("\n")
+        );
+    }
+    assert_eq!(problems.len(), 9, "{}", problems.join("\n"));
+}

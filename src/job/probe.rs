@@ -151,7 +151,13 @@ pub async fn stores(config: &Config) -> Vec<Report> {
 /// Tries on an object of its own what a job does with others.
 async fn probe(store: &Store, report: &mut Report) {
     let name = format!("_probe-{}", lock::unique());
-    let is_written = report.step("write", write(store, &name).await).is_some();
+    let written = write(store, &name).await;
+    let is_silent = matches!(written, Err(ProbeError::Store(StoreError::GaveUp { .. })));
+    let is_written = report.step("write", written).is_some();
+    // who does not answer need not be asked more
+    if is_silent {
+        return;
+    }
     if is_written {
         report.step("write only once", write_again(store, &name).await);
     }
