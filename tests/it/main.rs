@@ -1,8 +1,8 @@
 //! The one integration binary: linking is paid once. A module per subject; what they share is in `support`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod check;
 mod bucket;
+mod check;
 mod cli;
 mod crash;
 mod detect;
