@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -18,7 +19,7 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 const SESSION_NAME: &str = "tidewatch";
 
 /// How a service is reached. What is not given comes from the environment and the profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Region, such as `eu-central-1`.
     pub region: Option<String>,
@@ -30,6 +31,8 @@ pub struct Settings {
     pub endpoint_url: Option<String>,
     /// A file of certificates in PEM form that are trusted besides the system's.
     pub ca_bundle: Option<PathBuf>,
+    /// Credentials given by whoever calls this library, instead of those that are found.
+    pub credentials: Option<SharedCredentialsProvider>,
 }
 
 /// Settings that cannot be used.
@@ -90,14 +93,16 @@ impl Settings {
         if let Some(url) = &self.endpoint_url {
             loader = loader.endpoint_url(url);
         }
+        if let Some(credentials) = &self.credentials {
+            loader = loader.credentials_provider(credentials.clone());
+        }
         let found = loader.load().await;
         if found.region().is_none() {
             return Err(AwsError::Region);
         }
         let Some(role) = &self.role_arn else { return Ok(found) };
         let assumed = AssumeRoleProvider::builder(role).session_name(SESSION_NAME).configure(&found).build().await;
-        let provider = aws_credential_types::provider::SharedCredentialsProvider::new(assumed);
-        Ok(found.into_builder().credentials_provider(provider).build())
+        Ok(found.into_builder().credentials_provider(SharedCredentialsProvider::new(assumed)).build())
     }
 
     fn tls_context(&self) -> Result<TlsContext, AwsError> {

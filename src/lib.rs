@@ -14,9 +14,14 @@
 //! # Reading order
 //!
 //! [`model`] names what the stages exchange. [`interval`] decides, record by record, when an interval closes and what
-//! is late; everything that must be the same after a crash rests on it. [`partition`] commits what has closed.
+//! is late; everything that must be the same after a crash rests on it: each shard of a stream has a watermark of its
+//! own there, so that the order in which shards are read changes nothing. [`partition`] commits what has closed.
 //! [`job`] tells the order of a commit and drives the line: `job::live` reads like the picture. [`detect`] judges, on
 //! top of [`rcf`]; [`explain`] groups what it finds. [`config`] turns a TOML file into checked settings.
+//!
+//! The ends: [`source`] gives chunks of whole records with places that can be gone back to; [`store`] is a directory or a
+//! bucket, with the few verbs that commits need. Both reach Amazon's services, or a server like them, through [`aws`] and
+//! ride out what may pass.
 //!
 //! Stages never import each other: they meet in [`job`] through [`model`]. The middle is pure: no clock, no file, no
 //! runtime, no log in `model`, `rcf`, `decode`, `select`, `interval`, `detect`, `explain`. `tests/it/layering.rs`

@@ -94,9 +94,15 @@ pub(super) struct Discover {
 pub(super) struct Generate {
     /// What to make up
     pub(super) dataset: Dataset,
-    /// Directory for `records/` (a file per day) and `labels.csv`; it holds no records yet
+    /// Where the records go
+    #[arg(long, default_value = "files")]
+    pub(super) to: Target,
+    /// Directory for `records/` (a file per day) and `labels.csv`; it holds no records yet. With `--to kinesis` it takes
+    /// the labels alone and may be left out
     #[arg(long, value_name = "DIR")]
-    pub(super) out: PathBuf,
+    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) stream: Stream,
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
@@ -136,6 +142,38 @@ pub(super) struct Generate {
     /// Compress the files
     #[arg(long)]
     pub(super) gzip: bool,
+}
+
+/// Where made-up records go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Target {
+    /// Files in a directory
+    Files,
+    /// A Kinesis data stream
+    Kinesis,
+}
+
+/// Which stream takes made-up records.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Stream {
+    /// With `--to kinesis`: the stream's name or ARN
+    #[arg(long, value_name = "NAME", required_if_eq("to", "kinesis"))]
+    pub(super) stream: Option<String>,
+    /// Create the stream with so many shards where it is not there
+    #[arg(long, value_name = "SHARDS")]
+    pub(super) create_stream: Option<u32>,
+    /// Records a second, at most; as fast as the stream takes them, if not given
+    #[arg(long, value_name = "RECORDS")]
+    pub(super) rate: Option<u32>,
+    /// Region of the stream; from the environment or the profile, if not given
+    #[arg(long)]
+    pub(super) region: Option<String>,
+    /// A profile of the shared configuration files
+    #[arg(long)]
+    pub(super) profile: Option<String>,
+    /// Another endpoint than Amazon's
+    #[arg(long, value_name = "URL")]
+    pub(super) endpoint_url: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

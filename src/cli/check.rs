@@ -4,30 +4,36 @@ use std::io::Write;
 use std::path::Path;
 
 use super::CliError;
-use super::format;
+use super::{format, host};
 use crate::config::Config;
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
 use crate::decode::{Format, Header};
 use crate::job::inspect::{self, Inspection};
 use crate::job::probe::{self, Outcome, Report, Step};
+use crate::job::{Clock as _, SystemClock};
 use crate::model::{ColumnType, MeasureType};
 
 /// Above so many values a dimension makes more series than anyone reads.
 const DIMENSION_VALUES_MANY: u64 = 1000;
 
 pub(super) fn check(config: &Config, out: &mut impl Write) -> Result<(), CliError> {
-    writeln!(out, "the configuration is valid; a look at its data:\n")?;
-    let inspection = inspect::inspect(config)?;
+    writeln!(out, "the configuration is valid")?;
+    let runtime = host::runtime().map_err(CliError::Runtime)?;
+    let stream = runtime.block_on(probe::source(config));
+    stream.iter().try_for_each(|report| connect(out, report))?;
+    let reports = runtime.block_on(probe::stores(config));
+    reports.iter().try_for_each(|report| connect(out, report))?;
+    if !stream.iter().chain(&reports).all(Report::is_fine) {
+        return Err(CliError::Unusable);
+    }
+    writeln!(out, "\na look at its data:\n")?;
+    let inspection = runtime.block_on(inspect::inspect(config, SystemClock::start().now()))?;
     if let Some(discovery) = &inspection.discovery {
         columns(out, discovery, |column| role(config, &column.name))?;
         writeln!(out)?;
     }
     expect(out, config, &inspection)?;
-    warn(out, &inspection)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
-    let reports = runtime.block_on(probe::stores(config));
-    reports.iter().try_for_each(|report| connect(out, report))?;
-    if reports.iter().all(Report::is_fine) { Ok(()) } else { Err(CliError::Unusable) }
+    warn(out, &inspection)
 }
 
 /// One line for each step of a probe.
@@ -208,7 +214,8 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains(r#"header = ["column_1", "column_2", "column_3"]"#), "{text}");
         let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-        let inspection = inspect::inspect(&config).unwrap();
+        let runtime = host::runtime().unwrap();
+        let inspection = runtime.block_on(inspect::inspect(&config, SystemClock::start().now())).unwrap();
         assert_eq!((inspection.rows, inspection.combinations), (60, 2), "{text}");
         assert!(inspection.rejected.is_empty(), "{:?}", inspection.rejected);
     }

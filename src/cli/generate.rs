@@ -1,4 +1,4 @@
-//! `generate`: records with known incidents, a file per day, and their labels.
+//! `generate`: records with known incidents, in a file per day or in a stream, and their labels.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -9,11 +9,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::CliError;
-use super::args::{self, Dataset, RecordFormat};
+use super::args::{self, Dataset, RecordFormat, Target};
 use super::format;
+use super::host;
+use crate::aws;
 use crate::source::generator::{
     Extent, Format, LineWriter, Parameters, Records, SeriesSet, Settings, SettingsError, labels_csv,
 };
+use crate::source::kinesis::{Producer, PutError, StreamName, StreamNameError};
 
 /// Data that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -27,24 +30,88 @@ pub(super) enum GenerateError {
          directory"
     )]
     Occupied { path: PathBuf },
+    #[error("there is no place for the records; hint: give `--out DIR`, or `--to kinesis --stream NAME`")]
+    NoPlace,
+    #[error(transparent)]
+    StreamName(#[from] StreamNameError),
+    #[error(transparent)]
+    Put(#[from] PutError),
+    #[error("the runtime cannot start: {0}")]
+    Runtime(io::Error),
 }
 
 pub(super) fn generate(args: &args::Generate, out: &mut impl Write) -> Result<(), CliError> {
     let Dataset::Ecommerce = args.dataset;
     let settings = settings(args).map_err(GenerateError::Settings)?;
-    let failed = |path: &Path, source| GenerateError::Write { path: path.to_owned(), source };
-    let directory = args.out.join("records");
-    fs::create_dir_all(&directory).map_err(|source| failed(&directory, source))?;
-    if fs::read_dir(&directory).map_err(|source| failed(&directory, source))?.next().is_some() {
-        return Err(GenerateError::Occupied { path: directory }.into());
-    }
-    let labels = args.out.join("labels.csv");
-    fs::write(&labels, labels_csv(&settings)).map_err(|source| failed(&labels, source))?;
-    let records = write_days(args, &settings, &directory)?;
+    let (records, place) = match (args.to, &args.out, &args.stream.stream) {
+        (Target::Files, Some(directory), _) => {
+            let records = write_files(args, &settings, directory)?;
+            (records, directory.display().to_string())
+        }
+        (Target::Kinesis, directory, Some(stream)) => {
+            if let Some(directory) = directory {
+                write_labels(&settings, directory)?;
+            }
+            let runtime = host::runtime().map_err(GenerateError::Runtime)?;
+            let stream = StreamName::parse(stream).map_err(GenerateError::StreamName)?;
+            let records = runtime.block_on(put(args, &settings, stream.clone()))?;
+            (records, format!("stream {stream}"))
+        }
+        (Target::Files, None, _) | (Target::Kinesis, _, None) => return Err(GenerateError::NoPlace.into()),
+    };
     let incidents = crate::source::generator::labels(&settings).len() as u64;
     let (records, incidents) = (format::count(records), format::count(incidents));
-    writeln!(out, "{records} records, {incidents} incidents in {}", args.out.display())?;
+    writeln!(out, "{records} records, {incidents} incidents in {place}")?;
     Ok(())
+}
+
+fn write_files(args: &args::Generate, settings: &Settings, directory: &Path) -> Result<u64, GenerateError> {
+    let records = directory.join("records");
+    fs::create_dir_all(&records).map_err(|source| failed(&records, source))?;
+    if fs::read_dir(&records).map_err(|source| failed(&records, source))?.next().is_some() {
+        return Err(GenerateError::Occupied { path: records });
+    }
+    write_labels(settings, directory)?;
+    write_days(args, settings, &records)
+}
+
+fn write_labels(settings: &Settings, directory: &Path) -> Result<(), GenerateError> {
+    fs::create_dir_all(directory).map_err(|source| failed(directory, source))?;
+    let labels = directory.join("labels.csv");
+    fs::write(&labels, labels_csv(settings)).map_err(|source| failed(&labels, source))
+}
+
+fn failed(path: &Path, source: io::Error) -> GenerateError {
+    GenerateError::Write { path: path.to_owned(), source }
+}
+
+/// Puts the records into a stream in the order of their arrival; those of one series go to one shard.
+async fn put(args: &args::Generate, settings: &Settings, stream: StreamName) -> Result<u64, GenerateError> {
+    let args::Stream { create_stream, rate, region, profile, endpoint_url, .. } = &args.stream;
+    let (region, profile, endpoint_url) = (region.clone(), profile.clone(), endpoint_url.clone());
+    let aws = aws::Settings { region, profile, endpoint_url, ..aws::Settings::default() };
+    let mut producer = Producer::open(&aws, stream, *rate).await?;
+    if let Some(shards) = create_stream {
+        producer.create(*shards).await?;
+    }
+    let mut lines = LineWriter::new(line_format(args));
+    let mut count = 0;
+    for record in Records::new(settings.clone()) {
+        let mut line = Vec::new();
+        lines.write(settings, &record, &mut line);
+        let (platform, marketplace) = settings.names(record.series());
+        producer.put(&format!("{platform}/{marketplace}"), line).await?;
+        count += 1;
+    }
+    producer.flush().await?;
+    Ok(count)
+}
+
+fn line_format(args: &args::Generate) -> Format {
+    match args.format {
+        RecordFormat::JsonLines => Format::JsonLines,
+        RecordFormat::Csv => Format::Csv,
+    }
 }
 
 fn settings(args: &args::Generate) -> Result<Settings, Vec<SettingsError>> {
@@ -65,10 +132,7 @@ fn settings(args: &args::Generate) -> Result<Settings, Vec<SettingsError>> {
 
 /// Writes the records in the order of their arrival, a file for each day of arrival.
 fn write_days(args: &args::Generate, settings: &Settings, directory: &Path) -> Result<u64, GenerateError> {
-    let format = match args.format {
-        RecordFormat::JsonLines => Format::JsonLines,
-        RecordFormat::Csv => Format::Csv,
-    };
+    let format = line_format(args);
     let mut lines = LineWriter::new(format);
     let mut current: Option<(String, Day)> = None;
     let (mut line, mut count) = (Vec::new(), 0);

@@ -8,14 +8,18 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::CliError;
 use crate::job::{Host, JobError, Listener, Shutdown, SystemClock};
 
+/// A runtime for what is asynchronous.
+pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
+}
+
 /// Runs a job on a runtime of its own. SIGTERM or Ctrl-C asks it to finish its batch and leave; a second one ends the
 /// process at once, which the next start makes good as it does after a crash.
 pub(super) fn block_on<'a, T, F>(listener: &'a mut dyn Listener, job: impl FnOnce(Host<'a>) -> F) -> Result<T, CliError>
 where
     F: Future<Output = Result<T, JobError>>,
 {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(CliError::Runtime)?;
+    let runtime = runtime().map_err(CliError::Runtime)?;
     let (stopper, shutdown) = Shutdown::new();
     let _guard = runtime.enter();
     let mut terminate = signal(SignalKind::terminate()).map_err(CliError::Runtime)?;

@@ -7,10 +7,12 @@
 mod problem;
 mod raw;
 mod resolve;
+mod source;
 mod units;
 
 pub use problem::{Problem, Problems};
-pub use resolve::{Alert, Config, Decode, Detect, DetectMeasure, Job, Partition, Select, Source};
+pub use resolve::{Alert, Config, Decode, Detect, DetectMeasure, Job, Partition, Select};
+pub use source::Source;
 
 use std::path::{Path, PathBuf};
 

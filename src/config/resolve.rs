@@ -2,11 +2,12 @@
 //! wrong. The order of the functions is the order of the line.
 
 use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::raw::Section;
+use super::source::{Source, apart, source};
 use crate::alert;
 use crate::aws;
 use crate::decode::{Format as RecordFormat, Header, TimestampFormat};
@@ -14,13 +15,12 @@ use crate::detect::{self, Aggregation, ForestShape};
 use crate::interval::{self, CloseAt, Lanes};
 use crate::model::{CsvDialect, Format, Length, MeasureType, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
-use crate::source::{files, generator};
 use crate::store::{self, Addressing, Encryption, Place};
 
-const KB: u64 = 1000;
-const MB: u64 = 1000 * KB;
-const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const KB: u64 = 1000;
+pub(super) const MB: u64 = 1000 * KB;
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// A configuration of valid values.
 #[derive(Clone, Debug)]
@@ -58,22 +58,6 @@ pub struct Job {
     pub batch_bytes_max: u64,
     /// Where checkpoints lie.
     pub state: String,
-}
-
-/// Where records come from.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// Files.
-    Files(files::Settings),
-    /// Standard input.
-    Stdin,
-    /// Made-up records, so many times faster than they would arrive, or as fast as possible.
-    Generator {
-        /// What to make up.
-        settings: Box<generator::Settings>,
-        /// How many times faster than real time.
-        speed: Option<f64>,
-    },
 }
 
 /// How records are written.
@@ -148,7 +132,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let decode = decode(&root.section("decode"));
     let source = source(&root.section("source"), decode.as_ref());
     let select = select(&root.section("select"));
-    let interval = interval(&root.section("interval"));
+    let interval = interval(&root.section("interval"), source.as_ref());
     // what is measured can be checked against the columns even where the rest of their section is wrong
     let columns = root.section("select").texts("measures");
     let detect = detect(&root.section("detect"), &columns);
@@ -188,77 +172,6 @@ fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
     }
     section.finish();
     job
-}
-
-fn source(section: &Section<'_>, decode: Option<&Decode>) -> Option<Source> {
-    let (files, stdin, generator) = (section.section("files"), section.section("stdin"), section.section("generator"));
-    section.finish();
-    let given = [&files, &stdin, &generator].iter().filter(|kind| kind.is_present()).count();
-    if given != 1 {
-        section.section_problem(
-            "needs exactly one of `[source.files]`, `[source.stdin]` and `[source.generator]`; \
-             hint: for example `[source.files]` with `path = \"data/*.jsonl.gz\"`",
-        );
-    }
-    if files.is_present() {
-        return source_files(&files, decode?);
-    }
-    if generator.is_present() {
-        return source_generator(&generator);
-    }
-    stdin.finish();
-    stdin.is_present().then_some(Source::Stdin)
-}
-
-fn source_files(section: &Section<'_>, decode: &Decode) -> Option<Source> {
-    let path = section.required_text("path", "\"data/*.jsonl.gz\"");
-    let compressions =
-        [("auto", files::Compression::Auto), ("none", files::Compression::None), ("gzip", files::Compression::Gzip)];
-    let compression = section.choice("compression", files::Compression::Auto, &compressions);
-    let follow = section.flag("follow", false);
-    let chunk_bytes = usize_of(section.size("chunk_bytes", 1 << 20, 4 * KB..=64 * MB));
-    section.finish();
-    Some(Source::Files(files::Settings {
-        path: PathBuf::from(path?),
-        framing: decode.format.framing(),
-        header: decode.format.has_header(),
-        compression,
-        follow,
-        chunk_bytes,
-        record_bytes_max: decode.record_bytes_max,
-    }))
-}
-
-/// What a job writes must not be among what it reads.
-fn apart(root: &Section<'_>, files: &files::Settings, outputs: [&String; 2]) {
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let source = absolute(&files.path);
-    let lies_in = |place: &Place| place.directory().is_some_and(|output| absolute(output).starts_with(&source));
-    let inside = |url: &&String| Place::parse(url).is_ok_and(|place| lies_in(&place));
-    if let Some(url) = outputs.into_iter().find(inside) {
-        let message = format!("is a directory that holds `{url}`, which this job writes; hint: read and write apart");
-        root.section("source").section("files").problem("path", &message);
-    }
-}
-
-fn source_generator(section: &Section<'_>) -> Option<Source> {
-    let parameters = generator::Parameters {
-        seed: section.integer("seed", 1, 0..=u64::MAX),
-        extent: generator::Extent::Days(u32_of(section.integer("days", 7, 1..=36_500))),
-        cadence_seconds: section.duration("cadence", 300 * SECOND, 60 * SECOND..=DAY).as_secs(),
-        series: generator::SeriesSet::Count(usize_of(section.integer("series", 21, 1..=10_000_000))),
-        anomaly_probability: section.number("anomaly_probability", 0.0005, 0.0..=1.0),
-        ..generator::Parameters::default()
-    };
-    let speed = section.has("speed").then(|| section.number("speed", 1.0, 0.001..=1e9));
-    section.finish();
-    match generator::Settings::new(parameters) {
-        Ok(settings) => Some(Source::Generator { settings: Box::new(settings), speed }),
-        Err(problems) => {
-            problems.iter().for_each(|problem| section.section_problem(&problem.to_string()));
-            None
-        }
-    }
 }
 
 fn decode(section: &Section<'_>) -> Option<Decode> {
@@ -350,7 +263,7 @@ fn select(section: &Section<'_>) -> Option<Select> {
     })
 }
 
-fn interval(section: &Section<'_>) -> Option<(interval::Settings, Duration)> {
+fn interval(section: &Section<'_>, source: Option<&Source>) -> Option<(interval::Settings, Duration)> {
     let length = section.duration("length", 300 * SECOND, 60 * SECOND..=DAY);
     let length = Length::from_seconds(length.as_secs())
         .map_err(|error| section.problem("length", &format!("{error}; hint: for example \"5m\" or \"10m\"")));
@@ -362,14 +275,16 @@ fn interval(section: &Section<'_>) -> Option<(interval::Settings, Duration)> {
     let close =
         section.choice("close", CloseAt::Watermark, &[("watermark", CloseAt::Watermark), ("end", CloseAt::End)]);
     section.finish();
+    if close == CloseAt::End && matches!(source, Some(Source::Kinesis(_))) {
+        section.problem("close", "is `end`, but a stream has no end");
+    }
     let settings = interval::Settings {
         length: length.ok()?,
         zone: zone?,
         offset_micros: micros(offset),
         ahead_max_micros: micros(ahead_max),
         close,
-        // which source it is says
-        lanes: Lanes::One,
+        lanes: source.map_or(Lanes::One, Source::lanes),
     };
     Some((settings, idle_timeout))
 }
@@ -423,7 +338,7 @@ fn store(section: &Section<'_>) -> Option<store::Settings> {
 }
 
 /// How one of Amazon's services is reached.
-fn aws(section: &Section<'_>) -> Option<aws::Settings> {
+pub(super) fn aws(section: &Section<'_>) -> Option<aws::Settings> {
     let endpoint_url = section.text("endpoint_url");
     let is_url = |url: &&String| {
         url.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && !host.is_empty())
@@ -443,6 +358,7 @@ fn aws(section: &Section<'_>) -> Option<aws::Settings> {
         role_arn,
         endpoint_url,
         ca_bundle,
+        credentials: None,
     };
     if let Err(error) = settings.certificates() {
         section.problem("ca_bundle", &error.to_string());
@@ -544,10 +460,10 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn usize_of(number: u64) -> usize {
+pub(super) fn usize_of(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-fn u32_of(number: u64) -> u32 {
+pub(super) fn u32_of(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -133,7 +133,7 @@ fn a_bucket_is_a_place_and_says_how_it_is_reached() {
     let text = GOOD.replace("out/x", "s3://shop/out/");
     let config = good(&text);
     assert_eq!((config.partition.url.as_str(), config.job.state.as_str()), ("s3://shop/out/", "s3://shop/out/state"));
-    assert_eq!(config.store, crate::store::Settings::default());
+    assert_eq!(format!("{:?}", config.store), format!("{:?}", crate::store::Settings::default()));
     let config = good(&format!(
         "{text}[store.s3]\nregion = 'eu-central-1'\nendpoint_url = 'http://127.0.0.1:9000'\npath_style = false\n\
          encryption = 'aws:kms'\nkms_key = 'alias/shop'\nbucket_key = true\npart_bytes = '8MiB'\n"

@@ -115,8 +115,11 @@ async fn over_partitions(config: &Config, options: &Options, host: Host<'_>) -> 
 }
 
 async fn over_source(config: &Config, options: &Options, mut host: Host<'_>) -> Result<Report, JobError> {
-    let mut input = Input::open(config, &ResumePoint::default())?;
-    let columns = schema::of_source(config, &mut input)?;
+    if !config.source.is_finite() {
+        return Err(JobError::Endless);
+    }
+    let mut input = Input::open(config, &ResumePoint::default(), host.clock.now()).await?;
+    let columns = schema::of_source(config, &mut input).await?;
     host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed: false });
     let mut feed = input.start(&columns, host.clock.clone())?;
     let mut run = Run::new(config, options, &columns)?;

@@ -50,6 +50,8 @@ pub struct Checkpoints {
     last: u64,
     /// Objects with raises since then.
     notes: u64,
+    /// What is there: no listing is needed to remove what is old.
+    there: Listed,
 }
 
 /// A checkpoint that cannot be written or read.
@@ -106,14 +108,14 @@ impl Checkpoints {
                         checkpoint.resume.raises.extend(raises);
                         notes = if *after == last { note + 1 } else { 0 };
                     }
-                    return Ok((Checkpoints { store, last, notes }, Some(checkpoint)));
+                    return Ok((Checkpoints { store, last, notes, there: listed }, Some(checkpoint)));
                 }
                 Err(found) => reason = reason.or(Some(found)),
             }
         }
         match reason {
             Some(reason) => Err(CheckpointError::Unreadable { folder: format!("{store:?}"), reason }),
-            None => Ok((Checkpoints { store, last, notes: 0 }, None)),
+            None => Ok((Checkpoints { store, last, notes: 0, there: listed }, None)),
         }
     }
 
@@ -127,12 +129,14 @@ impl Checkpoints {
             return Err(CheckpointError::Overtaken { number });
         }
         (self.last, self.notes) = (number, 0);
-        let listed = Listed::of(&self.store).await?;
-        for old in listed.checkpoints.into_iter().filter(|old| old + KEPT <= number) {
+        self.there.checkpoints.push(number);
+        while let Some(old) = self.there.checkpoints.first().copied().filter(|old| old + KEPT <= number) {
             self.store.delete(&name(old)).await?;
+            self.there.checkpoints.remove(0);
         }
-        for (after, note) in listed.notes.into_iter().filter(|(after, _)| after + KEPT <= number) {
+        while let Some((after, note)) = self.there.notes.first().copied().filter(|(after, _)| after + KEPT <= number) {
             self.store.delete(&note_name(after, note)).await?;
+            self.there.notes.remove(0);
         }
         Ok(())
     }
@@ -146,6 +150,7 @@ impl Checkpoints {
         if self.store.create(&note_name(self.last, self.notes), bytes).await? == Created::Exists {
             return Err(CheckpointError::Overtaken { number: self.last + 1 });
         }
+        self.there.notes.push((self.last, self.notes));
         self.notes += 1;
         Ok(())
     }

@@ -109,6 +109,16 @@ pub enum JobError {
         "there is nothing to read in `{0}`; hint: run `tidewatch run` or `tidewatch etl` first, or give `--input source`"
     )]
     NoHistory(String),
+    /// What had been begun when the job was asked to stop was not finished in time.
+    #[error(
+        "asked to stop, and a commit that had been begun could not be finished in time; hint: see above what could not be reached; start again to go on, nothing is lost"
+    )]
+    StopTimeout,
+    /// A backtest over a source that never ends.
+    #[error(
+        "the source goes on for ever, and a backtest needs an end; hint: write partitions with `tidewatch etl` and give `--input partitions`"
+    )]
+    Endless,
     /// Records are missing from the account (E3): a fault of ours.
     #[error("the account does not add up: {read} records read, {accounted} accounted for; please report this")]
     Accounting {

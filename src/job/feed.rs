@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::error::JobError;
@@ -18,6 +19,7 @@ use crate::model::{Batch, Chunk, Columns, Position, Progress, SourcePartition, T
 use crate::select::{self, Filter, Selector};
 use crate::source::files::Files;
 use crate::source::generator::{self, Limits, Stream};
+use crate::source::kinesis::{Kinesis, Lags};
 use crate::source::stdin::{self, Stdin};
 use crate::source::{Next, Quiet, Resume, SourceError};
 
@@ -30,6 +32,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// About how many bytes a chunk of standard input or of the generator has.
 const CHUNK_BYTES: usize = 1 << 20;
 const STDIN: &str = "stdin";
+/// How often a stream is asked for a record to look at; it waits a moment each time.
+const LOOKS: u32 = 20;
 
 /// What comes out of the front of the line.
 #[derive(Debug)]
@@ -54,6 +58,7 @@ pub(super) struct Input {
 #[derive(Debug)]
 enum Source {
     Files(Files),
+    Kinesis(Box<Kinesis>),
     Stdin(Stdin<SystemStdin>),
     Generator {
         stream: Box<Stream>,
@@ -66,7 +71,7 @@ enum Source {
 
 impl Input {
     /// Opens the configured source at a place to resume from.
-    pub(super) fn open(config: &Config, point: &ResumePoint) -> Result<Input, JobError> {
+    pub(super) async fn open(config: &Config, point: &ResumePoint, now: Timestamp) -> Result<Input, JobError> {
         let resume = &Resume {
             from: point.progress.clone(),
             read_to: point.read_to.clone(),
@@ -75,6 +80,9 @@ impl Input {
         };
         let source = match &config.source {
             config::Source::Files(settings) => Source::Files(Files::open(settings.clone(), resume)?),
+            config::Source::Kinesis(settings) => {
+                Source::Kinesis(Box::new(Kinesis::open((**settings).clone(), resume, now).await?))
+            }
             config::Source::Stdin => {
                 // each run reads another stream, so each has a partition of its own
                 let runs = point.progress.iter().filter(|(partition, _)| partition.name().starts_with(STDIN)).count();
@@ -99,21 +107,19 @@ impl Input {
     }
 
     /// Looks at the first chunk, which is handed on later all the same.
-    pub(super) fn peek(&mut self) -> Result<Option<&Chunk>, JobError> {
-        if self.first.is_none()
-            && let Next::Chunk(chunk) = self.source.next(Timestamp::MAX)?
-        {
-            self.first = Some(chunk);
+    pub(super) async fn peek(&mut self) -> Result<Option<&Chunk>, JobError> {
+        if self.first.is_none() {
+            self.first = self.source.look().await?;
         }
         Ok(self.first.as_ref())
     }
 
     /// Takes about so many bytes for a look; the input is not to be started afterwards.
-    pub(super) fn sample(mut self, bytes_max: usize) -> Result<Vec<Chunk>, JobError> {
+    pub(super) async fn sample(mut self, bytes_max: usize) -> Result<Vec<Chunk>, JobError> {
         let mut chunks: Vec<Chunk> = self.first.take().into_iter().collect();
         let mut bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         while bytes < bytes_max {
-            let Next::Chunk(chunk) = self.source.next(Timestamp::MAX)? else { break };
+            let Some(chunk) = self.source.look().await? else { break };
             bytes += chunk.bytes.len();
             chunks.push(chunk);
         }
@@ -124,18 +130,30 @@ impl Input {
     pub(super) fn total_bytes(&self) -> Option<u64> {
         match &self.source {
             Source::Files(files) => Some(files.total_bytes()),
-            Source::Stdin(_) | Source::Generator { .. } | Source::Exhausted => None,
+            Source::Kinesis(_) | Source::Stdin(_) | Source::Generator { .. } | Source::Exhausted => None,
         }
     }
 
     /// The partitions that the source begins with, where it knows them all beforehand and reads them side by side.
     pub(super) fn begin(&self) -> Progress {
-        Progress::default()
+        match &self.source {
+            Source::Kinesis(kinesis) => kinesis.begin().clone(),
+            Source::Files(_) | Source::Stdin(_) | Source::Generator { .. } | Source::Exhausted => Progress::default(),
+        }
+    }
+
+    /// How far behind the source's partitions are, where it can tell.
+    pub(super) fn lags(&self) -> Option<Lags> {
+        if let Source::Kinesis(kinesis) = &self.source { Some(kinesis.lags()) } else { None }
     }
 
     /// Whether the source goes on for ever, with event times close to the clock's.
     pub(super) fn is_live(&self) -> bool {
-        matches!(&self.config.source, config::Source::Files(settings) if settings.follow)
+        match &self.config.source {
+            config::Source::Files(settings) => settings.follow,
+            config::Source::Kinesis(_) => true,
+            config::Source::Stdin | config::Source::Generator { .. } => false,
+        }
     }
 
     /// Whether what was read can be read again after a restart.
@@ -150,12 +168,15 @@ impl Input {
         let selector = Selector::new(&settings)?;
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let stop = Arc::new(AtomicBool::new(false));
-        let front = Front { input: self, decoder, selector, clock, stop: Arc::clone(&stop) };
-        thread::Builder::new()
-            .name("source".into())
-            .spawn(move || front.work(&sender))
-            .map_err(|_| JobError::Thread)?;
-        Ok(Feed { receiver, stop })
+        let runtime = Handle::current();
+        let front = Front { input: self, decoder, selector, clock, runtime, stop: Arc::clone(&stop) };
+        let (alive, ended) = oneshot::channel::<()>();
+        let work = move || {
+            front.work(&sender);
+            drop(alive);
+        };
+        thread::Builder::new().name("source".into()).spawn(work).map_err(|_| JobError::Thread)?;
+        Ok(Feed { receiver, stop, ended })
     }
 }
 
@@ -196,9 +217,29 @@ fn generated(
 }
 
 impl Source {
-    fn next(&mut self, arrived_by: Timestamp) -> Result<Next, SourceError> {
+    /// The next chunk for a look; of a live stream, the first that comes within a moment.
+    async fn look(&mut self) -> Result<Option<Chunk>, SourceError> {
+        for _ in 0..LOOKS {
+            match self {
+                Source::Kinesis(kinesis) => match kinesis.next().await? {
+                    Next::Chunk(chunk) => return Ok(Some(chunk)),
+                    Next::Idle(_) => {}
+                    Next::End => return Ok(None),
+                },
+                _ => {
+                    let next = self.next(Timestamp::MAX, &Handle::current())?;
+                    return Ok(if let Next::Chunk(chunk) = next { Some(chunk) } else { None });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// What comes next; to be called from a thread of its own, for it waits.
+    fn next(&mut self, arrived_by: Timestamp, runtime: &Handle) -> Result<Next, SourceError> {
         match self {
             Source::Files(files) => files.next(),
+            Source::Kinesis(kinesis) => runtime.block_on(kinesis.next()),
             Source::Stdin(stdin) => stdin.next(),
             Source::Exhausted => Ok(Next::End),
             Source::Generator { stream, .. } => {
@@ -222,6 +263,7 @@ impl Source {
     fn bytes_read(&self) -> u64 {
         match self {
             Source::Files(files) => files.bytes_read(),
+            Source::Kinesis(kinesis) => kinesis.bytes_read(),
             Source::Stdin(_) | Source::Exhausted => 0,
             Source::Generator { stream, .. } => stream.offset(),
         }
@@ -239,12 +281,23 @@ pub(super) struct Feed {
     receiver: mpsc::Receiver<Result<(Duration, Fed), JobError>>,
     /// Tells the thread to end after the chunk it has.
     stop: Arc<AtomicBool>,
+    /// Closed when the thread has ended.
+    ended: oneshot::Receiver<()>,
 }
 
 impl Feed {
     /// What comes next, and when the source gave it by the job's clock. May be dropped while it waits; nothing is lost.
     pub(super) async fn next(&mut self) -> Result<(Duration, Fed), JobError> {
         self.receiver.recv().await.unwrap_or(Err(JobError::Thread))
+    }
+
+    /// Ends the thread; one that is held up by its source is left behind.
+    pub(super) async fn close(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.receiver.close();
+        while self.receiver.try_recv().is_ok() {}
+        // it ends, or it does not
+        let _ = tokio::time::timeout(DRAIN_TIMEOUT, self.ended).await;
     }
 
     /// What was taken from a source that cannot be read again, after the job was asked to stop: nothing more is read,
@@ -267,6 +320,7 @@ struct Front {
     decoder: Decoder,
     selector: Selector,
     clock: Arc<dyn Clock>,
+    runtime: Handle,
     stop: Arc<AtomicBool>,
 }
 
@@ -280,7 +334,8 @@ impl Front {
             if sender.blocking_send(fed.map(|fed| (given, fed))).is_err() || last {
                 return;
             }
-            if idle {
+            // a stream waits by itself
+            if idle && !matches!(self.input.source, Source::Kinesis(_)) {
                 thread::sleep(IDLE_POLL);
             }
         }
@@ -291,7 +346,7 @@ impl Front {
             Some(chunk) => Next::Chunk(chunk),
             None => {
                 let arrived_by = self.input.source.arrived_by(&*self.clock);
-                self.input.source.next(arrived_by)?
+                self.input.source.next(arrived_by, &self.runtime)?
             }
         };
         match next {

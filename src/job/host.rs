@@ -1,13 +1,14 @@
 //! What a job is given besides its configuration, and what it tells while it runs: the clock, a wish to stop, someone
 //! who listens. Nothing here prints.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::clock::Clock;
-use crate::model::{AnomalyGroup, Tally, Timestamp};
+use crate::model::{AnomalyGroup, SourcePartition, Tally, Timestamp};
 use crate::store::Watch;
 
 /// The surroundings of a job.
@@ -46,6 +47,15 @@ pub enum Event<'a> {
         records: u64,
         /// Largest event time so far.
         watermark: Option<Timestamp>,
+    },
+    /// A micro-batch of a stream is over.
+    Batch {
+        /// Records so far.
+        records: u64,
+        /// What every partition of the stream has reached in event time.
+        watermark: Option<Timestamp>,
+        /// Milliseconds that each partition is behind the tip of the stream; none for one that has not answered yet.
+        lags_ms: &'a BTreeMap<SourcePartition, Option<u64>>,
     },
     /// Intervals were judged, for a detector without a source.
     Judged {

@@ -51,9 +51,9 @@ pub struct Inspection {
 ///
 /// # Errors
 /// When the source cannot be read or its columns are not those of the configuration.
-pub fn inspect(config: &Config) -> Result<Inspection, JobError> {
-    let mut input = Input::open(config, &ResumePoint::default())?;
-    let columns = schema::of_source(config, &mut input)?;
+pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobError> {
+    let mut input = Input::open(config, &ResumePoint::default(), now).await?;
+    let columns = schema::of_source(config, &mut input).await?;
     let detect = judge::settings(config, &columns)?;
     let mut inspection = Inspection {
         discovery: discovery(config)?,
@@ -69,7 +69,7 @@ pub fn inspect(config: &Config) -> Result<Inspection, JobError> {
         warm_up_intervals: Detector::warm_up_intervals(),
     };
     let measures = detect.measures().len() as u64;
-    let chunks = input.sample(SAMPLE_BYTES)?;
+    let chunks = input.sample(SAMPLE_BYTES).await?;
     read(config, &columns, &chunks, &mut inspection)?;
     inspection.series = inspection.combinations * measures;
     Ok(inspection)
@@ -94,7 +94,7 @@ pub fn discover_files(path: &Path) -> Result<Result<Discovery, DiscoverError>, J
 fn discovery(config: &Config) -> Result<Option<Discovery>, JobError> {
     match &config.source {
         Source::Files(settings) => Ok(discover_files(&settings.path)?.ok()),
-        Source::Stdin | Source::Generator { .. } => Ok(None),
+        Source::Kinesis(_) | Source::Stdin | Source::Generator { .. } => Ok(None),
     }
 }
 
@@ -151,8 +151,8 @@ fn series_bytes(settings: &Settings) -> u64 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn rows_that_a_filter_drops_are_no_series() {
+    #[tokio::test]
+    async fn rows_that_a_filter_drops_are_no_series() {
         let directory = tempfile::tempdir().unwrap();
         let record = |shop: &str| format!("{{\"at\":\"2024-03-04 10:00:00\",\"shop\":\"{shop}\",\"views\":1}}\n");
         let records: String = ["a", "b", "c", "a"].into_iter().map(record).collect();
@@ -163,7 +163,7 @@ mod tests {
              measures = ['views']\n[select.filters]\nshop = ['a', 'b']\n[partition]\nurl = '{place}/out'\n"
         );
         let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
-        let inspection = inspect(&config).unwrap();
+        let inspection = inspect(&config, Timestamp::MIN).await.unwrap();
         assert_eq!((inspection.rows, inspection.filtered), (4, 1));
         assert_eq!((inspection.combinations, inspection.series), (2, 2));
         assert_eq!(inspection.dimensions, [("shop".to_owned(), 2)]);

@@ -20,7 +20,11 @@ use crate::config::Config;
 use crate::interval::{Intervals, Lanes, ResumePoint};
 use crate::model::{Area, Closing};
 use crate::partition::{Descriptor, Listed, Writer};
+use crate::source::kinesis::Lags;
 use crate::store::{Patience, Store, Sweep};
+
+/// A job that is asked to stop has so long to finish what it has begun: what runs it commonly waits half a minute.
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// How far the line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +84,7 @@ async fn locked<'a>(
         let (state, url) = (config.job.state.clone(), config.partition.url.clone());
         return Err(JobError::PartitionsGone { state, url });
     }
-    let mut input = Input::open(config, &checkpoint.resume)?;
+    let mut input = Input::open(config, &checkpoint.resume, host.clock.now()).await?;
     let columns = schema::claim(config, &store, Some(&mut input)).await?;
     let judge = match line {
         Line::Etl => None,
@@ -110,8 +114,16 @@ async fn locked<'a>(
         host,
     };
     live.begin(&input).await?;
-    let feed = input.start(&columns, live.host.clock.clone())?;
-    live.work(feed).await
+    let lags = input.lags();
+    let mut feed = input.start(&columns, live.host.clock.clone())?;
+    let mut shutdown = live.host.shutdown.clone();
+    let summary = tokio::select! {
+        summary = live.work(&mut feed, lags) => summary,
+        // a store that does not answer is waited for, but not by someone who was asked to leave
+        () = async { shutdown.requested().await; tokio::time::sleep(STOP_TIMEOUT).await } => Err(JobError::StopTimeout),
+    };
+    feed.close().await;
+    summary
 }
 
 struct Live<'a> {
@@ -162,10 +174,10 @@ impl Live<'_> {
         Ok(())
     }
 
-    async fn work(mut self, mut feed: Feed) -> Result<Summary, JobError> {
+    async fn work(mut self, feed: &mut Feed, lags: Option<Lags>) -> Result<Summary, JobError> {
         let mut batch = self.micro_batch();
         let stopped = loop {
-            match self.step(&mut feed, &batch).await? {
+            match self.step(feed, &batch).await? {
                 Step::Fed(at, Fed::Batch(rows, bytes)) => {
                     if !rows.rows.is_empty() || !rows.rejects.is_empty() {
                         self.silence.broken(&rows.chunk.partition, at);
@@ -188,8 +200,13 @@ impl Live<'_> {
             }
             let limits = &self.config.job;
             let is_full = batch.records >= limits.batch_records_max || batch.bytes >= limits.batch_bytes_max;
-            if is_full || self.host.clock.elapsed() >= batch.ends {
+            let is_over = self.host.clock.elapsed() >= batch.ends;
+            if is_full || is_over {
                 self.checkpoint().await?;
+                if let Some(lags) = lags.as_ref().filter(|_| is_over) {
+                    let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
+                    self.host.listener.on(Event::Batch { records, watermark, lags_ms: &lags.millis() });
+                }
                 batch = self.micro_batch();
             }
         };

@@ -8,11 +8,15 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::lock;
-use crate::config::Config;
+use crate::config::{Config, Source};
+use crate::source::kinesis;
 use crate::store::{Created, Place, Replaced, Store, StoreError, Version};
 
 const CONTENT: Bytes = Bytes::from_static(b"written by `tidewatch check`, which deletes it\n");
 const OTHER: Bytes = Bytes::from_static(b"written by `tidewatch check` as a second writer\n");
+
+/// So many records of a stream are looked at.
+const SAMPLE_RECORDS: u32 = 10;
 
 /// What was asked of one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,13 +88,47 @@ impl Report {
 
     /// Adds a step; gives what came of it, if it works.
     pub fn step<T, E: ToString>(&mut self, name: &'static str, result: Result<T, E>) -> Option<T> {
+        self.told(name, result, |_| String::new())
+    }
+
+    /// Adds a step with a word about what was found.
+    fn told<T, E: ToString>(
+        &mut self,
+        name: &'static str,
+        result: Result<T, E>,
+        word: impl FnOnce(&T) -> String,
+    ) -> Option<T> {
         let (outcome, value) = match result {
-            Ok(value) => (Outcome::Fine(String::new()), Some(value)),
+            Ok(value) => (Outcome::Fine(word(&value)), Some(value)),
             Err(error) => (Outcome::Failed(error.to_string()), None),
         };
         self.steps.push(Step { name, outcome });
         value
     }
+}
+
+/// Asks the stream, where the source is one, for all that a job needs of it.
+pub async fn source(config: &Config) -> Option<Report> {
+    let Source::Kinesis(settings) = &config.source else { return None };
+    let mut report = Report::new("stream", &settings.stream.to_string());
+    let described = report.told("describe", kinesis::describe(settings).await, |found| {
+        let mode = found.mode.as_ref().map_or_else(String::new, |mode| format!(", {}", mode.to_lowercase()));
+        let encryption = found.encryption.as_ref().map_or_else(String::new, |kind| format!(", encrypted ({kind})"));
+        format!(
+            "({}, {} of {} shards open, kept for {} h{mode}{encryption})",
+            found.status.to_lowercase(),
+            found.open_shards,
+            found.shards,
+            found.retention_hours
+        )
+    });
+    if described.is_some() {
+        report.told("read", kinesis::sample(settings, SAMPLE_RECORDS).await, |chunk| match chunk {
+            Some(chunk) => format!("({} bytes of `{}`)", chunk.bytes.len(), chunk.partition),
+            None => "(no shard has a record)".to_owned(),
+        });
+    }
+    Some(report)
 }
 
 /// Asks the places of partitions and of checkpoints for all that a job needs of them. A directory that is not there is

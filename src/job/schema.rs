@@ -55,9 +55,9 @@ pub(super) async fn claim(config: &Config, store: &Store, input: Option<&mut Inp
     };
     let mut input = input;
     if let Some(input) = input.as_deref_mut().filter(|_| there.is_none()) {
-        misspelt(config, input)?;
+        misspelt(config, input).await?;
     }
-    let columns = typed(config, known, input)?;
+    let columns = typed(config, known, input).await?;
     let interval = &config.interval;
     let zone = interval.zone.name().to_owned();
     Descriptor::new(columns.clone(), interval.length.seconds(), zone, config.partition.format).claim(store).await?;
@@ -65,9 +65,9 @@ pub(super) async fn claim(config: &Config, store: &Store, input: Option<&mut Inp
 }
 
 /// The columns of a source that is only read.
-pub(super) fn of_source(config: &Config, input: &mut Input) -> Result<Columns, JobError> {
-    misspelt(config, input)?;
-    typed(config, |_| None, Some(input))
+pub(super) async fn of_source(config: &Config, input: &mut Input) -> Result<Columns, JobError> {
+    misspelt(config, input).await?;
+    typed(config, |_| None, Some(input)).await
 }
 
 /// The columns of partitions that another job wrote, which have no description.
@@ -93,7 +93,7 @@ pub(super) async fn of_partitions(
     Ok(columns(measures))
 }
 
-fn typed(
+async fn typed(
     config: &Config,
     known: impl Fn(&str) -> Option<MeasureType>,
     mut input: Option<&mut Input>,
@@ -102,7 +102,7 @@ fn typed(
     for (name, declared) in &config.select.measures {
         let kind = match declared.or_else(|| known(name)) {
             Some(kind) => kind,
-            None => sampled(config, name, input.as_deref_mut())?,
+            None => sampled(config, name, input.as_deref_mut()).await?,
         };
         measures.push((name.clone(), kind));
     }
@@ -116,8 +116,8 @@ fn typed(
 
 /// Refuses a column that no record of the sample has while it has one of a like name. Only JSON needs the look: the
 /// header of a CSV is checked by the decoder.
-fn misspelt(config: &Config, input: &mut Input) -> Result<(), JobError> {
-    let Some(chunk) = input.peek()?.filter(|_| config.decode.format == Format::JsonLines) else { return Ok(()) };
+async fn misspelt(config: &Config, input: &mut Input) -> Result<(), JobError> {
+    let Some(chunk) = input.peek().await?.filter(|_| config.decode.format == Format::JsonLines) else { return Ok(()) };
     let Ok(sample) = discover(std::slice::from_ref(chunk), config.select.zone) else { return Ok(()) };
     let select = &config.select;
     let filtered = select.filters.iter().map(|(name, _)| name);
@@ -141,9 +141,9 @@ fn misspelt(config: &Config, input: &mut Input) -> Result<(), JobError> {
 }
 
 /// Integer where every value of the sample is one, float where every value is a number.
-fn sampled(config: &Config, measure: &str, input: Option<&mut Input>) -> Result<MeasureType, JobError> {
+async fn sampled(config: &Config, measure: &str, input: Option<&mut Input>) -> Result<MeasureType, JobError> {
     let no_sample = || SchemaError::NoSample { measure: measure.to_owned() };
-    let chunk = input.ok_or_else(no_sample)?.peek()?.ok_or_else(no_sample)?;
+    let chunk = input.ok_or_else(no_sample)?.peek().await?.ok_or_else(no_sample)?;
     let as_text = vec![(measure.to_owned(), ColumnType::Text)];
     let decoded = Decoder::new(decode_settings(config, as_text))?.decode(chunk)?;
     if let Some(reject) = decoded.rejects.first().filter(|_| decoded.rows.is_empty()) {

@@ -4,6 +4,7 @@
 
 pub mod files;
 pub mod generator;
+pub mod kinesis;
 pub mod stdin;
 
 mod cut;
@@ -121,6 +122,9 @@ pub enum SourceError {
         /// How far it was read, in decompressed bytes.
         position: u64,
     },
+    /// A Kinesis stream cannot be read.
+    #[error(transparent)]
+    Kinesis(#[from] kinesis::KinesisError),
     /// The generated stream cannot be resumed.
     #[error(transparent)]
     Generator(#[from] generator::StreamError),

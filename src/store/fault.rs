@@ -161,12 +161,13 @@ fn kind(error: &object_store::Error, text: &str, status: Option<u16>, code: Opti
     match (status, code) {
         (_, "NoSuchUpload") => return Kind::UploadGone,
         (_, "NoSuchBucket") => return Kind::Refused,
-        (Some(500 | 502 | 504 | 408), _) => return Kind::Transient { ambiguous: true },
-        (Some(503), _) => return Kind::Transient { ambiguous: true },
+        (Some(501 | 505), _) => return Kind::Refused,
+        // also 507, with which some servers say that they are full: an operator makes room, and the job goes on
+        (Some(408 | 500..=599), _) => return Kind::Transient { ambiguous: true },
         (Some(429), _) => return Kind::Transient { ambiguous: false },
         // a page of something between us and the store, which knows nothing of its objects
         (Some(404), "") if text.contains('<') => return Kind::Transient { ambiguous: true },
-        (Some(400 | 401 | 403 | 405 | 501), _) => return Kind::Refused,
+        (Some(400 | 401 | 403 | 405), _) => return Kind::Refused,
         _ => {}
     }
     if text.contains("Got invalid list response") || text.contains("Got invalid multipart response") {

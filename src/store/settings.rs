@@ -11,7 +11,7 @@ pub const PART_BYTES_MIN: u64 = 5 << 20;
 pub const PART_BYTES_MAX: u64 = 5 << 30;
 
 /// How a bucket is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Region, credentials, endpoint, certificates.
     pub aws: aws::Settings,

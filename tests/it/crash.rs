@@ -84,7 +84,13 @@ impl Reference {
                 }
             }
         }
-        for point in Point::ALL.iter().filter(|point| self.line == Line::Run || **point != Point::Anomalies) {
+        // a finite source is never silent
+        let is_written = |point: &Point| match point {
+            Point::Raises => false,
+            Point::Anomalies => self.line == Line::Run,
+            _ => true,
+        };
+        for point in Point::ALL.iter().filter(|point| is_written(point)) {
             assert!(met.contains_key(point), "{point:?} never written");
         }
     }

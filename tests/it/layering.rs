@@ -39,7 +39,7 @@ const TABLE: [(&str, &[&str]); 15] = [
             "config",
         ],
     ),
-    ("cli", &["model", "store", "source", "decode", "alert", "config", "job"]),
+    ("cli", &["model", "aws", "store", "source", "decode", "alert", "config", "job"]),
 ];
 
 const PURE: [&str; 7] = ["model", "rcf", "decode", "select", "interval", "detect", "explain"];

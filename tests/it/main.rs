@@ -2,12 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bucket;
+mod check;
 mod cli;
 mod crash;
 mod detect;
 mod determinism;
+mod faults;
 mod growing;
 mod kill;
+mod kinesis;
 mod layering;
 mod oracle;
 mod restart;
@@ -15,5 +18,6 @@ mod sample;
 mod servers;
 mod shipped;
 mod silent;
+mod source;
 mod store;
 mod support;

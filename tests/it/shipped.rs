@@ -142,7 +142,7 @@ fn defaults_in_the_example_are_the_defaults() {
     let mut tried = 0;
     for Line { key, commented, number } in lines(&text) {
         // of the sources there may be one at a time
-        let other_source = key.starts_with("source.stdin") || key.starts_with("source.generator");
+        let other_source = key.starts_with("source.") && !key.starts_with("source.files");
         if !commented || other_source || EXAMPLES.contains(&key.as_str()) {
             continue;
         }

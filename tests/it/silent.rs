@@ -1,13 +1,15 @@
 //! A live source that falls silent: the clock closes what is open. That decision is not in the records, so it is saved
 //! before anything follows from it, and a job stopped at any point of it ends with the same bytes all the same.
 
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidewatch::job::{Clock, SystemClock};
 use tidewatch::model::Timestamp;
-use tidewatch::source::generator::Format;
+use tidewatch::source::generator::{Format, Record, Records};
 
 use crate::support::data::{self, Layout};
 use crate::support::line::{Blow, Fault, Point, Ran, run_until};
@@ -68,7 +70,7 @@ fn what_the_clock_closed_survives_every_crash_point() {
     let checkpoints = ran.writes.iter().filter(|write| **write == Point::Checkpoint).count();
     assert!(checkpoints > 20, "{checkpoints} checkpoints: the clock closed next to nothing");
 
-    for point in [Point::Rejects, Point::Part, Point::Manifest, Point::Checkpoint] {
+    for point in [Point::Rejects, Point::Part, Point::Manifest, Point::Raises, Point::Checkpoint] {
         let count = ran.writes.iter().filter(|write| **write == point).count() as u64;
         for number in [1, count / 2, count] {
             for blow in [Blow::Before, Blow::After] {
@@ -83,4 +85,66 @@ fn what_the_clock_closed_survives_every_crash_point() {
             }
         }
     }
+}
+
+/// A clock that somebody sets: right, days ahead, a year behind, and at last long after all event times.
+struct Jumping(SystemClock);
+
+/// How long it stays where it was set.
+const JUMP: Duration = Duration::from_millis(500);
+
+impl Clock for Jumping {
+    fn now(&self) -> Timestamp {
+        let first = 1_709_553_600_000_000; // 2024-03-04 12:00, in the middle of the event times
+        let day = 86_400_000_000;
+        let micros = match self.elapsed().as_millis() / JUMP.as_millis() {
+            0 => first,
+            1 => first + 3 * day,
+            2 => first - 365 * day,
+            3 => first + 2 * day,
+            4 => first - 30 * day,
+            _ => 4_000_000_000_000_000,
+        };
+        Timestamp::from_micros(micros).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_costs_no_record() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = data::settings(43, 288);
+    let input = directory.path().join("in");
+    fs::create_dir(&input).unwrap();
+    let mut pipeline = Pipeline::reading(&input, directory.path());
+    pipeline.interval = "idle_timeout = \"100ms\"".into();
+    pipeline.source.push_str("\nfollow = true");
+    let records: Vec<Record> = Records::new(settings.clone()).collect();
+    let portions: Vec<Vec<u8>> = records
+        .chunks(records.len().div_ceil(10))
+        .map(|records| data::bytes(&settings, Format::JsonLines, records))
+        .collect();
+    let truth = data::truth(&settings);
+    let begun = SystemClock::start();
+    let put = Mutex::new(0);
+    let enough = || {
+        let mut put = put.lock().unwrap();
+        // each portion in two halves of a jump: the source is silent for longer than `idle_timeout` between them
+        while *put < portions.len() && begun.elapsed() > JUMP / 2 * u32::try_from(*put).unwrap() {
+            let mut file = OpenOptions::new().create(true).append(true).open(input.join("a.jsonl")).unwrap();
+            file.write_all(&portions[*put]).unwrap();
+            *put += 1;
+        }
+        *put == portions.len() && is_complete(&tree::read(&pipeline.url), truth.records)
+    };
+    let ran = run_until(&pipeline.config(), None, Arc::new(Jumping(SystemClock::start())), enough);
+    assert_eq!(ran.summary().tally.read(), truth.records);
+    assert!(ran.summary().tally.late > 0, "a clock that ran ahead closed nothing early");
+    let tree = tree::read(&pipeline.url);
+    tree::assert_whole(&pipeline.url);
+    tree::assert_same_rows(&tree::rows(&tree), &truth.rows, "every good record once");
+    assert_eq!(tree::rejects(&tree), truth.malformed);
 }

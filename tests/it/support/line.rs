@@ -23,12 +23,20 @@ pub(crate) enum Point {
     Part,
     Manifest,
     Anomalies,
+    Raises,
     Checkpoint,
 }
 
 impl Point {
-    pub(crate) const ALL: [Point; 6] =
-        [Point::Description, Point::Rejects, Point::Part, Point::Manifest, Point::Anomalies, Point::Checkpoint];
+    pub(crate) const ALL: [Point; 7] = [
+        Point::Description,
+        Point::Rejects,
+        Point::Part,
+        Point::Manifest,
+        Point::Anomalies,
+        Point::Raises,
+        Point::Checkpoint,
+    ];
 
     fn of(name: &str) -> Point {
         let file = name.rsplit('/').next().unwrap();
@@ -38,6 +46,7 @@ impl Point {
             _ if file.starts_with("rejects-") => Point::Rejects,
             _ if file.starts_with("part-") => Point::Part,
             _ if file.starts_with("_manifest-") => Point::Manifest,
+            _ if file.starts_with("raises-") => Point::Raises,
             _ if file.starts_with("checkpoint-") => Point::Checkpoint,
             _ => panic!("`{name}` is no object of ours"),
         }

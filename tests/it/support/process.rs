@@ -1,9 +1,10 @@
 //! The real program: run to its end, or started and ended by its own process id.
 
-use std::io::Read as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::Duration;
+
+use tempfile::NamedTempFile;
 
 const POLL: Duration = Duration::from_millis(10);
 /// A program that has not done in two minutes what it should do is stuck.
@@ -50,29 +51,40 @@ pub(crate) fn ended(output: std::process::Output) -> Ended {
 
 /// A program that runs; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Running(Child);
+pub(crate) struct Running {
+    child: Child,
+    /// Its standard error; a pipe that nobody reads would hold it up.
+    errors: NamedTempFile,
+}
 
 impl Running {
     /// Starts the program; what it prints goes nowhere but for its errors.
     pub(crate) fn start(args: &[&str]) -> Running {
-        Running(command(args).stdout(Stdio::null()).spawn().unwrap())
+        Running::of(command(args))
+    }
+
+    /// Starts a command of [`command`].
+    pub(crate) fn of(mut command: Command) -> Running {
+        let errors = NamedTempFile::new().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(errors.reopen().unwrap()).spawn().unwrap();
+        Running { child, errors }
     }
 
     pub(crate) fn kill(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     /// How it ended, if it has.
     pub(crate) fn status(&mut self) -> Option<ExitStatus> {
-        self.0.try_wait().unwrap()
+        self.child.try_wait().unwrap()
     }
 
     /// Waits until it would notice that it is asked to stop, or has ended: before that a signal ends it like any other
     /// program.
     pub(crate) fn until_it_listens(&mut self) {
         const SIGTERM: u32 = 15;
-        let status = format!("/proc/{}/status", self.0.id());
+        let status = format!("/proc/{}/status", self.child.id());
         wait_until("the program handles signals", || {
             let text = std::fs::read_to_string(&status).unwrap_or_default();
             let caught = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
@@ -83,7 +95,7 @@ impl Running {
 
     /// Asks it to stop and waits until it has.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
-        let kill = format!("kill -TERM {}", self.0.id());
+        let kill = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.end()
     }
@@ -98,19 +110,17 @@ impl Running {
         status.unwrap()
     }
 
-    /// What it said so far on standard error; only once it has ended.
-    pub(crate) fn errors(&mut self) -> String {
-        let mut text = String::new();
-        self.0.stderr.take().unwrap().read_to_string(&mut text).unwrap();
-        text
+    /// What it said so far on standard error.
+    pub(crate) fn errors(&self) -> String {
+        std::fs::read_to_string(self.errors.path()).unwrap()
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         // it may have ended
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -58,9 +58,14 @@ pub(crate) fn assert_same(actual: &Tree, expected: &Tree, context: &str) {
 /// Checks that `data/` holds what its manifests name and nothing else, and that nothing half-written is left anywhere
 /// below `url`.
 pub(crate) fn assert_whole(url: &Path) {
-    let tree = read(url);
+    assert_objects(&read(url));
+    walk(url, "", &mut |name, _| assert!(!name.contains('#'), "{name} is half-written"));
+}
+
+/// Checks that `data/` holds what its manifests name and nothing else.
+pub(crate) fn assert_objects(tree: &Tree) {
     let mut named: BTreeSet<String> = ["data/_tidewatch.json".to_owned()].into();
-    for (name, manifest) in manifests(&tree) {
+    for (name, manifest) in manifests(tree) {
         for object in &manifest.objects {
             let object_name = sibling(&name, &object.name);
             let bytes = tree.get(&object_name).unwrap_or_else(|| panic!("{object_name} of {name} is missing"));
@@ -71,7 +76,6 @@ pub(crate) fn assert_whole(url: &Path) {
     }
     let there: BTreeSet<String> = tree.keys().filter(|name| name.starts_with("data/")).cloned().collect();
     assert_eq!(there, named, "objects of data/ against manifests");
-    walk(url, "", &mut |name, _| assert!(!name.contains('#'), "{name} is half-written"));
 }
 
 /// All manifests by name.

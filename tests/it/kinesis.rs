@@ -1,0 +1,106 @@
+//! The whole line from a real Kinesis server to a real S3 server, over splits and merges of shards and kills of the job:
+//! in the bucket is exactly what was put into the stream.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::Rng as _;
+
+use crate::support::bucket::Bucket;
+use crate::support::process::{Running, command, ended, tidewatch};
+use crate::support::rig::{Ends, Rig, environment};
+use crate::support::servers::kinesis::Kinesis;
+use crate::support::servers::s3::{BUCKET, S3, WRITER};
+use crate::support::stream::REGION;
+use crate::support::tree;
+
+/// Records put in all: half of them one by one, half of them packed.
+const RECORDS: u64 = 200_000;
+const ROUNDS: u64 = 40;
+/// User records in one packed record.
+const PACKED: usize = 50;
+const KILLS: u32 = 12;
+
+/// A split or a merge, in turn, of open shards that chance picks.
+fn reshard(rig: &Rig, random: &mut Pcg64Mcg, round: u64) {
+    let open = rig.stream.open_shards();
+    let at = usize::try_from(random.next_u64() % (open.len() as u64 - 1)).unwrap();
+    if round.is_multiple_of(2) {
+        rig.stream.split(&open[at]);
+    } else {
+        rig.stream.merge(&open[at], &open[at + 1]);
+    }
+}
+
+#[test]
+fn what_generate_puts_into_a_stream_is_what_it_puts_into_files() {
+    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    let made = ["generate", "ecommerce", "--days", "1", "--series", "6", "--records", "2", "--seed", "5"];
+    tidewatch(&[&made[..], &["--out", &place("files")]].concat()).good();
+    let endpoint = kinesis.endpoint();
+    let to = ["--to", "kinesis", "--stream", "made", "--create-stream", "2", "--region", REGION, "--rate", "20000"];
+    let mut put = command(&[&made[..], &to, &["--endpoint-url", &endpoint]].concat());
+    let said = ended(put.envs(environment(WRITER)).output().unwrap()).good();
+    assert!(said.contains("in stream made"), "{said}");
+
+    let rest = |url: &str| {
+        format!(
+            "[job]\nstream_batch_time = \"500ms\"\n[select]\ntimestamp = \"event_time\"\n\
+             dimensions = [\"platform\", \"marketplace\"]\nmeasures = [\"views\"]\ntypes = {{ views = \"integer\" }}\n\
+             [interval]\nidle_timeout = \"3s\"\n[partition]\nurl = \"{url}\"\n"
+        )
+    };
+    let of_files = format!("[source.files]\npath = \"{}\"\n{}", place("files/records"), rest(&place("out")));
+    let of_stream = format!(
+        "[source.kinesis]\nstream = \"made\"\nregion = \"{REGION}\"\nendpoint_url = \"{endpoint}\"\n{}\
+         [store.s3]\nregion = \"{REGION}\"\nendpoint_url = \"{}\"\n",
+        rest(&format!("s3://{BUCKET}/made")),
+        s3.endpoint()
+    );
+    fs::write(place("files.toml"), of_files).unwrap();
+    fs::write(place("stream.toml"), of_stream).unwrap();
+    tidewatch(&["etl", &place("files.toml")]).good();
+    let expected = tree::read(&directory.path().join("out"));
+    let bucket = Bucket::open(&s3.endpoint(), "made");
+    let mut job = command(&["etl", &place("stream.toml")]);
+    job.envs(environment(WRITER));
+    let mut job = Running::of(job);
+    let records = tree::rows(&expected).values().map(Vec::len).sum::<usize>() as u64;
+    bucket.until_committed(&mut job, records);
+    assert!(job.terminate().success(), "{}", job.errors());
+    tree::assert_same_rows(&tree::rows(&bucket.tree()), &tree::rows(&expected), "from a stream against from files");
+}
+
+#[test]
+fn two_hundred_thousand_records_survive_reshards_and_kills() {
+    let (kinesis, s3) = (Kinesis::start(), S3::shared());
+    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
+    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
+    let mut rig = Rig::new(&ends, "killed", 4, 150);
+    let mut random = Pcg64Mcg::new(3);
+    let mut job: Option<Running> = None;
+    let mut kills = 0;
+    for round in 0..ROUNDS {
+        rig.put(RECORDS / ROUNDS, if round.is_multiple_of(2) { 1 } else { PACKED });
+        if round % 6 == 4 {
+            reshard(&rig, &mut random, round / 6);
+        }
+        if let Some(mut running) = job.take_if(|_| round % 3 == 2) {
+            thread::sleep(Duration::from_millis(random.next_u64() % 700));
+            assert!(running.status().is_none(), "{}", running.errors());
+            running.kill();
+            kills += 1;
+        }
+        job.get_or_insert_with(|| rig.start());
+    }
+    let mut job = job.unwrap();
+    assert!(kills >= KILLS, "{kills}");
+    rig.until_committed(&mut job);
+    assert!(job.terminate().success(), "{}", job.errors());
+    rig.assert_exact();
+    assert_eq!(rig.sent(), RECORDS);
+}
