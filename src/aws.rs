@@ -90,9 +90,6 @@ impl Settings {
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
         }
-        if let Some(url) = &self.endpoint_url {
-            loader = loader.endpoint_url(url);
-        }
         if let Some(credentials) = &self.credentials {
             loader = loader.credentials_provider(credentials.clone());
         }
@@ -100,9 +97,16 @@ impl Settings {
         if found.region().is_none() {
             return Err(AwsError::Region);
         }
-        let Some(role) = &self.role_arn else { return Ok(found) };
-        let assumed = AssumeRoleProvider::builder(role).session_name(SESSION_NAME).configure(&found).build().await;
-        Ok(found.into_builder().credentials_provider(SharedCredentialsProvider::new(assumed)).build())
+        let mut config = found.clone().into_builder();
+        if let Some(role) = &self.role_arn {
+            let assumed = AssumeRoleProvider::builder(role).session_name(SESSION_NAME).configure(&found).build().await;
+            config = config.credentials_provider(SharedCredentialsProvider::new(assumed));
+        }
+        // the endpoint of the service that was asked for, and not of the one that gives credentials
+        if let Some(url) = &self.endpoint_url {
+            config = config.endpoint_url(url);
+        }
+        Ok(config.build())
     }
 
     fn tls_context(&self) -> Result<TlsContext, AwsError> {

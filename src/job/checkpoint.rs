@@ -166,7 +166,7 @@ struct Listed {
 impl Listed {
     async fn of(store: &Store) -> Result<Listed, StoreError> {
         let mut listed = Listed::default();
-        for entry in store.list("").await? {
+        for entry in store.list_beginning("").await? {
             let checkpoint = entry.name.strip_prefix(PREFIX);
             let note = entry.name.strip_prefix(RAISES_PREFIX).and_then(|numbers| numbers.split_once('-'));
             listed.checkpoints.extend(checkpoint.and_then(|number| number.parse::<u64>().ok()));

@@ -25,7 +25,6 @@ use std::fmt;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use object_store::memory::InMemory;
@@ -113,26 +112,6 @@ impl Store {
     /// # Errors
     /// When the url is of another kind, the directory cannot be used, or the settings of the bucket cannot.
     pub async fn open(url: &str, settings: &Settings) -> Result<Store, StoreError> {
-        Store::open_as(url, settings, None).await
-    }
-
-    /// [`Store::open`] with credentials given instead of found.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
-    pub async fn open_with(
-        url: &str,
-        settings: &Settings,
-        credentials: SharedCredentialsProvider,
-    ) -> Result<Store, StoreError> {
-        Store::open_as(url, settings, Some(credentials)).await
-    }
-
-    async fn open_as(
-        url: &str,
-        settings: &Settings,
-        credentials: Option<SharedCredentialsProvider>,
-    ) -> Result<Store, StoreError> {
         match Place::parse(url)? {
             Place::Directory(directory) => {
                 let (objects, directory) = local::open(&directory)?;
@@ -140,8 +119,7 @@ impl Store {
                 Ok(Store { url, directory: Some(directory), ..Store::over(objects) })
             }
             Place::Bucket { bucket, prefix } => {
-                let s3::Bucket { objects, creating, credentials } =
-                    s3::open((url, &bucket), settings, credentials).await?;
+                let s3::Bucket { objects, creating, credentials } = s3::open(url, &bucket, settings).await?;
                 let (objects, creating) = (Arc::new(objects), Arc::new(creating));
                 let part_bytes = usize::try_from(settings.part_bytes).unwrap_or(usize::MAX);
                 Ok(Store {

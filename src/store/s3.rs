@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_credential_types::provider::SharedCredentialsProvider;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::{BackoffConfig, Certificate, ClientOptions, HeaderMap, HeaderValue, RetryConfig};
 
@@ -34,18 +33,12 @@ pub(super) struct Bucket {
 }
 
 /// Opens a bucket; nothing is asked of it yet. Credentials are those of the settings' chain, if none are given.
-pub(super) async fn open(
-    place: (&str, &str),
-    settings: &Settings,
-    credentials: Option<SharedCredentialsProvider>,
-) -> Result<Bucket, StoreError> {
-    let (url, bucket) = place;
+pub(super) async fn open(url: &str, bucket: &str, settings: &Settings) -> Result<Bucket, StoreError> {
     // the process's default; whoever was first has chosen the same
     let _ = rustls::crypto::ring::default_provider().install_default();
     let found = load(settings).await?;
-    let credentials =
-        credentials.or_else(|| found.credentials_provider()).ok_or_else(|| refused(url, "no credentials"));
-    let credentials = Arc::new(Credentials::new(credentials?));
+    let credentials = found.credentials_provider().ok_or_else(|| refused(url, "no credentials"))?;
+    let credentials = Arc::new(Credentials::new(credentials));
     let region = found.region().map_or(ANY_REGION, |region| region.as_ref());
     let endpoint = settings.aws.endpoint_url.as_deref().or(found.endpoint_url());
     let mut builder = AmazonS3Builder::new()
@@ -76,10 +69,9 @@ pub(super) async fn open(
 
 /// Region and credentials. The endpoint is the bucket's alone: a role is assumed at Amazon's.
 async fn load(settings: &Settings) -> Result<aws_config::SdkConfig, AwsError> {
-    let chain = aws::Settings { endpoint_url: None, ..settings.aws.clone() };
-    match chain.load().await {
+    match settings.aws.load().await {
         Err(AwsError::Region) if settings.aws.endpoint_url.is_some() => {
-            aws::Settings { region: Some(ANY_REGION.to_owned()), ..chain }.load().await
+            aws::Settings { region: Some(ANY_REGION.to_owned()), ..settings.aws.clone() }.load().await
         }
         loaded => loaded,
     }

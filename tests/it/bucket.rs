@@ -5,16 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
-use tidewatch::aws;
-use tidewatch::store::{Settings, Store};
 use tokio::time::Instant;
 
+use crate::support::bucket::Bucket;
 use crate::support::data::{self, Layout};
 use crate::support::pipeline::Pipeline;
 use crate::support::process::{self, Ended, ended, wait_until};
-use crate::support::servers::s3::{BUCKET, Keys, READER, S3, S3RVER, WRITER};
+use crate::support::servers::s3::{Keys, READER, S3, S3RVER, WRITER};
+use crate::support::stream::REGION;
 use crate::support::tree::{self, Tree};
 
 const STEPS: u64 = 300;
@@ -25,8 +23,7 @@ struct Both {
     local: Pipeline,
     /// Path of the configuration that writes into the bucket.
     path: String,
-    url: String,
-    endpoint: String,
+    bucket: Bucket,
 }
 
 impl Both {
@@ -35,36 +32,17 @@ impl Both {
         let mut local = Pipeline::over(&data::settings(21, STEPS), Layout::PLAIN, directory.path());
         local.source.push_str(source);
         local.job = "stream_batch_time = \"1s\"".into();
-        let (url, endpoint) = (format!("s3://{BUCKET}/{folder}"), server.endpoint());
-        let store = format!("[store.s3]\nregion = \"us-east-1\"\nendpoint_url = \"{endpoint}\"\n");
-        let text = format!("{}{store}", local.to(Path::new(&url)).toml());
+        let bucket = Bucket::open(&server.endpoint(), folder);
+        let store = format!("[store.s3]\nregion = \"{REGION}\"\nendpoint_url = \"{}\"\n", server.endpoint());
+        let text = format!("{}{store}", local.to(Path::new(&bucket.url())).toml());
         let path = directory.path().join("bucket.toml").display().to_string();
         fs::write(&path, text).unwrap();
-        Both { directory, local, path, url, endpoint }
+        Both { directory, local, path, bucket }
     }
 
     /// The program over the bucket.
     fn run(&self, command: &str, keys: Keys, more: &[&str]) -> Ended {
         ended(command_as(keys, command, &self.path, more).output().unwrap())
-    }
-
-    fn tree(&self) -> Tree {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let (region, endpoint_url) = (Some("us-east-1".to_owned()), Some(self.endpoint.clone()));
-            let aws = aws::Settings { region, endpoint_url, ..aws::Settings::default() };
-            let credentials =
-                SharedCredentialsProvider::new(Credentials::new(WRITER.id, WRITER.secret, None, None, "test"));
-            let settings = Settings { aws, ..Settings::default() };
-            let store = Store::open_with(&self.url, &settings, credentials).await.unwrap();
-            let mut tree = Tree::new();
-            for area in ["data", "rejects", "anomalies"] {
-                for entry in store.list(area).await.unwrap() {
-                    tree.extend(store.get(&entry.name).await.unwrap().map(|bytes| (entry.name, bytes.to_vec())));
-                }
-            }
-            tree
-        })
     }
 }
 
@@ -85,7 +63,7 @@ fn a_bucket_gets_the_objects_that_a_directory_gets_and_every_command_reads_them(
     let expected = tree::read(&both.local.url);
     both.run("check", WRITER, &[]).good();
     both.run("run", WRITER, &[]).good();
-    tree::assert_same(&both.tree(), &expected, "in the bucket");
+    tree::assert_same(&both.bucket.tree(), &expected, "in the bucket");
     let again = both.run("run", WRITER, &[]).good();
     assert!(again.contains("all input was read"), "{again}");
     let table = both.run("anomalies", READER, &["--format", "json"]).good();
@@ -106,7 +84,7 @@ fn a_detector_follows_partitions_in_a_bucket() {
     process::tidewatch(&["run", &both.local.write()]).good();
     both.run("etl", WRITER, &[]).good();
     both.run("detect", WRITER, &["--once"]).good();
-    assert_eq!(tree::anomalies(&both.tree()), tree::anomalies(&tree::read(&both.local.url)));
+    assert_eq!(tree::anomalies(&both.bucket.tree()), tree::anomalies(&tree::read(&both.local.url)));
 }
 
 #[test]
@@ -118,24 +96,24 @@ fn a_second_job_is_refused_and_one_that_was_killed_starts_again_at_once() {
     let expected = tree::read(&both.local.url);
     let complete = |tree: &Tree| tree.keys().filter(|name| name.contains("_manifest")).count();
     let mut first = start();
-    wait_until("the first job has committed something", || complete(&both.tree()) > 0);
+    wait_until("the first job has committed something", || complete(&both.bucket.tree()) > 0);
     let stderr = both.run("run", WRITER, &[]).refused();
     let pid = format!("process {}", first.id());
     assert!(stderr.contains("another process works in `s3://") && stderr.contains(&pid), "{stderr}");
     first.kill().unwrap();
     first.wait().unwrap();
     let since = Instant::now();
-    let before = complete(&both.tree());
+    let before = complete(&both.bucket.tree());
     let mut second = start();
     wait_until("the second job goes on", || {
-        complete(&both.tree()) > before || complete(&both.tree()) + 1 >= complete(&expected)
+        complete(&both.bucket.tree()) > before || complete(&both.bucket.tree()) + 1 >= complete(&expected)
     });
     assert!(since.elapsed().as_secs() < 10, "nobody waits for a lease whose owner is known to be gone");
     // the last interval of a source that is followed stays open
-    wait_until("the second job has read everything", || complete(&both.tree()) + 1 >= complete(&expected));
+    wait_until("the second job has read everything", || complete(&both.bucket.tree()) + 1 >= complete(&expected));
     second.kill().unwrap();
     second.wait().unwrap();
-    let there = both.tree();
+    let there = both.bucket.tree();
     let whole = |tree: &Tree| {
         let mut rows = tree::rows(tree);
         rows.pop_last();
@@ -157,7 +135,7 @@ fn a_check_names_what_is_missing() {
         assert!(stdout.contains(word), "{word} in {stdout}");
     }
     assert!(!stdout.contains(READER.secret) && !stderr.contains(READER.secret));
-    assert!(both.tree().is_empty());
+    assert!(both.bucket.tree().is_empty());
     let nobody = both.run("check", Keys { secret: "guessed", ..WRITER }, &[]);
     assert!(nobody.stdout.contains("SignatureDoesNotMatch"), "{}", nobody.stdout);
 }

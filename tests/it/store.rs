@@ -1,14 +1,12 @@
 //! One suite over every store: memory, a directory, a real S3 server. What only a server can do wrong (a bucket that is
 //! not there, keys that are not known, permissions that are missing, conditions that are ignored) follows.
 
-use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
 use bytes::Bytes;
 use futures::future::join_all;
-use tidewatch::aws;
 use tidewatch::job::{Lock, LockError};
 use tidewatch::store::{Created, Patience, Replaced, Settings, Store, StoreError};
 
+use crate::support::bucket::settings;
 use crate::support::servers::s3::{BUCKET, Keys, READER, S3, S3RVER, WRITER};
 
 /// Names as users of other programs choose them: kept as they are.
@@ -21,14 +19,7 @@ async fn bucket(server: &S3, folder: &str, keys: Keys) -> Store {
 }
 
 async fn open(endpoint: &str, url: &str, keys: Keys) -> Store {
-    let credentials = Credentials::new(keys.id, keys.secret, None, None, "test");
-    let store = Store::open_with(url, &settings(endpoint), SharedCredentialsProvider::new(credentials)).await;
-    store.unwrap().patient(Patience::short())
-}
-
-fn settings(endpoint: &str) -> Settings {
-    let (region, endpoint_url) = (Some("us-east-1".to_owned()), Some(endpoint.to_owned()));
-    Settings { aws: aws::Settings { region, endpoint_url, ..aws::Settings::default() }, ..Settings::default() }
+    Store::open(url, &settings(endpoint, keys)).await.unwrap().patient(Patience::short())
 }
 
 async fn directory() -> (tempfile::TempDir, Store) {

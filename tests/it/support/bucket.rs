@@ -11,7 +11,7 @@ use tidewatch::store::{Settings, Store};
 use tokio::runtime::{Builder, Runtime};
 
 use super::process::Running;
-use super::servers::s3::{BUCKET, WRITER};
+use super::servers::s3::{BUCKET, Keys, WRITER};
 use super::stream::REGION;
 use super::tree::{self, Tree};
 
@@ -20,6 +20,18 @@ const LOOK: Duration = Duration::from_millis(500);
 const LOOKS_MAX: u32 = 360;
 /// Objects fetched at once.
 const FETCHES: usize = 16;
+
+/// How a bucket is reached with these keys.
+pub(crate) fn settings(endpoint: &str, keys: Keys) -> Settings {
+    let credentials = Credentials::new(keys.id, keys.secret, None, None, "tests");
+    let aws = aws::Settings {
+        region: Some(REGION.into()),
+        endpoint_url: Some(endpoint.into()),
+        credentials: Some(SharedCredentialsProvider::new(credentials)),
+        ..aws::Settings::default()
+    };
+    Settings { aws, ..Settings::default() }
+}
 
 /// A prefix of the bucket.
 pub(crate) struct Bucket {
@@ -31,15 +43,8 @@ pub(crate) struct Bucket {
 impl Bucket {
     pub(crate) fn open(endpoint: &str, prefix: &str) -> Bucket {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        let credentials = Credentials::new(WRITER.id, WRITER.secret, None, None, "tests");
-        let aws = aws::Settings {
-            region: Some(REGION.into()),
-            endpoint_url: Some(endpoint.into()),
-            credentials: Some(SharedCredentialsProvider::new(credentials)),
-            ..aws::Settings::default()
-        };
-        let settings = Settings { aws, ..Settings::default() };
-        let store = runtime.block_on(Store::open(&format!("s3://{BUCKET}/{prefix}"), &settings)).unwrap();
+        let url = format!("s3://{BUCKET}/{prefix}");
+        let store = runtime.block_on(Store::open(&url, &settings(endpoint, WRITER))).unwrap();
         Bucket { runtime, store, prefix: prefix.to_owned() }
     }
 
