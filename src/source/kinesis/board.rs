@@ -125,11 +125,11 @@ mod tests {
         board.waits(&shard);
         assert_eq!(board.quiet(), []);
         board.handed_on(&shard);
-        assert_eq!(board.quiet(), [shard.clone()]);
+        assert_eq!(board.quiet(), std::slice::from_ref(&shard));
         board.lost(&shard);
         assert_eq!(board.quiet(), []);
         board.answered(&shard, 0, None);
-        assert_eq!(board.quiet(), [shard.clone()]);
+        assert_eq!(board.quiet(), std::slice::from_ref(&shard));
         board.end(&shard);
         assert_eq!(board.quiet(), []);
     }
