@@ -23,10 +23,15 @@ fn is_lines(record: &[u8]) -> bool {
     if memchr(b'\n', record).is_none() {
         return !has_joint(record);
     }
-    record
-        .split(|byte| *byte == b'\n')
-        .map(<[u8]>::trim_ascii)
-        .all(|line| line.is_empty() || (line.first() == Some(&b'{') && line.last() == Some(&b'}') && !has_joint(line)))
+    record.split(|byte| *byte == b'\n').all(|line| {
+        let text = line.trim_ascii();
+        is_blank(line) || (text.first() == Some(&b'{') && text.last() == Some(&b'}') && !has_joint(text))
+    })
+}
+
+/// Whether a line is none for those who read lines.
+fn is_blank(line: &[u8]) -> bool {
+    line.strip_suffix(b"\r").unwrap_or(line).iter().all(|byte| matches!(byte, b' ' | b'\t'))
 }
 
 /// Whether an object seems to end where another begins.
@@ -104,7 +109,7 @@ mod tests {
                 given.push(object);
             }
             let lines = lines(&record);
-            let lines = lines.lines().filter(|line| !line.is_empty());
+            let lines = lines.lines().filter(|line| !line.trim_matches([' ', '\t']).is_empty());
             let read: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
             prop_assert_eq!(read, given);
         }
