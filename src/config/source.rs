@@ -40,6 +40,16 @@ impl Source {
         }
     }
 
+    /// What a state belongs to: positions in one source mean nothing in another. Files may be moved.
+    pub fn identity(&self) -> String {
+        match self {
+            Source::Files(_) => "files".to_owned(),
+            Source::Kinesis(settings) => format!("Kinesis stream {}", settings.stream.without_account()),
+            Source::Stdin => "standard input".to_owned(),
+            Source::Generator { .. } => "the generator".to_owned(),
+        }
+    }
+
     /// Which of its partitions share a watermark.
     pub(super) fn lanes(&self) -> Lanes {
         match self {

@@ -38,6 +38,8 @@ pub struct Checkpoint {
     pub intervals: u64,
     /// Findings.
     pub findings: u64,
+    /// What was read.
+    pub source: String,
     /// The detector, where there is one.
     #[serde(skip)]
     pub snapshot: Option<Bytes>,

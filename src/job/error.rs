@@ -86,6 +86,18 @@ pub enum JobError {
         /// This command.
         here: &'static str,
     },
+    /// The state belongs to another source.
+    #[error(
+        "the state in `{state}` tells of {there}, this job reads {here}; hint: set `source` back, or give this job a `partition.url` of its own"
+    )]
+    OtherSource {
+        /// Where it lies.
+        state: String,
+        /// What was read.
+        there: String,
+        /// What would be read.
+        here: String,
+    },
     /// The partitions that the state tells of are gone.
     #[error(
         "the state in `{state}` tells of partitions in `{url}`, which are gone; hint: restore them, or remove the state to write them again"

@@ -80,6 +80,11 @@ async fn locked<'a>(
         let there = if line == Line::Run { Line::Etl.command() } else { Line::Run.command() };
         return Err(JobError::OtherCommand { state: config.job.state.clone(), there, here: line.command() });
     }
+    let source = config.source.identity();
+    if resumed && checkpoint.source != source {
+        let (state, there) = (config.job.state.clone(), checkpoint.source);
+        return Err(JobError::OtherSource { state, there, here: source });
+    }
     if resumed && Descriptor::load(&store).await?.is_none() {
         let (state, url) = (config.job.state.clone(), config.partition.url.clone());
         return Err(JobError::PartitionsGone { state, url });
@@ -104,7 +109,7 @@ async fn locked<'a>(
         groups: 0,
         is_live: input.is_live(),
         is_replayable: input.is_replayable(),
-        done: checkpoint,
+        done: Checkpoint { source, ..checkpoint },
         writer,
         judge,
         history: History::new(config, store.clone(), &columns).await?,

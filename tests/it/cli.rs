@@ -217,6 +217,18 @@ fn a_state_of_etl_is_not_gone_on_with_by_run() {
 }
 
 #[test]
+fn a_state_is_not_gone_on_with_from_another_source() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut pipeline = pipeline(directory.path());
+    tidewatch(&["etl", &pipeline.write()]).good();
+    let tree = tree::read(&pipeline.url);
+    pipeline.source = "[source.generator]\ndays = 1".into();
+    let stderr = tidewatch(&["etl", &pipeline.write()]).refused();
+    assert!(stderr.contains("tells of files, this job reads the generator") && stderr.contains("hint:"), "{stderr}");
+    tree::assert_same(&tree::read(&pipeline.url), &tree, "after the refusal");
+}
+
+#[test]
 fn what_was_read_is_not_read_again() {
     let directory = tempfile::tempdir().unwrap();
     let pipeline = pipeline(directory.path());

@@ -80,7 +80,7 @@ fn two_hundred_thousand_records_survive_reshards_and_kills() {
     let (kinesis, s3) = (Kinesis::start(), S3::shared());
     let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
     let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
-    let mut rig = Rig::new(&ends, "killed", 4, 150);
+    let mut rig = Rig::new(&ends, "reshards-and-kills", 4, 150);
     let mut random = Pcg64Mcg::new(3);
     let mut job: Option<Running> = None;
     let mut kills = 0;

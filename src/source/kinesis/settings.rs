@@ -137,6 +137,11 @@ impl StreamName {
         &self.text
     }
 
+    /// The name alone, also where the ARN was given.
+    pub fn without_account(&self) -> &str {
+        self.text.rsplit('/').next().unwrap_or(&self.text)
+    }
+
     /// The name, where it was given by its name.
     pub(super) fn name(&self) -> Option<String> {
         (!self.is_arn).then(|| self.text.clone())
