@@ -86,16 +86,17 @@ impl<W: Write> Listener for Terminal<'_, W> {
                     bar.set_message(format!("{} records{at}", format::count(records)));
                 }
             }
-            Event::Batch { records, watermark, lags_ms } => {
+            Event::Batch { records, watermark, slowest, lags_ms } => {
                 let at = watermark.map_or_else(|| "not yet known".to_owned(), |at| at.to_string());
-                let slowest =
-                    lags_ms.iter().filter_map(|(shard, lag)| Some((shard, (*lag)?))).max_by_key(|(_, lag)| *lag);
-                let lag = slowest.map_or_else(String::new, |(shard, lag)| {
+                let held_by = slowest.map_or_else(String::new, |shard| format!(" (`{shard}`)"));
+                let known = lags_ms.iter().filter_map(|(shard, lag)| Some((shard, (*lag)?)));
+                let lag = known.max_by_key(|(_, lag)| *lag).map_or_else(String::new, |(shard, lag)| {
                     #[expect(clippy::cast_precision_loss, reason = "shown with one decimal")]
                     let seconds = lag as f64 / 1000.0;
                     format!(", at most {seconds:.1} s behind (`{shard}`)")
                 });
-                tracing::info!("{} records, {} shards{lag}, event time {at}", format::count(records), lags_ms.len());
+                let (records, shards) = (format::count(records), lags_ms.len());
+                tracing::info!("{records} records, {shards} shards{lag}, event time {at}{held_by}");
             }
             Event::Judged { intervals, total } => {
                 if self.bar.is_none() && intervals < total {

@@ -76,6 +76,11 @@ impl Lane {
         self.raised_micros = self.raised_micros.max(Some(micros));
     }
 
+    /// Is known to have passed an instant.
+    pub(super) fn goes_on_from(&mut self, watermark_micros: Option<i64>) {
+        self.inherited_micros = self.inherited_micros.max(watermark_micros);
+    }
+
     /// Goes on from one more lane: from the earlier of their ends.
     fn also_from(&mut self, watermark_micros: Option<i64>) {
         self.inherited_micros = self.inherited_micros.min(watermark_micros);

@@ -96,6 +96,8 @@ pub struct Intervals {
     open: BTreeMap<Interval, Open>,
     /// What was closed at this instant was committed before the job started again: it is computed and dropped.
     done_to_micros: Option<i64>,
+    /// How far each source partition was read before the job started again.
+    read_before: Progress,
     /// Records taken in before the place that was read from again, and records that were dropped since.
     replayed: u64,
     chunks: u64,
@@ -108,6 +110,8 @@ pub struct Intervals {
     runs: VecDeque<(SourcePartition, Position)>,
     /// Raises to be made again, as they were made before the job started again.
     due: VecDeque<Raise>,
+    /// Runs to be read again, as they were read before the job started again.
+    runs_due: VecDeque<(SourcePartition, Position)>,
 }
 
 /// Rows that could not be taken apart; a fault of ours.
@@ -126,6 +130,7 @@ impl Intervals {
         Intervals {
             settings,
             replayed: point.state.read,
+            read_before: point.read_to,
             state: State { sequence: done.sequence, ..point.state },
             progress: Arc::new(point.progress),
             open: BTreeMap::new(),
@@ -136,13 +141,18 @@ impl Intervals {
             run_count: 0,
             runs: VecDeque::new(),
             due: point.raises.into(),
+            runs_due: point.order.into(),
         }
     }
 
     /// Takes in that a source has these partitions: each holds every interval open until it has passed it or is raised.
-    /// Says whether there is one among them that was not known.
-    pub fn begin(&mut self, partitions: &Progress) -> bool {
+    /// Until a lane has a watermark, event times are believed up to about `now`. Says whether there is one among the
+    /// partitions that was not known.
+    pub fn begin(&mut self, partitions: &Progress, now: Timestamp) -> bool {
         let from = self.state.closed_to_micros.max(self.done_to_micros);
+        if !partitions.is_empty() {
+            self.state.begun_micros = self.state.begun_micros.or(Some(now.micros()));
+        }
         let mut is_new = false;
         for (partition, position) in partitions.iter() {
             if self.progress.get(partition).is_none() {
@@ -165,6 +175,9 @@ impl Intervals {
         let Batch { rows, keep, rejects, chunk } = batch;
         let name = self.settings.lanes.of(&chunk.partition);
         let mut lane = self.state.lanes.get(&name).unwrap_or_else(|| Lane::from(self.state.closed_to_micros));
+        if self.is_new(&chunk) {
+            lane.goes_on_from(self.done_to_micros);
+        }
         let mut rejects = rejects.into_iter().peekable();
         let mut scatter = Scatter::new(&rows);
         for (row, (&time, &offset)) in rows.times().iter().zip(rows.offsets()).enumerate() {
@@ -244,21 +257,32 @@ impl Intervals {
     pub fn resume_point(&self) -> ResumePoint {
         let earliest = self.open.values().map(|open| &open.begun).min_by_key(|mark| mark.chunk);
         let Mark { progress, state, raises, runs, .. } = earliest.cloned().unwrap_or_else(|| self.mark());
-        let raises = last(&self.raises, self.raise_count - raises).cloned().collect();
-        let order = last(&self.runs, self.run_count - runs).cloned().collect();
+        // those that are still to be made again are as good as made
+        let raises = last(&self.raises, self.raise_count - raises).chain(&self.due).cloned().collect();
+        let order = last(&self.runs, self.run_count - runs).chain(&self.runs_due).cloned().collect();
         ResumePoint {
             progress: Arc::unwrap_or_clone(progress),
-            read_to: (*self.progress).clone(),
+            read_to: self.progress.furthest(&self.read_before),
             state,
             raises,
             order,
         }
     }
 
-    /// The instant at which the first open interval with rows of its own closes.
+    /// The instant at which the first open interval closes, also where it holds nothing but late rows and rejects.
     pub fn next_close(&self) -> Option<Timestamp> {
-        let first = self.open.iter().find(|(_, open)| !open.rows.is_empty());
-        first.map(|(interval, _)| self.closes_at(*interval))
+        self.open.keys().next().map(|interval| self.closes_at(*interval))
+    }
+
+    /// What a source partition's lane has reached.
+    pub fn watermark_of(&self, partition: &SourcePartition) -> Option<Timestamp> {
+        let lane = self.state.lanes.get(&self.settings.lanes.of(partition))?;
+        lane.watermark().and_then(|micros| Timestamp::from_micros(micros).ok())
+    }
+
+    /// The lane that holds the intervals open: the one that has reached least.
+    pub fn slowest(&self) -> Option<&SourcePartition> {
+        self.state.lanes.iter().min_by_key(|(_, lane)| lane.watermark()).map(|(name, _)| name)
     }
 
     /// What every lane has reached.
@@ -269,6 +293,12 @@ impl Intervals {
     /// What the stage knows besides its rows.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// What is closed and counted, for a checkpoint: also what was before the job started again.
+    pub fn done(&self) -> State {
+        let closed_to_micros = self.state.closed_to_micros.max(self.done_to_micros);
+        State { closed_to_micros, ..self.state.clone() }
     }
 
     /// How many records are held and not accounted for in a closing yet.
@@ -292,6 +322,17 @@ impl Intervals {
         }
     }
 
+    /// Whether a chunk lies beyond what was read before the job started again. When that was noted every lane had passed
+    /// what is done. A lane whose records in between are gone, because its stream kept them too short, would not find
+    /// that out by itself, and would take rows that come too late for rows that come again.
+    fn is_new(&self, chunk: &Chunk) -> bool {
+        let is_beyond = |read_to| match chunk.bytes.is_empty() {
+            true => chunk.read_to > read_to,
+            false => chunk.places.at(chunk.offset) >= read_to,
+        };
+        self.settings.lanes == Lanes::PerPartition && self.read_before.get(&chunk.partition).is_none_or(is_beyond)
+    }
+
     /// Notes how far a source partition has been read.
     fn move_on(&mut self, chunk: &Chunk) {
         let Chunk { partition, read_to, successors, .. } = chunk;
@@ -313,6 +354,7 @@ impl Intervals {
 
     /// Notes that a source partition was read up to a place, after whatever was read before.
     fn note_run(&mut self, partition: &SourcePartition, read_to: Position) {
+        self.runs_due.pop_front_if(|(due, to)| due == partition && *to <= read_to);
         if let Some((_, to)) = self.runs.back_mut().filter(|(last, _)| last == partition) {
             *to = read_to;
             return;
@@ -383,7 +425,10 @@ impl Intervals {
     fn is_ahead(&self, lane: &mut Lane, time: Timestamp) -> bool {
         let ahead_max = i64::try_from(self.settings.ahead_max_micros).unwrap_or(i64::MAX);
         let ahead = self.settings.close == CloseAt::Watermark
-            && lane.watermark().is_some_and(|now| now.saturating_add(ahead_max) < time.micros());
+            && lane
+                .watermark()
+                .or(self.state.begun_micros)
+                .is_some_and(|now| now.saturating_add(ahead_max) < time.micros());
         lane.ahead_run = if ahead { lane.ahead_run + 1 } else { 0 };
         if lane.ahead_run > AHEAD_RUN_MAX {
             lane.ahead_run = 0;

@@ -13,6 +13,9 @@ pub struct State {
     pub(super) lanes: Arc<Watermarks>,
     /// Intervals that close at or before this instant are closed.
     pub(super) closed_to_micros: Option<i64>,
+    /// When the source was begun: event times are measured against it until there is a watermark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) begun_micros: Option<i64>,
     /// Sequence number of the last closing.
     pub sequence: u64,
     /// Records taken in.

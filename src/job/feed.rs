@@ -1,6 +1,7 @@
 //! The front of the line on a thread of its own: source, decode and select, with batches handed over through a short
 //! channel. A slow back of the line holds the source up; nothing is read far ahead.
 
+use std::collections::VecDeque;
 use std::io::Stdin as SystemStdin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,8 +51,8 @@ pub(super) enum Fed {
 #[derive(Debug)]
 pub(super) struct Input {
     source: Source,
-    /// A chunk that was looked at.
-    first: Option<Chunk>,
+    /// Chunks that were looked at.
+    first: VecDeque<Chunk>,
     config: Config,
 }
 
@@ -103,20 +104,22 @@ impl Input {
                 })
             }
         };
-        Ok(Input { source, first: None, config: config.clone() })
+        Ok(Input { source, first: VecDeque::new(), config: config.clone() })
     }
 
     /// Looks at the first chunk, which is handed on later all the same.
     pub(super) async fn peek(&mut self) -> Result<Option<&Chunk>, JobError> {
-        if self.first.is_none() {
-            self.first = self.source.look().await?;
+        // a chunk may only tell that its partition has ended
+        while !self.first.iter().any(|chunk| !chunk.bytes.is_empty()) {
+            let Some(chunk) = self.source.look().await? else { break };
+            self.first.push_back(chunk);
         }
-        Ok(self.first.as_ref())
+        Ok(self.first.iter().find(|chunk| !chunk.bytes.is_empty()))
     }
 
     /// Takes about so many bytes for a look; the input is not to be started afterwards.
     pub(super) async fn sample(mut self, bytes_max: usize) -> Result<Vec<Chunk>, JobError> {
-        let mut chunks: Vec<Chunk> = self.first.take().into_iter().collect();
+        let mut chunks: Vec<Chunk> = self.first.into();
         let mut bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         while bytes < bytes_max {
             let Some(chunk) = self.source.look().await? else { break };
@@ -342,7 +345,7 @@ impl Front {
     }
 
     fn step(&mut self) -> Result<Fed, JobError> {
-        let next = match self.input.first.take() {
+        let next = match self.input.first.pop_front() {
             Some(chunk) => Next::Chunk(chunk),
             None => {
                 let arrived_by = self.input.source.arrived_by(&*self.clock);

@@ -54,6 +54,8 @@ pub enum Event<'a> {
         records: u64,
         /// What every partition of the stream has reached in event time.
         watermark: Option<Timestamp>,
+        /// The partition that holds intervals open, where any are.
+        slowest: Option<&'a SourcePartition>,
         /// Milliseconds that each partition is behind the tip of the stream; none for one that has not answered yet.
         lags_ms: &'a BTreeMap<SourcePartition, Option<u64>>,
     },

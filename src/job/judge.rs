@@ -15,7 +15,7 @@ pub(super) struct Judge {
 }
 
 /// What was said about one interval, and about those without a row before it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Verdict {
     pub(super) points: Vec<Point>,
     pub(super) groups: Vec<AnomalyGroup>,

@@ -25,6 +25,8 @@ use crate::store::{Patience, Store, Sweep};
 
 /// A job that is asked to stop has so long to finish what it has begun: what runs it commonly waits half a minute.
 const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+/// How long a source that waits by itself needs to notice that nobody listens any more.
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How far the line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +51,20 @@ impl Line {
 /// # Errors
 /// When a stage cannot go on; what is committed stays, and the job can be started again.
 pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<Summary, JobError> {
+    let mut shutdown = host.shutdown.clone();
+    let summary = tokio::select! {
+        summary = open(config, line, host) => summary,
+        // a store that does not answer is waited for, but not by someone who was asked to leave
+        () = async { shutdown.requested().await; tokio::time::sleep(STOP_TIMEOUT).await } => Err(JobError::StopTimeout),
+    };
+    if matches!(summary, Err(JobError::StopTimeout)) {
+        // the source's thread notices that nobody listens
+        tokio::time::sleep(DRAIN_TIMEOUT).await;
+    }
+    summary
+}
+
+async fn open<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<Summary, JobError> {
     let watched = |store: Store| match &host.watch {
         Some(watch) => store.watched(watch.clone()),
         None => store,
@@ -121,12 +137,7 @@ async fn locked<'a>(
     live.begin(&input).await?;
     let lags = input.lags();
     let mut feed = input.start(&columns, live.host.clock.clone())?;
-    let mut shutdown = live.host.shutdown.clone();
-    let summary = tokio::select! {
-        summary = live.work(&mut feed, lags) => summary,
-        // a store that does not answer is waited for, but not by someone who was asked to leave
-        () = async { shutdown.requested().await; tokio::time::sleep(STOP_TIMEOUT).await } => Err(JobError::StopTimeout),
-    };
+    let summary = live.work(&mut feed, lags).await;
     feed.close().await;
     summary
 }
@@ -173,7 +184,7 @@ impl Live<'_> {
     /// Notes which partitions the source begins with, and where: a job that is killed before it has read anything from
     /// one of them begins at the same place again.
     async fn begin(&mut self, input: &Input) -> Result<(), JobError> {
-        if self.intervals.begin(&input.begin()) {
+        if self.intervals.begin(&input.begin(), self.host.clock.now()) {
             self.save(self.intervals.resume_point()).await?;
         }
         Ok(())
@@ -184,12 +195,15 @@ impl Live<'_> {
         let stopped = loop {
             match self.step(feed, &batch).await? {
                 Step::Fed(at, Fed::Batch(rows, bytes)) => {
-                    if !rows.rows.is_empty() || !rows.rejects.is_empty() {
-                        self.silence.broken(&rows.chunk.partition, at);
-                    }
                     batch.records += (rows.rows.len() + rows.rejects.len()) as u64;
                     batch.bytes += rows.chunk.bytes.len() as u64;
+                    let (partition, has_rows) = (rows.chunk.partition.clone(), !rows.rows.is_empty());
+                    let before = self.intervals.watermark_of(&partition);
                     let closings = self.intervals.push(*rows)?;
+                    // one that gives nothing but rejects, or one event time again and again, must not hold up the others
+                    if has_rows && self.intervals.watermark_of(&partition) != before {
+                        self.silence.broken(&partition, at);
+                    }
                     self.commit(closings).await?;
                     let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
                     self.host.listener.on(Event::Read { bytes, records, watermark });
@@ -210,7 +224,8 @@ impl Live<'_> {
                 self.checkpoint().await?;
                 if let Some(lags) = lags.as_ref().filter(|_| is_over) {
                     let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
-                    self.host.listener.on(Event::Batch { records, watermark, lags_ms: &lags.millis() });
+                    let slowest = self.intervals.slowest().filter(|_| self.intervals.held() > 0);
+                    self.host.listener.on(Event::Batch { records, watermark, slowest, lags_ms: &lags.millis() });
                 }
                 batch = self.micro_batch();
             }
@@ -252,11 +267,13 @@ impl Live<'_> {
             let committed = self.writer.commit(&closing).await?;
             if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
                 let verdict = if committed.adopted {
-                    let rows = self.history.rows(&Listed::committed(closing.interval)).await?.unwrap_or_default();
-                    judge.judge(closing.interval, rows.iter())
+                    // what is committed may be the part of an interval that its source's end cut short: not to be judged
+                    let rows = self.history.rows(&Listed::committed(closing.interval)).await?;
+                    rows.map(|rows| judge.judge(closing.interval, rows.iter()))
                 } else {
-                    judge.judge(closing.interval, closing.rows.rows())
+                    Some(judge.judge(closing.interval, closing.rows.rows()))
                 };
+                let verdict = verdict.unwrap_or_default();
                 self.table.write(&verdict.groups).await?;
                 self.groups += verdict.groups.len() as u64;
                 self.done.findings += verdict.findings();
@@ -282,7 +299,7 @@ impl Live<'_> {
             }
             if self.config.interval.lanes == Lanes::One {
                 // the order in which partitions were read so far belongs to the decision
-                self.done.done = self.intervals.state().clone();
+                self.done.done = self.intervals.done();
                 self.save(self.intervals.resume_point()).await?;
             }
             self.checkpoints.note(&raises).await?;
@@ -304,7 +321,7 @@ impl Live<'_> {
             return Ok(());
         }
         self.unsaved = 0;
-        self.done.done = state.clone();
+        self.done.done = self.intervals.done();
         self.save(self.intervals.resume_point()).await
     }
 

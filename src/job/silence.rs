@@ -1,5 +1,5 @@
-//! Which lanes of a live source are silent: read as far as they go and without a record for `interval.idle_timeout`.
-//! A lane that cannot be reached is not silent. All times are those at which the source spoke, not those at which the
+//! Which lanes of a live source are silent: read as far as they go, and nothing has moved their watermark for
+//! `interval.idle_timeout`. A lane that cannot be reached is not silent. All times are those at which the source spoke, not those at which the
 //! job came to hear of it: a job that was held up must not take its own absence for silence.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use crate::source::Quiet;
 pub(super) struct Silence {
     lanes: Lanes,
     timeout: Duration,
-    /// When each lane last gave a record, or was first seen without one; and whether it was quiet when last asked.
+    /// When each lane's watermark last moved, or the lane was first seen quiet; and whether it was quiet when last asked.
     heard: BTreeMap<SourcePartition, (Duration, bool)>,
     /// When the source last spoke at all.
     now: Duration,
@@ -26,9 +26,11 @@ impl Silence {
         Silence { lanes, timeout, heard: BTreeMap::new(), now: Duration::ZERO }
     }
 
-    /// A partition gave records.
+    /// A partition gave records that moved its lane on.
     pub(super) fn broken(&mut self, partition: &SourcePartition, at: Duration) {
-        self.heard.insert(self.lanes.of(partition), (at, false));
+        let lane = self.lanes.of(partition);
+        let is_quiet = self.heard.get(&lane).is_some_and(|(_, is_quiet)| *is_quiet);
+        self.heard.insert(lane, (at, is_quiet));
         self.now = at;
     }
 

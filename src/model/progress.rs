@@ -53,6 +53,16 @@ impl Progress {
         self.0.iter().map(|(partition, position)| (partition, *position))
     }
 
+    /// For each partition the further of its two positions.
+    #[must_use]
+    pub fn furthest(&self, other: &Progress) -> Progress {
+        let mut furthest = self.clone();
+        for (partition, position) in other.iter().filter(|(partition, at)| self.get(partition) < Some(*at)) {
+            furthest.set(partition.clone(), position);
+        }
+        furthest
+    }
+
     /// Whether nothing has been read.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

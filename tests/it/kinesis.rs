@@ -9,7 +9,7 @@ use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng as _;
 
 use crate::support::bucket::Bucket;
-use crate::support::process::{Running, command, ended, tidewatch};
+use crate::support::process::{Running, command, ended, tidewatch, wait_until};
 use crate::support::rig::{Ends, Rig, environment};
 use crate::support::servers::kinesis::Kinesis;
 use crate::support::servers::s3::{BUCKET, S3, WRITER};
@@ -73,6 +73,46 @@ fn what_generate_puts_into_a_stream_is_what_it_puts_into_files() {
     bucket.until_committed(&mut job, records);
     assert!(job.terminate().success(), "{}", job.errors());
     tree::assert_same_rows(&tree::rows(&bucket.tree()), &tree::rows(&expected), "from a stream against from files");
+}
+
+#[test]
+fn enhanced_fan_out_gives_the_same() {
+    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
+    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
+    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
+    let mut rig = Rig::new(&ends, "fan-out", 2, 600);
+    rig.configure("poll_interval = \"200ms\"", "consumer = \"tidewatch\"");
+    rig.put(2000, 1);
+    let mut job = rig.start();
+    rig.stream.split(&rig.stream.open_shards()[0]);
+    rig.put(2000, 10);
+    job.kill();
+    let mut job = rig.start();
+    rig.put(2000, 1);
+    rig.until_committed(&mut job);
+    assert!(job.terminate().success(), "{}", job.errors());
+    rig.assert_exact();
+}
+
+#[test]
+fn what_a_job_began_at_the_tip_missed_while_it_was_down_is_read() {
+    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
+    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
+    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
+    let mut rig = Rig::new(&ends, "latest", 2, 600);
+    rig.configure("poll_interval", "starting_position = \"LATEST\"\npoll_interval");
+    // before the job: not for it
+    rig.stream.put((0..50).map(|number| (format!("key-{number}"), b"{\"before\":true}".to_vec())).collect());
+    let mut job = rig.start();
+    wait_until("it begins", || rig.bucket.has("state/checkpoint-0000000001"));
+    job.kill();
+    // nothing was read from any shard when it was killed, and these came while it was down
+    rig.put(1000, 1);
+    let mut job = rig.start();
+    rig.put(1000, 1);
+    rig.until_committed(&mut job);
+    assert!(job.terminate().success(), "{}", job.errors());
+    rig.assert_exact();
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn follow(stage: &mut Intervals, reader: &mut Reader<'_>, steps: &[Step]) -> Tol
     let rest = std::iter::repeat(Step::Read { choice: 0, records: 50 });
     let mut following = steps.iter().cloned().chain(rest);
     loop {
-        told.points.push((stage.resume_point(), stage.state().clone()));
+        told.points.push((stage.resume_point(), stage.done()));
         let mut raises = Vec::new();
         let closings = match following.next() {
             Some(Step::Read { choice, records }) => match reader.next(choice, records) {
@@ -142,8 +142,8 @@ fn begun() -> Intervals {
     let mut progress = Progress::default();
     progress.set(named(0), Position::Start);
     progress.set(named(4), Position::Start);
-    assert!(stage.begin(&progress));
-    assert!(!stage.begin(&progress), "they are known");
+    assert!(stage.begin(&progress, Timestamp::MAX));
+    assert!(!stage.begin(&progress, Timestamp::MAX), "they are known");
     stage
 }
 
@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn a_stage_that_resumes_in_another_order_gives_the_rest(
-        shards in shards(), one in steps(), two in steps(), stop in 0..1000usize,
+        shards in shards(), one in steps(), two in steps(), three in steps(), stop in 0..1000usize, again in 0..1000usize,
     ) {
         let mut stage = begun();
         let mut reader = Reader::resume(&shards, &ResumePoint::default());
@@ -173,12 +173,23 @@ proptest! {
         let (mut point, done) = told.points[stop].clone();
         // what was raised after that moment had been written down when the job was killed
         point.raises.extend(told.raises[stop..].concat());
-        let reads: Vec<Step> = two.into_iter().filter(|step| matches!(step, Step::Read { .. })).collect();
+        let reads = |steps: Vec<Step>| -> Vec<Step> {
+            steps.into_iter().filter(|step| matches!(step, Step::Read { .. })).collect()
+        };
         let mut resumed = Intervals::resume(lanes(), point.clone(), done);
         let mut reader = Reader::resume(&shards, &point);
-        let again = follow(&mut resumed, &mut reader, &reads);
-        prop_assert_eq!(again.closings.concat(), told.closings[stop..].concat());
+        let second = follow(&mut resumed, &mut reader, &reads(two));
+        prop_assert_eq!(second.closings.concat(), told.closings[stop..].concat());
         let counts = |stage: &Intervals| (stage.state().sequence, stage.state().read);
+        prop_assert_eq!(counts(&resumed), counts(&stage));
+
+        // and once more, perhaps before all was read again that had been read
+        let again = again % second.points.len();
+        let (point, done) = second.points[again].clone();
+        let mut resumed = Intervals::resume(lanes(), point.clone(), done);
+        let mut reader = Reader::resume(&shards, &point);
+        let third = follow(&mut resumed, &mut reader, &reads(three));
+        prop_assert_eq!(third.closings.concat(), second.closings[again..].concat());
         prop_assert_eq!(counts(&resumed), counts(&stage));
     }
 }
@@ -198,4 +209,49 @@ fn an_interval_waits_for_every_lane_until_it_is_raised() {
     let closings = push(&mut stage, 4);
     assert_eq!(closings.len(), 1, "its first row is late; its second passes the interval on which that one rides");
     assert_eq!(closings[0].tally, Tally { late: 1, ..Tally::default() });
+}
+
+/// A shard on its own: `records`, of which those from `from` on are read.
+fn read_alone(stage: &mut Intervals, records: &[Record], from: usize, to: usize) -> Vec<Closing> {
+    stage.push(batch_of(named(0), records, from, to, 0)).unwrap()
+}
+
+#[test]
+fn a_row_that_comes_too_late_is_late_also_after_records_before_it_are_gone() {
+    let mut progress = Progress::default();
+    progress.set(named(0), Position::Start);
+    let now = 1_600_000_000;
+    // the third closes the interval of the first two; the fourth, never read before, belongs to that one
+    let records = [now, now + 1, now + 900, now + 2, now + 3600].map(|time| (Some(time), true));
+    let mut stage = Intervals::new(lanes());
+    stage.begin(&progress, Timestamp::MAX);
+    assert_eq!(read_alone(&mut stage, &records, 0, 1).len(), 0);
+    assert_eq!(read_alone(&mut stage, &records, 1, 3).len(), 1);
+    // the checkpoint is the one before the closing, the account the one after it
+    let mut point = Intervals::new(lanes());
+    point.begin(&progress, Timestamp::MAX);
+    read_alone(&mut point, &records, 0, 1);
+    let mut point = point.resume_point();
+    point.read_to.set(named(0), Position::Offset(3));
+    let mut resumed = Intervals::resume(lanes(), point, stage.done());
+    // the stream kept nothing of what was read
+    let closings = read_alone(&mut resumed, &records, 3, 5);
+    assert_eq!(closings[0].tally, Tally { late: 1, ..Tally::default() });
+    assert_eq!(resumed.replayed(), 0);
+}
+
+#[test]
+fn the_first_event_time_of_a_shard_is_not_believed_where_it_lies_far_ahead_of_the_clock() {
+    let now = 1_600_000_000;
+    let mut stage = Intervals::new(lanes());
+    let mut progress = Progress::default();
+    progress.set(named(0), Position::Start);
+    stage.begin(&progress, Timestamp::from_micros(now * SECOND).unwrap());
+    let records = [now + 400 * 86_400, now - 60, now].map(|time| (Some(time), true));
+    let closings = read_alone(&mut stage, &records, 0, 3);
+    let tally = closings.into_iter().chain(stage.finish()).fold(Tally::default(), |mut sum, closing| {
+        sum.add(&closing.tally);
+        sum
+    });
+    assert_eq!(tally, Tally { written: 2, rejected: 1, ..Tally::default() });
 }

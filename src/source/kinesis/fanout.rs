@@ -14,10 +14,12 @@ use super::shards::Shard;
 use super::stream::{Following, Place, children, read as answer_of};
 
 const ACTION: &str = "SubscribeToShard";
-/// The service tells every few seconds that there is nothing new; without a word for so long a subscription is dead.
-const EVENT_WAIT: Duration = Duration::from_secs(30);
-/// A shard that gives nothing for so long may have ended: not every server says so to a subscriber.
+/// A shard that gives no record for so long may have ended: not every server says so to a subscriber, and some say
+/// nothing at all then.
 const END_WAIT: Duration = Duration::from_secs(10);
+/// The service tells every few seconds that there is nothing new; without a word for so many of those times a
+/// subscription is dead.
+const SILENCES_MAX: u32 = 3;
 
 /// Reads a shard to its end and gives its children, as far as the server names them.
 pub(super) async fn read(reader: &mut Reader, consumer: &str) -> Result<Vec<Shard>, Stop> {
@@ -37,32 +39,36 @@ pub(super) async fn read(reader: &mut Reader, consumer: &str) -> Result<Vec<Shar
             }
         };
         reader.placed();
-        let mut last_record = Instant::now();
+        let (mut last_record, mut silences) = (Instant::now(), 0);
         let fault = loop {
             reader.wait_for_others().await;
-            match timeout(EVENT_WAIT, events.recv()).await {
+            match timeout(END_WAIT, events.recv()).await {
                 Ok(Ok(Some(Event::SubscribeToShardEvent(event)))) => {
-                    let is_empty = event.records.is_empty();
+                    silences = 0;
+                    if !event.records.is_empty() {
+                        last_record = Instant::now();
+                    }
                     match take(reader, event).await {
                         Ok(Following::Ended(children)) => return Ok(children),
                         Ok(Following::More(_)) => {}
                         Err(Interrupted::Stop(stop)) => return Err(stop),
                         Err(Interrupted::Fault(fault)) => break Some(fault),
                     }
-                    if !is_empty {
-                        last_record = Instant::now();
-                    } else if last_record.elapsed() >= END_WAIT {
-                        last_record = Instant::now();
-                        if let Some(children) = reader.ended().await {
-                            return Ok(children);
-                        }
-                    }
                 }
                 Ok(Ok(Some(_))) => {}
                 // its five minutes are over
                 Ok(Ok(None)) => break None,
                 Ok(Err(error)) => break Some(event_fault_of(&error, ACTION, shared.stream.name())),
-                Err(_) => break Some(Fault::Passing("no event in time".to_owned())),
+                Err(_) => silences += 1,
+            }
+            if last_record.elapsed() >= END_WAIT {
+                last_record = Instant::now();
+                if let Some(children) = reader.ended().await {
+                    return Ok(children);
+                }
+            }
+            if silences == SILENCES_MAX {
+                break Some(Fault::Passing("no event in time".to_owned()));
             }
         };
         if let Some(fault) = fault {
@@ -93,8 +99,10 @@ async fn take(reader: &mut Reader, event: SubscribeToShardEvent) -> Result<Follo
     let (chunks, next) = reader.taken(answer);
     let permit = reader.shared.budget.take(bytes).await;
     reader.hand_on(chunks, permit).await.map_err(Interrupted::Stop)?;
-    if let Some(sequence) = continuation {
-        // it goes on even where no record comes
+    // it goes on even where no record comes; never back
+    if let Some(sequence) = continuation
+        && !matches!(reader.place, Place::After(read) if sequence <= read)
+    {
         reader.place = Place::After(sequence);
     }
     Ok(next)

@@ -34,7 +34,7 @@ use aws_sdk_kinesis::types::StreamStatus;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::backoff::Backoff;
 use self::chunks::Chunker;
@@ -57,6 +57,8 @@ pub use self::settings::{
 
 /// How long to wait for the next chunk before there is none.
 const IDLE_WAIT: Duration = Duration::from_millis(200);
+/// How often it is told which shards are quiet.
+const QUIET_INTERVAL: Duration = Duration::from_secs(1);
 /// Chunks that wait to be handed on, at most; their bytes are bounded too.
 const WAITING_MAX: usize = 256;
 
@@ -76,6 +78,7 @@ pub struct Kinesis {
     first: VecDeque<Told>,
     readers: JoinSet<()>,
     runtime: Handle,
+    told_quiet: Instant,
     bytes_read: u64,
 }
 
@@ -129,6 +132,7 @@ impl Kinesis {
             first: expired.into_iter().map(told_expired).collect(),
             readers: JoinSet::new(),
             runtime: Handle::current(),
+            told_quiet: Instant::now(),
             bytes_read: 0,
         };
         let mut begin = Progress::default();
@@ -156,6 +160,11 @@ impl Kinesis {
         if self.lineage.is_finished() {
             return Ok(Next::End);
         }
+        // also while others keep it busy: a quiet shard must not hold them up, nor one count as quiet that no longer is
+        if self.told_quiet.elapsed() >= QUIET_INTERVAL {
+            self.told_quiet = Instant::now();
+            return Ok(Next::Idle(Quiet::Of(self.shared.board.quiet())));
+        }
         let told = match timeout(IDLE_WAIT, self.receiver.recv()).await {
             Ok(told) => told,
             Err(_) => self.receiver.try_recv().ok(),
@@ -163,6 +172,7 @@ impl Kinesis {
         if let Some(told) = told {
             return self.hand_on(told);
         }
+        self.told_quiet = Instant::now();
         while let Some(reader) = self.readers.try_join_next() {
             reader.map_err(|error| KinesisError::Reader(error.to_string()))?;
         }

@@ -57,6 +57,11 @@ impl Bucket {
         self.fetch(&["data", "rejects", "anomalies"], |_| true)
     }
 
+    /// Whether an object is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.runtime.block_on(self.store.get(name)).unwrap().is_some()
+    }
+
     /// How many rows are committed.
     pub(crate) fn committed(&self) -> u64 {
         let manifests = self.fetch(&["data"], |name| name.contains("/_manifest-"));

@@ -22,7 +22,7 @@ const SHOPS: [&str; 7] = ["amber", "birch", "cedar", "dune", "elm", "fern", "gro
 pub(crate) struct Rig {
     /// Holds the configuration.
     _directory: TempDir,
-    bucket: Bucket,
+    pub(crate) bucket: Bucket,
     pub(crate) stream: Stream,
     config: String,
     /// Milliseconds of event time from one record to the next.
@@ -84,6 +84,13 @@ impl Rig {
         let mut command = command(&["run", &self.config]);
         command.envs(environment(WRITER));
         Running::of(command)
+    }
+
+    /// Changes a line of the configuration.
+    pub(crate) fn configure(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        assert!(text.contains(from), "{text}");
+        fs::write(&self.config, text.replace(from, to)).unwrap();
     }
 
     /// Runs `check` with these keys.
