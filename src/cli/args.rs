@@ -160,10 +160,10 @@ pub(super) struct Stream {
     #[arg(long, value_name = "NAME", required_if_eq("to", "kinesis"))]
     pub(super) stream: Option<String>,
     /// Create the stream with so many shards where it is not there
-    #[arg(long, value_name = "SHARDS")]
+    #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(super) create_stream: Option<u32>,
     /// Records a second, at most; as fast as the stream takes them, if not given
-    #[arg(long, value_name = "RECORDS")]
+    #[arg(long, value_name = "RECORDS", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(super) rate: Option<u32>,
     /// Region of the stream; from the environment or the profile, if not given
     #[arg(long)]

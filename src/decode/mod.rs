@@ -28,8 +28,8 @@ use self::column::Column;
 use self::timestamp::TimeReader;
 use self::value::{Value, shortened};
 use crate::model::{
-    Chunk, ColumnType, CsvDialect, Decoded, Framing, Reason, Reject, Rows, RowsError, SourcePartition, Timestamp, Zone,
-    nearest,
+    Chunk, ColumnType, CsvDialect, Decoded, Framing, Places, Reason, Reject, Rows, RowsError, SourcePartition,
+    Timestamp, Zone, nearest,
 };
 
 pub use self::timestamp::{FormatError, TimestampFormat};
@@ -236,7 +236,8 @@ impl Decoder {
 /// The records of a chunk without their line ends, blank lines left out.
 fn records(chunk: &Chunk, framing: Framing, record_bytes_max: usize) -> impl Iterator<Item = Range<usize>> {
     let bytes: &[u8] = &chunk.bytes;
-    let bom = chunk.offset == 0 && bytes.starts_with(BYTE_ORDER_MARK);
+    // a stream's records have each lost theirs
+    let bom = chunk.places == Places::Bytes && chunk.offset == 0 && bytes.starts_with(BYTE_ORDER_MARK);
     let mut next = if bom { BYTE_ORDER_MARK.len() } else { 0 };
     std::iter::from_fn(move || {
         while next < bytes.len() {

@@ -52,7 +52,12 @@ pub struct Inspection {
 /// # Errors
 /// When the source cannot be read or its columns are not those of the configuration.
 pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobError> {
-    let mut input = Input::open(config, &ResumePoint::default(), now).await?;
+    // a look must not take the subscription of a job that runs
+    let mut looking = config.clone();
+    if let Source::Kinesis(settings) = &mut looking.source {
+        settings.consumer = None;
+    }
+    let mut input = Input::open(&looking, &ResumePoint::default(), now).await?;
     let columns = schema::of_source(config, &mut input).await?;
     let detect = judge::settings(config, &columns)?;
     let mut inspection = Inspection {

@@ -5,6 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use md5::{Digest as _, Md5};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng as _;
 
@@ -113,6 +114,38 @@ fn what_a_job_began_at_the_tip_missed_while_it_was_down_is_read() {
     rig.until_committed(&mut job);
     assert!(job.terminate().success(), "{}", job.errors());
     rig.assert_exact();
+}
+
+/// Partition keys of records that go to this one of four shards.
+fn keys_of(shard: u128) -> impl Iterator<Item = String> {
+    let hash = |key: &String| u128::from_be_bytes(Md5::digest(key).into());
+    (0..).map(|number| format!("key-{number}")).filter(move |key| hash(key) >> 126 == shard)
+}
+
+#[test]
+fn a_shard_with_nothing_and_one_with_nothing_good_do_not_hold_up_the_others() {
+    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
+    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
+    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
+    let rig = Rig::new(&ends, "uneven", 4, 600);
+    let mut job = rig.start();
+    let good = |at: u64| format!("{{\"id\":\"{at}\",\"at\":{},\"shop\":\"a\",\"views\":1}}", 1_704_067_200_000 + at);
+    let mut keys = [keys_of(0), keys_of(2), keys_of(3)].map(|keys| keys.take(10_000).collect::<Vec<_>>().into_iter());
+    // nothing for shard 1; while this flows there is hardly a moment without a record
+    for step in 0..1200 {
+        let at = step * 20_000;
+        let [bad, one, two] = keys.each_mut().map(|keys| keys.next().unwrap());
+        let put = vec![(bad, b"no record".to_vec()), (one, good(at).into_bytes()), (two, good(at + 1).into_bytes())];
+        rig.stream.put(put);
+        if step % 40 == 39 && rig.bucket.committed() > 0 {
+            let rejects = tree::rejects(&rig.bucket.tree());
+            assert!(rejects > 0, "what cannot be used leaves too");
+            assert!(job.terminate().success(), "{}", job.errors());
+            return;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!("nothing is committed while records flow; the job said:\n{}", job.errors());
 }
 
 #[test]

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 /// Adds the lines of one record, each with its newline. A blank record adds nothing.
 pub(super) fn append(lines: &mut Vec<u8>, record: &[u8]) {
-    let record = record.trim_ascii_end();
+    // each record is a text of its own, wherever in a chunk it comes to stand
+    let record = record.strip_prefix(BYTE_ORDER_MARK).unwrap_or(record).trim_ascii_end();
     if record.is_empty() {
         return;
     }
@@ -17,6 +18,8 @@ pub(super) fn append(lines: &mut Vec<u8>, record: &[u8]) {
         lines.push(b'\n');
     }
 }
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Whether a record seems to hold one object a line already; cheap, because nearly all do.
 fn is_lines(record: &[u8]) -> bool {

@@ -92,7 +92,8 @@ impl Kinesis {
     /// # Panics
     /// Outside a tokio runtime.
     pub async fn open(settings: Settings, resume: &Resume, now: Timestamp) -> Result<Kinesis, SourceError> {
-        let stream = Stream::connect(&settings.aws, settings.stream.clone()).await?;
+        let is_first = resume.from.is_empty();
+        let stream = Stream::connect(&settings.aws, settings.stream.clone()).await?.known(!is_first);
         let described = stream.begin(DESCRIBE_STREAM, async || stream.describe().await).await?;
         if !matches!(described.stream_status, StreamStatus::Active | StreamStatus::Updating) {
             let status = described.stream_status.as_str().to_owned();
@@ -103,7 +104,6 @@ impl Kinesis {
             Some(Consumer::Arn(arn)) => Some(arn.clone()),
             Some(Consumer::Name(name)) => Some(stream.consumer(name).await?),
         };
-        let is_first = resume.from.is_empty();
         let (lineage, expired) = if is_first {
             (begun(&stream, settings.starting_position, now).await?, Vec::new())
         } else {
@@ -225,6 +225,7 @@ impl Kinesis {
             backoff: Backoff::new(id.name()),
             record_bytes: None,
             is_behind: true,
+            invalid: 0,
             shard: id,
         };
         self.readers.spawn_on(reader.run(), &self.runtime);

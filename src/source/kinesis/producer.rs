@@ -11,6 +11,7 @@ use aws_sdk_kinesis::types::{PutRecordsRequestEntry, StreamStatus};
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep};
 
 use super::StreamName;
+use super::faults::{Fault, fault_of};
 use crate::aws;
 
 /// The service takes so many records at once,
@@ -22,13 +23,14 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 /// Without any progress for so many attempts the stream is taken to be out of order.
 const ATTEMPTS_MAX: u32 = 30;
 const STATUS_POLL: Duration = Duration::from_millis(200);
+const STATUS_POLLS_MAX: u32 = 300;
 
 /// Puts records into one stream.
 #[derive(Debug)]
 pub struct Producer {
     client: Client,
     stream: StreamName,
-    /// Ticks once for each record batch of full size, where the rate is limited.
+    /// Ticks once for each record, where the rate is limited.
     pace: Option<Interval>,
     waiting: Vec<PutRecordsRequestEntry>,
     waiting_bytes: usize,
@@ -81,10 +83,16 @@ impl Producer {
             let created = create.shard_count(i32::try_from(shards).unwrap_or(i32::MAX)).send().await;
             created.map_err(|error| self.refused("create", "CreateStream", &DisplayErrorContext(error)))?;
         }
-        while self.status().await? != Some(StreamStatus::Active) {
+        let mut status = None;
+        for _ in 0..STATUS_POLLS_MAX {
+            status = self.status().await?;
+            if status == Some(StreamStatus::Active) {
+                return Ok(());
+            }
             sleep(STATUS_POLL).await;
         }
-        Ok(())
+        let status = status.map_or_else(|| "gone".to_owned(), |status| status.as_str().to_lowercase());
+        Err(self.refused("create", "CreateStream", &format!("it is {status} after a minute")))
     }
 
     /// Takes one record; it is in the stream after [`Producer::flush`].
@@ -128,7 +136,12 @@ impl Producer {
                     let first = results.iter().find_map(|result| result.error_message());
                     first.unwrap_or("records were refused").to_owned()
                 }
-                Err(error) => DisplayErrorContext(error).to_string(),
+                Err(error) => match fault_of(&error, "PutRecords", &self.stream) {
+                    Fault::Fatal(_) | Fault::Invalid(_) => {
+                        return Err(self.refused("put records into", "PutRecords", &DisplayErrorContext(error)));
+                    }
+                    Fault::Passing(_) | Fault::Throttled(_) | Fault::Expired => DisplayErrorContext(error).to_string(),
+                },
             };
             attempts = if self.waiting.len() < waiting { 0 } else { attempts + 1 };
             if attempts == ATTEMPTS_MAX {

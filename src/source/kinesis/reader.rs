@@ -111,6 +111,8 @@ pub(super) struct Reader {
     /// Bytes of a record, as far as known.
     pub(super) record_bytes: Option<usize>,
     pub(super) is_behind: bool,
+    /// How often in a row the service did not take what it had given.
+    pub(super) invalid: u32,
 }
 
 impl Reader {
@@ -126,14 +128,35 @@ impl Reader {
     }
 
     async fn read(&mut self) -> Result<Told, Stop> {
+        self.tell_of_gap().await;
         let named = match self.shared.consumer.clone() {
             None => self.poll().await?,
             Some(consumer) => fanout::read(self, &consumer).await?,
         };
+        // it holds nobody up while its children are looked for
+        self.shared.board.answered(&self.shard, 0, None);
+        self.shared.board.lost(&self.shard);
         let learned = self.children(named).await?;
+        self.succeeded();
         let end = self.chunker.end(successors(&self.shard, &learned));
         self.shared.board.waits(&self.shard);
         Ok(Told::End(end, learned))
+    }
+
+    /// The service goes on with the oldest record it has where the one that was read last is gone, and says nothing.
+    async fn tell_of_gap(&self) {
+        let Place::After(read) = self.place else { return };
+        let stream = &self.shared.stream;
+        // only a word is lost where this fails
+        let Ok(iterator) = stream.iterator(&self.shard, Place::Oldest).await else { return };
+        let Ok(Answer { records, .. }) = stream.records(&self.shard, &iterator, 1).await else { return };
+        if let Some(oldest) = records.first().filter(|oldest| oldest.sequence > read) {
+            let (shard, oldest) = (&self.shard, oldest.sequence);
+            tracing::warn!(
+                "shard `{shard}` keeps nothing before record `{oldest}`, and was read up to `{read}`: what came between \
+                 the two is lost; hint: raise the stream's retention, or let the job run more often"
+            );
+        }
     }
 
     async fn poll(&mut self) -> Result<Vec<Shard>, Stop> {
@@ -242,6 +265,7 @@ impl Reader {
     /// A read succeeded.
     pub(super) fn succeeded(&mut self) {
         self.backoff.succeeded();
+        self.invalid = 0;
         self.shared.trouble.is_over(&self.shard);
     }
 
@@ -253,12 +277,13 @@ impl Reader {
         let tries = self.backoff.tries();
         match fault {
             Fault::Fatal(error) => return Err(Stop::Failed(error)),
-            Fault::Invalid(_) if tries > INVALID_TRIES => {
+            Fault::Invalid(_) if self.invalid == INVALID_TRIES => {
                 return Err(Stop::Failed(fault.into_error(action, stream.name())));
             }
+            Fault::Invalid(_) => self.invalid += 1,
             Fault::Passing(reason) => trouble.lasts(&self.shard, &reason),
             Fault::Throttled(reason) if tries >= THROTTLED_TRIES => trouble.lasts(&self.shard, &reason),
-            Fault::Throttled(_) | Fault::Expired | Fault::Invalid(_) => {}
+            Fault::Throttled(_) | Fault::Expired => {}
         }
         sleep(wait).await;
         Ok(())

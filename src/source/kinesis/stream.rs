@@ -22,6 +22,8 @@ use crate::model::{Position, SequenceNumber, SourcePartition};
 
 /// Tries of a call before a job that begins gives up.
 const BEGIN_TRIES: u32 = 6;
+/// One that goes on, and so had reached the stream before, does not; it tells of it once a minute or so.
+const REMINDER_TRIES: u32 = 8;
 /// How long the service takes at most to tell of a stream or consumer that is being made.
 const MADE_WAIT: Duration = Duration::from_secs(1);
 const MADE_TRIES: u32 = 60;
@@ -101,6 +103,8 @@ pub(super) enum Following {
 pub(super) struct Stream {
     client: Client,
     name: StreamName,
+    /// Whether it was reached before: then what fails will pass.
+    is_known: bool,
 }
 
 impl Stream {
@@ -108,7 +112,12 @@ impl Stream {
         let found = aws.load().await?;
         // tries are ours: two counts of them would multiply
         let client = Client::from_conf(Builder::from(&found).retry_config(RetryConfig::disabled()).build());
-        Ok(Stream { client, name })
+        Ok(Stream { client, name, is_known: false })
+    }
+
+    /// The same stream, known to a job that goes on.
+    pub(super) fn known(self, is_known: bool) -> Stream {
+        Stream { is_known, ..self }
     }
 
     pub(super) fn name(&self) -> &StreamName {
@@ -238,7 +247,12 @@ impl Stream {
         let mut backoff = Backoff::new(self.name.as_str());
         loop {
             match call().await {
-                Err(Fault::Passing(_) | Fault::Throttled(_)) if backoff.tries() + 1 < BEGIN_TRIES => {
+                Err(Fault::Passing(reason) | Fault::Throttled(reason))
+                    if self.is_known || backoff.tries() + 1 < BEGIN_TRIES =>
+                {
+                    if backoff.tries().is_multiple_of(REMINDER_TRIES) {
+                        tracing::warn!("`{action}` of stream `{}` fails, trying again: {reason}", self.name);
+                    }
                     tokio::time::sleep(backoff.failed()).await;
                 }
                 answer => return answer.map_err(|fault| fault.into_error(action, &self.name)),
