@@ -17,8 +17,9 @@
 mod lane;
 mod resume;
 mod scatter;
+mod trail;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_schema::ArrowError;
@@ -30,6 +31,7 @@ use crate::model::{
 };
 use lane::Lane;
 use scatter::Scatter;
+use trail::{Moment, Trail};
 
 pub use lane::Lanes;
 pub use resume::{Raise, ResumePoint, State};
@@ -80,10 +82,7 @@ struct Mark {
     chunk: u64,
     progress: Arc<Progress>,
     state: State,
-    /// Raises made before this moment.
-    raises: u64,
-    /// Runs of one source partition that were over before this moment.
-    runs: u64,
+    moment: Moment,
 }
 
 /// The open intervals.
@@ -101,17 +100,7 @@ pub struct Intervals {
     /// Records taken in before the place that was read from again, and records that were dropped since.
     replayed: u64,
     chunks: u64,
-    /// How many raises were made in all, and the last of them: as many as an open interval may have seen.
-    raise_count: u64,
-    raises: VecDeque<Raise>,
-    /// How many runs of one source partition there were in all, and the last of them, each with the place where it
-    /// ended: as many as an open interval may have seen.
-    run_count: u64,
-    runs: VecDeque<(SourcePartition, Position)>,
-    /// Raises to be made again, as they were made before the job started again.
-    due: VecDeque<Raise>,
-    /// Runs to be read again, as they were read before the job started again.
-    runs_due: VecDeque<(SourcePartition, Position)>,
+    trail: Trail,
 }
 
 /// Rows that could not be taken apart; a fault of ours.
@@ -136,12 +125,7 @@ impl Intervals {
             open: BTreeMap::new(),
             done_to_micros: done.closed_to_micros,
             chunks: 0,
-            raise_count: 0,
-            raises: VecDeque::new(),
-            run_count: 0,
-            runs: VecDeque::new(),
-            due: point.raises.into(),
-            runs_due: point.order.into(),
+            trail: Trail::resume(point.raises, point.order),
         }
     }
 
@@ -256,16 +240,13 @@ impl Intervals {
     /// Where a job that starts again must begin to read, so that it sees every record that has not left yet.
     pub fn resume_point(&self) -> ResumePoint {
         let earliest = self.open.values().map(|open| &open.begun).min_by_key(|mark| mark.chunk);
-        let Mark { progress, state, raises, runs, .. } = earliest.cloned().unwrap_or_else(|| self.mark());
-        // those that are still to be made again are as good as made
-        let raises = last(&self.raises, self.raise_count - raises).chain(&self.due).cloned().collect();
-        let order = last(&self.runs, self.run_count - runs).chain(&self.runs_due).cloned().collect();
+        let Mark { progress, state, moment, .. } = earliest.cloned().unwrap_or_else(|| self.mark());
         ResumePoint {
             progress: Arc::unwrap_or_clone(progress),
             read_to: self.progress.furthest(&self.read_before),
             state,
-            raises,
-            order,
+            raises: self.trail.raises_since(moment),
+            order: self.trail.order_since(moment),
         }
     }
 
@@ -316,9 +297,7 @@ impl Intervals {
             chunk: self.chunks,
             progress: self.progress.clone(),
             state: self.state.clone(),
-            raises: self.raise_count,
-            // the last run may go on
-            runs: self.run_count.saturating_sub(1),
+            moment: self.trail.now(),
         }
     }
 
@@ -339,7 +318,7 @@ impl Intervals {
         let progress = Arc::make_mut(&mut self.progress);
         progress.set(partition.clone(), *read_to);
         match self.settings.lanes {
-            Lanes::One => self.note_run(partition, *read_to),
+            Lanes::One => self.trail.read(partition, *read_to, self.oldest()),
             Lanes::PerPartition if *read_to == Position::End => {
                 for successor in successors {
                     if progress.get(successor).is_none() {
@@ -352,20 +331,9 @@ impl Intervals {
         }
     }
 
-    /// Notes that a source partition was read up to a place, after whatever was read before.
-    fn note_run(&mut self, partition: &SourcePartition, read_to: Position) {
-        self.runs_due.pop_front_if(|(due, to)| due == partition && *to <= read_to);
-        if let Some((_, to)) = self.runs.back_mut().filter(|(last, _)| last == partition) {
-            *to = read_to;
-            return;
-        }
-        let seen = self.open.values().map(|open| open.begun.runs).min().unwrap_or(self.run_count);
-        let needed = usize::try_from(self.run_count - seen).unwrap_or(usize::MAX);
-        while self.runs.len() > needed {
-            self.runs.pop_front();
-        }
-        self.runs.push_back((partition.clone(), read_to));
-        self.run_count += 1;
+    /// The earliest moment that a resume point may begin at.
+    fn oldest(&self) -> Option<Moment> {
+        self.open.values().map(|open| &open.begun).min_by_key(|mark| mark.chunk).map(|mark| mark.moment)
     }
 
     /// How far the source partitions of a lane have been read.
@@ -385,25 +353,18 @@ impl Intervals {
     /// Makes the raises again that were made at or before this progress, before the job started again.
     fn due_raises(&mut self) -> Vec<Closing> {
         let mut closings = Vec::new();
-        while let Some(at) = self.due.iter().position(|raise| reached(&self.progress, &raise.at)) {
-            let raise = self.due.remove(at);
-            closings.extend(raise.into_iter().flat_map(|raise| self.apply(raise)));
+        while let Some(raise) = self.trail.due(&self.progress) {
+            closings.extend(self.apply(raise));
         }
         closings
     }
 
     fn apply(&mut self, raise: Raise) -> Vec<Closing> {
-        let seen = self.open.values().map(|open| open.begun.raises).min().unwrap_or(self.raise_count);
-        let needed = usize::try_from(self.raise_count - seen).unwrap_or(usize::MAX);
-        while self.raises.len() > needed {
-            self.raises.pop_front();
-        }
         if let Some(mut lane) = self.state.lanes.get(&raise.lane) {
             lane.raise(raise.to_micros.clamp(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
             Arc::make_mut(&mut self.state.lanes).set(raise.lane.clone(), lane);
         }
-        self.raises.push_back(raise);
-        self.raise_count += 1;
+        self.trail.raised(raise, self.oldest());
         self.close_passed()
     }
 
@@ -521,16 +482,6 @@ impl Intervals {
             begun: before.clone(),
         })
     }
-}
-
-/// The last `count` of a queue.
-fn last<T>(queue: &VecDeque<T>, count: u64) -> impl Iterator<Item = &T> {
-    queue.iter().skip(queue.len().saturating_sub(usize::try_from(count).unwrap_or(usize::MAX)))
-}
-
-/// Whether every partition of `mark` has been read at least as far as it says.
-fn reached(progress: &Progress, mark: &Progress) -> bool {
-    mark.iter().all(|(partition, position)| progress.get(partition).is_some_and(|now| now >= position))
 }
 
 /// The bytes of one record: up to where the next record begins, without the line end.
