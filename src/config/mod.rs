@@ -4,14 +4,17 @@
 //! is named after its stage, read from top to bottom it is the data flow, and its values are the stage's own checked
 //! settings. What depends on the data (types of measures that the file does not name) is left to `job`.
 
+mod aws;
+mod decode;
 mod problem;
 mod raw;
 mod resolve;
 mod source;
 mod units;
 
+pub use decode::Decode;
 pub use problem::{Problem, Problems};
-pub use resolve::{Alert, Config, Decode, Detect, DetectMeasure, Job, Partition, Select};
+pub use resolve::{Alert, Config, Detect, DetectMeasure, Job, Partition, Select};
 pub use source::Source;
 
 use std::path::{Path, PathBuf};

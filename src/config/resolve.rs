@@ -2,25 +2,21 @@
 //! wrong. The order of the functions is the order of the line.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::aws::aws;
+use super::decode::{Decode, decode};
 use super::raw::Section;
 use super::source::{Source, apart, source};
+use super::units::{DAY, KB, MB, SECOND, usize_of};
 use crate::alert;
-use crate::aws;
-use crate::decode::{Format as RecordFormat, Header, TimestampFormat};
+use crate::decode::TimestampFormat;
 use crate::detect::{self, Aggregation, ForestShape};
 use crate::interval::{self, CloseAt, Lanes};
-use crate::model::{CsvDialect, Format, Length, MeasureType, Zone, nearest};
+use crate::model::{Format, Length, MeasureType, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
 use crate::store::{self, Addressing, Encryption, Place};
-
-pub(super) const KB: u64 = 1000;
-pub(super) const MB: u64 = 1000 * KB;
-pub(super) const SECOND: Duration = Duration::from_secs(1);
-pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// A configuration of valid values.
 #[derive(Clone, Debug)]
@@ -58,15 +54,6 @@ pub struct Job {
     pub batch_bytes_max: u64,
     /// Where checkpoints lie.
     pub state: String,
-}
-
-/// How records are written.
-#[derive(Clone, Debug)]
-pub struct Decode {
-    /// JSON lines or CSV.
-    pub format: RecordFormat,
-    /// A longer record is rejected.
-    pub record_bytes_max: usize,
 }
 
 /// Which columns leave the line.
@@ -172,38 +159,6 @@ fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
     }
     section.finish();
     job
-}
-
-fn decode(section: &Section<'_>) -> Option<Decode> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Kind {
-        JsonLines,
-        Csv,
-    }
-    let kind = section.choice("format", Kind::JsonLines, &[("json_lines", Kind::JsonLines), ("csv", Kind::Csv)]);
-    let delimiter = character(section, "delimiter", ',');
-    let quote = character(section, "quote", '"');
-    let names = section.texts("header");
-    let record_bytes_max = usize_of(section.size("record_bytes_max", 10 * MB, KB..=1000 * MB));
-    section.finish();
-    let format = match kind {
-        Kind::JsonLines => {
-            let csv_only = ["delimiter", "quote", "header"].into_iter().filter(|key| section.has(key));
-            csv_only.for_each(|key| section.problem(key, "is for `format = \"csv\"` alone"));
-            RecordFormat::JsonLines
-        }
-        Kind::Csv => match CsvDialect::new(delimiter?, Some(quote?)) {
-            Ok(dialect) => {
-                let header = if names.is_empty() { Header::FirstRecord } else { Header::Names(names) };
-                RecordFormat::Csv { dialect, header }
-            }
-            Err(error) => {
-                section.problem("delimiter", &error.to_string());
-                return None;
-            }
-        },
-    };
-    Some(Decode { format, record_bytes_max })
 }
 
 fn select(section: &Section<'_>) -> Option<Select> {
@@ -337,35 +292,6 @@ fn store(section: &Section<'_>) -> Option<store::Settings> {
     Some(store::Settings { aws: aws?, addressing, encryption, part_bytes })
 }
 
-/// How one of Amazon's services is reached.
-pub(super) fn aws(section: &Section<'_>) -> Option<aws::Settings> {
-    let endpoint_url = section.text("endpoint_url");
-    let is_url = |url: &&String| {
-        url.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && !host.is_empty())
-    };
-    if let Some(url) = endpoint_url.as_ref().filter(|url| !is_url(url)) {
-        section.problem("endpoint_url", &format!("is `{url}`, allowed is `https://host` or `http://host:port`"));
-    }
-    let role_arn = section.text("role_arn");
-    if let Some(role) = role_arn.as_ref().filter(|role| !role.starts_with("arn:")) {
-        section
-            .problem("role_arn", &format!("is `{role}`; hint: for example `arn:aws:iam::123456789012:role/tidewatch`"));
-    }
-    let ca_bundle = section.text("ca_bundle").map(PathBuf::from);
-    let settings = aws::Settings {
-        region: section.text("region"),
-        profile: section.text("profile"),
-        role_arn,
-        endpoint_url,
-        ca_bundle,
-        credentials: None,
-    };
-    if let Err(error) = settings.certificates() {
-        section.problem("ca_bundle", &error.to_string());
-    }
-    Some(settings)
-}
-
 fn detect(section: &Section<'_>, columns: &[String]) -> Option<Detect> {
     let shape = ForestShape::default();
     let number =
@@ -447,23 +373,6 @@ fn zone(section: &Section<'_>, key: &'static str) -> Option<Zone> {
     zone.ok()
 }
 
-fn character(section: &Section<'_>, key: &'static str, default: char) -> Option<u8> {
-    let text = section.text(key).unwrap_or_else(|| default.to_string());
-    let byte = <[u8; 1]>::try_from(text.as_bytes()).ok();
-    if byte.is_none() {
-        section.problem(key, &format!("is `{text}`, allowed is one ASCII character"));
-    }
-    byte.map(|[byte]| byte)
-}
-
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
-}
-
-pub(super) fn usize_of(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
-}
-
-pub(super) fn u32_of(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }

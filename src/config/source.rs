@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use chrono::DateTime;
 
+use super::aws::aws;
+use super::decode::Decode;
 use super::raw::Section;
-use super::resolve::{DAY, Decode, KB, MB, SECOND, aws, u32_of, usize_of};
+use super::units::{DAY, KB, MB, SECOND, u32_of, usize_of};
 use crate::interval::Lanes;
 use crate::model::Timestamp;
 use crate::source::kinesis::{Consumer, StartingPosition, StreamName};

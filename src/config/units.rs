@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+pub(super) const KB: u64 = 1000;
+pub(super) const MB: u64 = 1000 * KB;
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
 const DURATIONS: [(&str, u64); 5] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 /// Decimal units as storage is sold, binary ones with an `i`.
 const SIZES: [(&str, u64); 7] = [
@@ -37,6 +42,14 @@ pub(super) fn show_duration(duration: Duration) -> String {
     let millis = duration.as_millis();
     let fits = DURATIONS.iter().rev().find(|(_, factor)| millis.is_multiple_of(u128::from(*factor)));
     fits.map_or_else(|| format!("{millis}ms"), |(unit, factor)| format!("{}{unit}", millis / u128::from(*factor)))
+}
+
+pub(super) fn usize_of(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+pub(super) fn u32_of(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
