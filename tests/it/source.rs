@@ -225,7 +225,7 @@ impl Shards {
     fn before(&self, partition: &SourcePartition, place: Position) -> usize {
         let endpoint = self.settings.aws.endpoint_url.clone().unwrap();
         let name = self.settings.stream.to_string();
-        let shard = partition.name().to_owned();
+        let shard = partition.name().rsplit('/').next().unwrap().to_owned();
         let read = std::thread::spawn(move || Stream::at(&endpoint, &name).read(&shard)).join().unwrap();
         read.iter().filter(|record| Position::after(record.sequence_number.parse().unwrap()) <= place).count()
     }

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use super::faults::{Fault, event_fault_of};
 use super::reader::{Reader, Stop};
 use super::shards::Shard;
-use super::stream::{Following, Place, children, read as answer_of};
+use super::stream::{Following, Place, read as answer_of};
 
 const ACTION: &str = "SubscribeToShard";
 /// A shard that gives no record for so long may have ended: not every server says so to a subscriber, and some say
@@ -86,7 +86,7 @@ enum Interrupted {
 /// Hands the records of an event on.
 async fn take(reader: &mut Reader, event: SubscribeToShardEvent) -> Result<Following, Interrupted> {
     let SubscribeToShardEvent { records, continuation_sequence_number, millis_behind_latest, child_shards, .. } = event;
-    let named = children(child_shards);
+    let named = reader.shared.stream.children(child_shards);
     let continuation = continuation_sequence_number.parse().ok();
     // the last event names the children, and no place to go on from
     let next = match continuation {

@@ -153,7 +153,7 @@ impl Stream {
                 }
             };
             let answer = call.send().await.map_err(|error| fault_of(&error, ACTION, &self.name))?;
-            shards.extend(answer.shards.unwrap_or_default().into_iter().map(listed));
+            shards.extend(answer.shards.unwrap_or_default().into_iter().map(|shard| self.listed(shard)));
             token = answer.next_token;
             if token.is_none() {
                 return Ok(shards);
@@ -161,10 +161,35 @@ impl Stream {
         }
     }
 
+    /// A shard as a source partition. It has the stream in its name: every stream has a `shardId-000000000000`, and what
+    /// is committed tells by its partitions which records it has.
+    fn partition(&self, shard_id: &str) -> SourcePartition {
+        SourcePartition::new(&format!("{}/{shard_id}", self.name.without_account()))
+    }
+
+    /// The children that an answer names.
+    pub(super) fn children(&self, children: Option<Vec<types::ChildShard>>) -> Vec<Shard> {
+        let shard = |child: types::ChildShard| Shard {
+            id: self.partition(&child.shard_id),
+            parents: child.parent_shards.iter().map(|parent| self.partition(parent)).collect(),
+            is_open: true,
+            hash_keys: hash_keys(child.hash_key_range),
+        };
+        children.unwrap_or_default().into_iter().map(shard).collect()
+    }
+
+    fn listed(&self, shard: types::Shard) -> Shard {
+        let parents = shard.parent_shard_id.iter().chain(&shard.adjacent_parent_shard_id);
+        let parents = parents.map(|parent| self.partition(parent)).collect();
+        let ending = shard.sequence_number_range.and_then(|range| range.ending_sequence_number);
+        let id = self.partition(&shard.shard_id);
+        Shard { id, parents, is_open: ending.is_none(), hash_keys: hash_keys(shard.hash_key_range) }
+    }
+
     pub(super) async fn iterator(&self, shard: &SourcePartition, place: Place) -> Result<String, Fault> {
         const ACTION: &str = "GetShardIterator";
         let call = self.client.get_shard_iterator();
-        let call = call.set_stream_name(self.name.name()).set_stream_arn(self.name.arn()).shard_id(shard.name());
+        let call = call.set_stream_name(self.name.name()).set_stream_arn(self.name.arn()).shard_id(shard_id(shard));
         let call = call.shard_iterator_type(place.kind());
         let sent = call.set_starting_sequence_number(place.sequence()).set_timestamp(place.timestamp()).send().await;
         let answer = sent.map_err(|error| fault_of(&error, ACTION, &self.name))?;
@@ -183,7 +208,7 @@ impl Stream {
         let answer = sent.map_err(|error| fault_of(&error, ACTION, &self.name))?;
         let next = match answer.next_shard_iterator {
             Some(iterator) => Following::More(iterator),
-            None => Following::Ended(children(answer.child_shards)),
+            None => Following::Ended(self.children(answer.child_shards)),
         };
         read(shard, answer.records, answer.millis_behind_latest, next)
     }
@@ -199,7 +224,7 @@ impl Stream {
         let position = StartingPosition::builder().r#type(place.kind());
         let position = position.set_sequence_number(place.sequence()).set_timestamp(place.timestamp()).build();
         let position = position.map_err(|error| Fault::Invalid(error.to_string()))?;
-        let call = self.client.subscribe_to_shard().consumer_arn(consumer).shard_id(shard.name());
+        let call = self.client.subscribe_to_shard().consumer_arn(consumer).shard_id(shard_id(shard));
         let sent = call.starting_position(position).send().await;
         sent.map_err(|error| fault_of(&error, ACTION, &self.name))
     }
@@ -287,23 +312,9 @@ pub(super) fn read(
     Ok(Answer { records, arrival_ms, behind_ms, next })
 }
 
-/// The children that an answer names.
-pub(super) fn children(children: Option<Vec<types::ChildShard>>) -> Vec<Shard> {
-    let shard = |child: types::ChildShard| Shard {
-        id: SourcePartition::new(&child.shard_id),
-        parents: child.parent_shards.iter().map(|parent| SourcePartition::new(parent)).collect(),
-        is_open: true,
-        hash_keys: hash_keys(child.hash_key_range),
-    };
-    children.unwrap_or_default().into_iter().map(shard).collect()
-}
-
-fn listed(shard: types::Shard) -> Shard {
-    let parents = shard.parent_shard_id.iter().chain(&shard.adjacent_parent_shard_id);
-    let parents = parents.map(|parent| SourcePartition::new(parent)).collect();
-    let ending = shard.sequence_number_range.and_then(|range| range.ending_sequence_number);
-    let id = SourcePartition::new(&shard.shard_id);
-    Shard { id, parents, is_open: ending.is_none(), hash_keys: hash_keys(shard.hash_key_range) }
+/// The service's name of a shard.
+fn shard_id(shard: &SourcePartition) -> &str {
+    shard.name().rsplit('/').next().unwrap_or_default()
 }
 
 /// All hash keys, where the server does not tell.
