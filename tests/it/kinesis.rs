@@ -14,7 +14,7 @@ use crate::support::process::{Running, command, ended, tidewatch, wait_until};
 use crate::support::rig::{Ends, Rig, environment};
 use crate::support::servers::kinesis::Kinesis;
 use crate::support::servers::s3::{BUCKET, S3, WRITER};
-use crate::support::stream::REGION;
+use crate::support::stream::{REGION, Stream};
 use crate::support::tree;
 
 /// Records put in all: half of them one by one, half of them packed.
@@ -111,6 +111,27 @@ fn what_a_job_began_at_the_tip_missed_while_it_was_down_is_read() {
     rig.put(1000, 1);
     let mut job = rig.start();
     rig.put(1000, 1);
+    rig.until_committed(&mut job);
+    assert!(job.terminate().success(), "{}", job.errors());
+    rig.assert_exact();
+}
+
+#[test]
+fn a_second_stream_goes_on_in_the_same_tree() {
+    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
+    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
+    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
+    let mut rig = Rig::new(&ends, "first-of-two", 1, 600);
+    rig.put(1700, 1);
+    let mut job = rig.start();
+    rig.until_committed(&mut job);
+    assert!(job.terminate().success(), "{}", job.errors());
+    // the shard of the other stream has the same id, and records in the interval that the first one left off in
+    rig.stream = Stream::create(&stream, "second-of-two", 1);
+    rig.configure("\"first-of-two\"", "\"second-of-two\"");
+    rig.configure("stream_batch_time", &format!("state = \"s3://{BUCKET}/second-of-two/state\"\nstream_batch_time"));
+    rig.put(1700, 1);
+    let mut job = rig.start();
     rig.until_committed(&mut job);
     assert!(job.terminate().success(), "{}", job.errors());
     rig.assert_exact();
