@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::judgement::{Context, Judgement, State};
 use super::model::Place;
 use super::series::{Series, WARM_UP};
-use super::settings::{Aggregation, Settings};
+use super::settings::{Aggregation, Measure, Settings};
 use super::snapshot::{self, Codec, Reader, SnapshotError, Writer};
+use super::spread::{Sequential, Spread, on_each};
 use crate::model::{Cell, ClosedInterval, Direction, Interval, Point, PointState, SeriesKey};
 
 /// The continuous detector. [`Detector::observe`] is its one step.
@@ -17,6 +18,17 @@ pub struct Detector {
     contexts: Vec<Context>,
     last: Option<Interval>,
     series: BTreeMap<SeriesKey, Vec<Series>>,
+}
+
+/// What a series was given and said.
+type Said = Option<(Option<f64>, Judgement)>;
+
+/// The series of one key in a step, with the places for what they say.
+struct Task<'a> {
+    key: &'a SeriesKey,
+    all: &'a mut [Series],
+    cell: Option<&'a Cell>,
+    said: &'a mut [Said],
 }
 
 /// How far a detector has learned.
@@ -53,6 +65,11 @@ impl Detector {
     /// is judged as empty, up to a day of them; beyond that the series keep their shapes and start from the level they
     /// find. A series is judged from the interval of its first row on, and forgotten after a long silence.
     pub fn observe(&mut self, closed: &ClosedInterval) -> Vec<Point> {
+        self.observe_on(closed, &Sequential)
+    }
+
+    /// [`Detector::observe`] with the series spread over what the caller has; the same points, to the bit.
+    pub fn observe_on(&mut self, closed: &ClosedInterval, spread: &impl Spread) -> Vec<Point> {
         let mut points = Vec::new();
         if let Some(last) = self.last {
             let passed = closed.interval.number() - last.number() - 1;
@@ -61,14 +78,14 @@ impl Detector {
             }
             let walked = passed.min(i64::from(self.settings.length().per_day().max(24)));
             for step in 1..=walked {
-                self.step(last.offset(step), &[], &mut points);
+                self.step(last.offset(step), &[], &mut points, spread);
             }
             if walked < passed {
                 self.series.values_mut().flatten().for_each(Series::jump);
             }
         }
         self.last = Some(closed.interval);
-        self.step(closed.interval, &closed.cells, &mut points);
+        self.step(closed.interval, &closed.cells, &mut points, spread);
         points
     }
 
@@ -120,28 +137,39 @@ impl Detector {
         }
     }
 
-    fn step(&mut self, interval: Interval, cells: &[Cell], points: &mut Vec<Point>) {
+    fn step(&mut self, interval: Interval, cells: &[Cell], points: &mut Vec<Point>, spread: &impl Spread) {
         for cell in cells {
             if !self.series.contains_key(&cell.key) {
                 let series = self.new_series(&cell.key);
                 self.series.insert(cell.key.clone(), series);
             }
         }
-        let place = Place::of(interval);
-        let mut by_measure: Vec<Vec<Point>> = vec![Vec::with_capacity(self.series.len()); self.contexts.len()];
+        let (measures, contexts) = (self.settings.measures(), &self.contexts);
+        let mut said: Vec<Said> = vec![None; self.series.len() * measures.len()];
         let mut cells = cells.iter().peekable();
-        for (key, all) in &mut self.series {
+        let mut tasks = Vec::with_capacity(self.series.len());
+        for ((key, all), said) in self.series.iter_mut().zip(said.chunks_exact_mut(measures.len())) {
             // both sides are ordered by key
             while cells.next_if(|cell| cell.key < *key).is_some() {}
             let cell = cells.next_if(|cell| cell.key == *key);
-            for (index, series) in all.iter_mut().enumerate() {
-                let measure = &self.settings.measures()[index];
-                let value = cell.and_then(|cell| value_of(cell, measure.column, measure.aggregation));
-                let judgement = series.step(&self.contexts[index], &place, value);
-                by_measure[index].push(point(interval, key, &measure.name, value, judgement));
+            tasks.push(Task { key, all, cell, said });
+        }
+        let place = Place::of(interval);
+        on_each(spread, &mut tasks, &|task| {
+            for (index, series) in task.all.iter_mut().enumerate() {
+                let Measure { column, aggregation, .. } = measures[index];
+                let value = task.cell.and_then(|cell| value_of(cell, column, aggregation));
+                task.said[index] = Some((value, series.step(&contexts[index], &place, value)));
+            }
+        });
+        points.reserve(tasks.len() * measures.len());
+        for (index, measure) in measures.iter().enumerate() {
+            for task in &tasks {
+                if let Some((value, judgement)) = task.said[index] {
+                    points.push(point(interval, task.key, &measure.name, value, judgement));
+                }
             }
         }
-        points.extend(by_measure.into_iter().flatten());
         let per_day = self.settings.length().per_day();
         self.series.retain(|_, all| !all.iter().all(|series| series.is_gone(per_day)));
     }

@@ -26,6 +26,7 @@ mod series;
 mod settings;
 mod severity;
 mod snapshot;
+mod spread;
 
 pub use aggregate::Aggregator;
 pub use detector::{Detector, Status};
@@ -33,6 +34,7 @@ pub use settings::{
     Aggregation, ForestShape, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings, SettingsError,
 };
 pub use snapshot::SnapshotError;
+pub use spread::{Sequential, Spread};
 
 #[cfg(test)]
 mod tests;
