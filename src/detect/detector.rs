@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::fleet::{Candidate, Change, Form, Member, Sizes, plan};
 use super::judgement::{Context, Judgement, State};
 use super::model::Place;
 use super::series::{Series, WARM_UP};
@@ -17,8 +18,12 @@ pub struct Detector {
     settings: Settings,
     contexts: Vec<Context>,
     last: Option<Interval>,
-    series: BTreeMap<SeriesKey, Vec<Series>>,
+    sizes: Sizes,
+    series: BTreeMap<SeriesKey, Member>,
 }
+
+/// Keys whose state is written at the same time.
+const SNAPSHOT_BATCH: usize = 1024;
 
 /// What a series was given and said.
 type Said = Option<(Option<f64>, Judgement)>;
@@ -26,7 +31,7 @@ type Said = Option<(Option<f64>, Judgement)>;
 /// The series of one key in a step, with the places for what they say.
 struct Task<'a> {
     key: &'a SeriesKey,
-    all: &'a mut [Series],
+    member: &'a mut Member,
     cell: Option<&'a Cell>,
     said: &'a mut [Said],
 }
@@ -40,6 +45,14 @@ pub struct Status {
     pub learning: usize,
     /// Intervals until the last of them speaks.
     pub remaining: u32,
+    /// Series in full form.
+    pub full: usize,
+    /// In compact form.
+    pub compact: usize,
+    /// Series whose forest is parked, in either form.
+    pub parked: usize,
+    /// Bytes set aside for them, at most the budget: above it only if even the smallest forms take more.
+    pub set_aside_bytes: u64,
 }
 
 impl Detector {
@@ -50,7 +63,8 @@ impl Detector {
         let contexts = settings.measures().iter();
         let contexts =
             contexts.map(|measure| Context { per_day, alarm, empty_is_zero: measure.aggregation.empty_is_zero() });
-        Detector { contexts: contexts.collect(), settings, last: None, series: BTreeMap::new() }
+        let (contexts, sizes) = (contexts.collect(), Sizes::of(&settings));
+        Detector { contexts, sizes, settings, last: None, series: BTreeMap::new() }
     }
 
     /// Intervals that a new series is watched before it speaks.
@@ -81,7 +95,7 @@ impl Detector {
                 self.step(last.offset(step), &[], &mut points, spread);
             }
             if walked < passed {
-                self.series.values_mut().flatten().for_each(Series::jump);
+                self.series.values_mut().flat_map(|member| &mut member.all).for_each(Series::jump);
             }
         }
         self.last = Some(closed.interval);
@@ -91,7 +105,18 @@ impl Detector {
 
     /// The whole state as bytes: versioned, with a checksum, exact to the bit (D2).
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::seal(&self.settings, |to| self.write_state(to))
+        self.snapshot_on(&Sequential)
+    }
+
+    /// [`Detector::snapshot`] with the series spread over what the caller has; the same bytes.
+    pub fn snapshot_on(&self, spread: &impl Spread) -> Vec<u8> {
+        snapshot::seal(&self.settings, |to| self.write_state(spread, |bytes| to.append(bytes)))
+    }
+
+    /// Gives the state in pieces, as they follow the header in [`Detector::snapshot`]; so a large one need not lie in
+    /// memory as a whole.
+    pub fn snapshot_in_pieces(&self, spread: &impl Spread, put: impl FnMut(&[u8])) {
+        self.write_state(spread, put);
     }
 
     /// A detector that goes on where the one that gave `bytes` stood.
@@ -123,17 +148,75 @@ impl Detector {
 
     /// Bytes that the state takes.
     pub fn memory_bytes(&self) -> usize {
-        let key = |key: &SeriesKey| size_of::<SeriesKey>() + key.values().map(|value| value.len() + 16).sum::<usize>();
-        self.series.iter().map(|(at, all)| key(at) + all.iter().map(Series::bytes).sum::<usize>()).sum()
+        let key = |key: &SeriesKey| 16 + key.values().map(|value| size_of::<Box<str>>() + value.len()).sum::<usize>();
+        let entry = (size_of::<SeriesKey>() + size_of::<Member>()) * 3 / 2;
+        self.series.iter().map(|(at, member)| entry + key(at) + member.heap_bytes()).sum()
     }
 
-    /// How far the series have learned.
+    /// Bytes set aside for the series of one key.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
+    }
+
+    /// How far the series have learned, and how they are kept.
     pub fn status(&self) -> Status {
-        let remaining = || self.series.values().flatten().map(Series::remaining);
+        let measures = self.contexts.len();
+        let remaining = || self.series.values().flat_map(|member| &member.all).map(Series::remaining);
+        let members = |is: &dyn Fn(&Member) -> bool| measures * self.series.values().filter(|m| is(m)).count();
         Status {
             series: self.series_count(),
             learning: remaining().filter(|remaining| *remaining > 0).count(),
             remaining: remaining().max().unwrap_or(0),
+            full: members(&|member| member.form() == Form::Full),
+            compact: members(&|member| member.form() == Form::Compact),
+            parked: members(&Member::is_parked),
+            set_aside_bytes: self.series.values().map(|member| member.set_aside(&self.sizes)).sum(),
+        }
+    }
+
+    /// The form of the series of each key.
+    pub fn kept(&self) -> impl Iterator<Item = (&SeriesKey, Form)> {
+        self.series.iter().map(|(key, member)| (key, member.form()))
+    }
+
+    /// Takes over what another detector knows of the series of one key, in its form, under another key of ours.
+    /// False where the other knows nothing of them or has other measures.
+    pub fn adopt(&mut self, key: SeriesKey, other: &Detector, like: &SeriesKey) -> bool {
+        let same = self.settings.description() == other.settings.description();
+        let member = other.series.get(like).filter(|_| same);
+        member.is_some_and(|member| self.series.insert(key, member.clone()).is_none())
+    }
+
+    /// Decides about the forms for an interval with these cells, and changes those that are to be changed: first who
+    /// becomes smaller, then who becomes larger, so that the budget is kept on the way.
+    fn arrange(&mut self, cells: &[Cell], spread: &impl Spread) {
+        let budget = self.settings.memory_bytes();
+        let is_roomy = self.sizes.of_form(Form::Full).saturating_mul(self.series.len() as u64) <= budget;
+        let mut cells = cells.iter().peekable();
+        let mut members = Vec::with_capacity(self.series.len());
+        for (key, member) in &mut self.series {
+            while cells.next_if(|cell| cell.key < *key).is_some() {}
+            let has_rows = cells.next_if(|cell| cell.key == *key).is_some();
+            members.push((member, has_rows));
+        }
+        if is_roomy {
+            let change = Change::Turn(Form::Full);
+            let others = members.into_iter().filter(|(m, _)| m.form() != Form::Full || m.is_parked());
+            return make(others.map(|(member, _)| (member, change)).collect(), spread);
+        }
+        let (cold, awake): (Vec<_>, Vec<_>) =
+            members.into_iter().partition(|(member, has_rows)| !has_rows && member.is_cold(&self.contexts));
+        let mut cold: Vec<&mut Member> = cold.into_iter().map(|(member, _)| member).collect();
+        make(cold.iter_mut().filter(|m| !m.is_parked()).map(|m| (&mut **m, Change::Park)).collect(), spread);
+        let parked: u64 = cold.iter().map(|member| member.set_aside(&self.sizes)).sum();
+        let mut candidates: Vec<Candidate> = awake.iter().map(|(member, _)| member.candidate()).collect();
+        plan(&mut candidates, &Form::ALL.map(|form| self.sizes.of_form(form)), budget.saturating_sub(parked));
+        let changes = awake.into_iter().zip(&candidates).map(|((member, _), to)| (member, Form::ALL[to.level]));
+        let changes = changes.filter(|(member, form)| member.form() != *form || member.is_parked());
+        let (smaller, larger): (Vec<_>, Vec<_>) =
+            changes.partition(|(member, form)| *form < member.form() && !member.is_parked());
+        for changes in [smaller, larger] {
+            make(changes.into_iter().map(|(member, form)| (member, Change::Turn(form))).collect(), spread);
         }
     }
 
@@ -141,22 +224,24 @@ impl Detector {
         for cell in cells {
             if !self.series.contains_key(&cell.key) {
                 let series = self.new_series(&cell.key);
-                self.series.insert(cell.key.clone(), series);
+                self.series.insert(cell.key.clone(), Member::new(series));
             }
         }
+        self.arrange(cells, spread);
         let (measures, contexts) = (self.settings.measures(), &self.contexts);
         let mut said: Vec<Said> = vec![None; self.series.len() * measures.len()];
         let mut cells = cells.iter().peekable();
         let mut tasks = Vec::with_capacity(self.series.len());
-        for ((key, all), said) in self.series.iter_mut().zip(said.chunks_exact_mut(measures.len())) {
+        for ((key, member), said) in self.series.iter_mut().zip(said.chunks_exact_mut(measures.len())) {
             // both sides are ordered by key
             while cells.next_if(|cell| cell.key < *key).is_some() {}
             let cell = cells.next_if(|cell| cell.key == *key);
-            tasks.push(Task { key, all, cell, said });
+            tasks.push(Task { key, member, cell, said });
         }
         let place = Place::of(interval);
         on_each(spread, &mut tasks, &|task| {
-            for (index, series) in task.all.iter_mut().enumerate() {
+            task.member.weigh(task.cell);
+            for (index, series) in task.member.all.iter_mut().enumerate() {
                 let Measure { column, aggregation, .. } = measures[index];
                 let value = task.cell.and_then(|cell| value_of(cell, column, aggregation));
                 task.said[index] = Some((value, series.step(&contexts[index], &place, value)));
@@ -171,7 +256,7 @@ impl Detector {
             }
         }
         let per_day = self.settings.length().per_day();
-        self.series.retain(|_, all| !all.iter().all(|series| series.is_gone(per_day)));
+        self.series.retain(|_, member| !member.all.iter().all(|series| series.is_gone(per_day)));
     }
 
     fn new_series(&self, key: &SeriesKey) -> Vec<Series> {
@@ -180,12 +265,22 @@ impl Detector {
         self.settings.measures().iter().map(|measure| Series::new(length, forest, seed(&measure.name))).collect()
     }
 
-    fn write_state(&self, to: &mut Writer) {
-        self.last.map(Interval::number).write(to);
-        self.series.len().write(to);
-        for (key, all) in &self.series {
-            key.values().map(str::to_owned).collect::<Vec<String>>().write(to);
-            all.write(to);
+    fn write_state(&self, spread: &impl Spread, mut put: impl FnMut(&[u8])) {
+        let mut head = Writer::default();
+        self.last.map(Interval::number).write(&mut head);
+        self.series.len().write(&mut head);
+        put(&head.into_bytes());
+        let mut series = self.series.iter().peekable();
+        while series.peek().is_some() {
+            let batch = series.by_ref().take(SNAPSHOT_BATCH);
+            let mut batch: Vec<_> = batch.map(|(key, member)| (key, member, Vec::new())).collect();
+            on_each(spread, &mut batch, &|(key, member, bytes)| {
+                let mut to = Writer::default();
+                key.values().map(str::to_owned).collect::<Vec<String>>().write(&mut to);
+                member.write(&mut to);
+                *bytes = to.into_bytes();
+            });
+            batch.iter().for_each(|(_, _, bytes)| put(bytes));
         }
     }
 
@@ -194,14 +289,19 @@ impl Detector {
         self.last = Option::<i64>::read(from)?.map(|number| Interval::containing(0, length).offset(number));
         for _ in 0..usize::read(from)? {
             let key = Vec::<String>::read(from)?;
-            let all = Vec::<Series>::read(from)?;
-            if all.len() != self.contexts.len() {
+            let member = Member::read(from)?;
+            if member.all.len() != self.contexts.len() {
                 return Err(SnapshotError::Inconsistent("a series"));
             }
-            self.series.insert(SeriesKey::new(key.iter().map(String::as_str)), all);
+            self.series.insert(SeriesKey::new(key.iter().map(String::as_str)), member);
         }
         Ok(())
     }
+}
+
+/// Makes changes of members.
+fn make(mut changes: Vec<(&mut Member, Change)>, spread: &impl Spread) {
+    on_each(spread, &mut changes, &|(member, change)| member.change(*change));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one interval stay far below 2^53")]

@@ -18,6 +18,7 @@ mod aggregate;
 mod detector;
 mod episode;
 mod evidence;
+mod fleet;
 mod habit;
 mod judgement;
 mod model;
@@ -30,8 +31,10 @@ mod spread;
 
 pub use aggregate::Aggregator;
 pub use detector::{Detector, Status};
+pub use fleet::{Form, Sizes};
 pub use settings::{
-    Aggregation, ForestShape, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings, SettingsError,
+    Aggregation, ForestShape, MEMORY_BYTES, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings,
+    SettingsError,
 };
 pub use snapshot::SnapshotError;
 pub use spread::{Sequential, Spread};

@@ -7,6 +7,7 @@
 
 use super::episode::{Echo, Episode, Mode, Outcome};
 use super::evidence::{Errors, ForestEvidence, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
+use super::fleet::Form;
 use super::habit::{Budget, Habit, Recurrence};
 use super::judgement::{Context, Judgement, State};
 use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile};
@@ -129,11 +130,36 @@ impl Series {
 
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
+        self.bytes_without_forest() + self.forest.heap_bytes()
+    }
+
+    /// The same but for its forest.
+    pub(super) fn bytes_without_forest(&self) -> usize {
         size_of::<Series>()
             + self.profile.heap_bytes()
             + self.bank.heap_bytes()
-            + self.forest.heap_bytes()
             + self.habit.heap_bytes()
+            + self.budget.heap_bytes()
+    }
+
+    /// Intervals since the last value.
+    pub(super) fn absent(&self) -> u32 {
+        self.absent
+    }
+
+    /// Parks its forest.
+    pub(super) fn park(&mut self) {
+        self.forest.park();
+    }
+
+    /// Gives its forest another form; a parked one is awake then.
+    pub(super) fn turn(&mut self, form: Form) {
+        self.forest.set_box_mass(form.box_mass());
+    }
+
+    /// Bytes of its parked forest.
+    pub(super) fn parked_bytes(&self) -> usize {
+        self.forest.parked_bytes()
     }
 
     /// Time was skipped: what the local levels know is old.

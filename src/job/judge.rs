@@ -49,6 +49,11 @@ impl Judge {
         Verdict { points, groups }
     }
 
+    /// The detector's state as bytes.
+    pub(super) fn snapshot(&self) -> Vec<u8> {
+        self.detector.snapshot_on(&self.threads)
+    }
+
     pub(super) fn detector(&self) -> &Detector {
         &self.detector
     }
@@ -64,5 +69,6 @@ pub(super) fn settings(config: &Config, columns: &Columns) -> Result<Settings, J
     });
     let settings =
         Settings::new(columns.dimensions.clone(), measures.collect(), config.interval.length, config.detect.seed)?;
-    Ok(settings.with_sensitivity(config.detect.sensitivity)?.with_forest(config.detect.forest)?)
+    let settings = settings.with_sensitivity(config.detect.sensitivity)?.with_forest(config.detect.forest)?;
+    Ok(settings.with_memory(config.detect.memory_bytes))
 }
