@@ -6,11 +6,12 @@ use std::sync::Arc;
 use super::fleet::{Candidate, Change, Form, Member, Sizes, plan};
 use super::judgement::{Context, Judgement, State};
 use super::model::Place;
-use super::series::{Series, WARM_UP};
+use super::series::{Series, VALUE_MAX, WARM_UP};
 use super::settings::{Aggregation, Measure, Settings};
 use super::snapshot::{self, Codec, Reader, SnapshotError, Writer};
+use super::sparse::{Given, Parent};
 use super::spread::{Sequential, Spread, on_each};
-use crate::model::{Cell, ClosedInterval, Direction, Interval, Point, PointState, SeriesKey};
+use crate::model::{Cell, ClosedInterval, Direction, Interval, Point, PointState, SeriesKey, Stats};
 
 /// The continuous detector. [`Detector::observe`] is its one step.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Detector {
     contexts: Vec<Context>,
     last: Option<Interval>,
     sizes: Sizes,
+    /// The sum over all series of each measure, once some of them are judged by their share of it.
+    totals: Vec<Series>,
     series: BTreeMap<SeriesKey, Member>,
 }
 
@@ -49,7 +52,9 @@ pub struct Status {
     pub full: usize,
     /// In compact form.
     pub compact: usize,
-    /// Series whose forest is parked, in either form.
+    /// Series without a forest.
+    pub tail: usize,
+    /// Series whose forest is parked, full or compact.
     pub parked: usize,
     /// Bytes set aside for them, at most the budget: above it only if even the smallest forms take more.
     pub set_aside_bytes: u64,
@@ -64,7 +69,7 @@ impl Detector {
         let contexts =
             contexts.map(|measure| Context { per_day, alarm, empty_is_zero: measure.aggregation.empty_is_zero() });
         let (contexts, sizes) = (contexts.collect(), Sizes::of(&settings));
-        Detector { contexts, sizes, settings, last: None, series: BTreeMap::new() }
+        Detector { contexts, sizes, settings, last: None, totals: Vec::new(), series: BTreeMap::new() }
     }
 
     /// Intervals that a new series is watched before it speaks.
@@ -95,7 +100,8 @@ impl Detector {
                 self.step(last.offset(step), &[], &mut points, spread);
             }
             if walked < passed {
-                self.series.values_mut().flat_map(|member| &mut member.all).for_each(Series::jump);
+                self.series.values_mut().for_each(Member::jump);
+                self.totals.iter_mut().for_each(Series::jump);
             }
         }
         self.last = Some(closed.interval);
@@ -150,7 +156,8 @@ impl Detector {
     pub fn memory_bytes(&self) -> usize {
         let key = |key: &SeriesKey| 16 + key.values().map(|value| size_of::<Box<str>>() + value.len()).sum::<usize>();
         let entry = (size_of::<SeriesKey>() + size_of::<Member>()) * 3 / 2;
-        self.series.iter().map(|(at, member)| entry + key(at) + member.heap_bytes()).sum()
+        let members = self.series.iter().map(|(at, member)| entry + key(at) + member.heap_bytes());
+        members.chain(self.totals.iter().map(Series::bytes)).sum()
     }
 
     /// Bytes set aside for the series of one key.
@@ -161,7 +168,7 @@ impl Detector {
     /// How far the series have learned, and how they are kept.
     pub fn status(&self) -> Status {
         let measures = self.contexts.len();
-        let remaining = || self.series.values().flat_map(|member| &member.all).map(Series::remaining);
+        let remaining = || self.series.values().flat_map(Member::remaining);
         let members = |is: &dyn Fn(&Member) -> bool| measures * self.series.values().filter(|m| is(m)).count();
         Status {
             series: self.series_count(),
@@ -169,8 +176,10 @@ impl Detector {
             remaining: remaining().max().unwrap_or(0),
             full: members(&|member| member.form() == Form::Full),
             compact: members(&|member| member.form() == Form::Compact),
+            tail: members(&|member| member.form() == Form::Tail),
             parked: members(&Member::is_parked),
-            set_aside_bytes: self.series.values().map(|member| member.set_aside(&self.sizes)).sum(),
+            set_aside_bytes: self.set_aside_for_totals()
+                + self.series.values().map(|member| member.set_aside(&self.sizes)).sum::<u64>(),
         }
     }
 
@@ -197,37 +206,76 @@ impl Detector {
         for (key, member) in &mut self.series {
             while cells.next_if(|cell| cell.key < *key).is_some() {}
             let has_rows = cells.next_if(|cell| cell.key == *key).is_some();
-            members.push((member, has_rows));
+            members.push((key, member, has_rows));
         }
+        let change = |key: &SeriesKey, member: &Member, form: Form| match member.form() {
+            Form::Tail => Change::Begin(form, new_series(&self.settings, key)),
+            _ => Change::Turn(form),
+        };
         if is_roomy {
-            let change = Change::Turn(Form::Full);
-            let others = members.into_iter().filter(|(m, _)| m.form() != Form::Full || m.is_parked());
-            return make(others.map(|(member, _)| (member, change)).collect(), spread);
+            let others = members.into_iter().filter(|(_, m, _)| m.form() != Form::Full || m.is_parked());
+            let changes = others.map(|(key, member, _)| {
+                let change = change(key, member, Form::Full);
+                (member, change)
+            });
+            return make(changes.collect(), spread);
         }
         let (cold, awake): (Vec<_>, Vec<_>) =
-            members.into_iter().partition(|(member, has_rows)| !has_rows && member.is_cold(&self.contexts));
-        let mut cold: Vec<&mut Member> = cold.into_iter().map(|(member, _)| member).collect();
+            members.into_iter().partition(|(_, member, has_rows)| !has_rows && member.is_cold(&self.contexts));
+        let mut cold: Vec<&mut Member> = cold.into_iter().map(|(_, member, _)| member).collect();
         make(cold.iter_mut().filter(|m| !m.is_parked()).map(|m| (&mut **m, Change::Park)).collect(), spread);
         let parked: u64 = cold.iter().map(|member| member.set_aside(&self.sizes)).sum();
-        let mut candidates: Vec<Candidate> = awake.iter().map(|(member, _)| member.candidate()).collect();
-        plan(&mut candidates, &Form::ALL.map(|form| self.sizes.of_form(form)), budget.saturating_sub(parked));
-        let changes = awake.into_iter().zip(&candidates).map(|((member, _), to)| (member, Form::ALL[to.level]));
-        let changes = changes.filter(|(member, form)| member.form() != *form || member.is_parked());
-        let (smaller, larger): (Vec<_>, Vec<_>) =
-            changes.partition(|(member, form)| *form < member.form() && !member.is_parked());
+        let mut candidates: Vec<Candidate> = awake.iter().map(|(_, member, _)| member.candidate()).collect();
+        // the totals are there, or will be as soon as they are needed
+        let fixed = parked + self.sizes.of_form(Form::Full);
+        plan(&mut candidates, &Form::ALL.map(|form| self.sizes.of_form(form)), budget.saturating_sub(fixed));
+        let changes =
+            awake.into_iter().zip(&candidates).map(|((key, member, _), to)| (key, member, Form::ALL[to.level]));
+        let changes = changes.filter(|(_, member, form)| member.form() != *form || member.is_parked());
+        let (smaller, larger): (Vec<_>, Vec<_>) = changes
+            .partition(|(_, member, form)| *form < member.form() && (!member.is_parked() || *form == Form::Tail));
         for changes in [smaller, larger] {
-            make(changes.into_iter().map(|(member, form)| (member, Change::Turn(form))).collect(), spread);
+            let changes = changes.into_iter().map(|(key, member, form)| {
+                let change = change(key, member, form);
+                (member, change)
+            });
+            make(changes.collect(), spread);
         }
+        if self.totals.is_empty() && self.series.values().any(|member| member.form() == Form::Tail) {
+            self.totals = new_series(&self.settings, &SeriesKey::new([]));
+        }
+    }
+
+    fn set_aside_for_totals(&self) -> u64 {
+        if self.totals.is_empty() { 0 } else { self.sizes.of_form(Form::Full) }
+    }
+
+    /// Steps the sums over all series, and says what each measure's is and was forecast to be.
+    fn step_totals(&mut self, place: &Place, cells: &[Cell]) -> Vec<Parent> {
+        let mut parents = Vec::with_capacity(self.contexts.len());
+        for (index, context) in self.contexts.iter().enumerate() {
+            let Measure { column, aggregation, .. } = self.settings.measures()[index];
+            let values = cells.iter().filter_map(|cell| value_of(cell, column, aggregation));
+            let value: f64 = values.sum::<f64>().clamp(-VALUE_MAX, VALUE_MAX);
+            let mut forecast = None;
+            if let Some(total) = self.totals.get_mut(index).filter(|_| context.empty_is_zero) {
+                let judgement = total.step(context, place, Some(value));
+                forecast = Some(judgement.expected).filter(|_| total.remaining() == 0);
+            }
+            parents.push(Parent { value, forecast });
+        }
+        parents
     }
 
     fn step(&mut self, interval: Interval, cells: &[Cell], points: &mut Vec<Point>, spread: &impl Spread) {
         for cell in cells {
             if !self.series.contains_key(&cell.key) {
-                let series = self.new_series(&cell.key);
-                self.series.insert(cell.key.clone(), Member::new(series));
+                self.series.insert(cell.key.clone(), Member::new(self.contexts.len()));
             }
         }
         self.arrange(cells, spread);
+        let place = Place::of(interval);
+        let parents = self.step_totals(&place, cells);
         let (measures, contexts) = (self.settings.measures(), &self.contexts);
         let mut said: Vec<Said> = vec![None; self.series.len() * measures.len()];
         let mut cells = cells.iter().peekable();
@@ -238,13 +286,14 @@ impl Detector {
             let cell = cells.next_if(|cell| cell.key == *key);
             tasks.push(Task { key, member, cell, said });
         }
-        let place = Place::of(interval);
         on_each(spread, &mut tasks, &|task| {
             task.member.weigh(task.cell);
-            for (index, series) in task.member.all.iter_mut().enumerate() {
-                let Measure { column, aggregation, .. } = measures[index];
-                let value = task.cell.and_then(|cell| value_of(cell, column, aggregation));
-                task.said[index] = Some((value, series.step(&contexts[index], &place, value)));
+            for (index, Measure { column, aggregation, .. }) in measures.iter().enumerate() {
+                let value = task.cell.and_then(|cell| value_of(cell, *column, *aggregation));
+                let rows = task.cell.and_then(|cell| cell.stats.get(*column)).map_or(0, Stats::count);
+                let given = Given { value, rows };
+                let judgement = task.member.step(index, &contexts[index], &place, given, parents[index]);
+                task.said[index] = Some((value, judgement));
             }
         });
         points.reserve(tasks.len() * measures.len());
@@ -256,18 +305,13 @@ impl Detector {
             }
         }
         let per_day = self.settings.length().per_day();
-        self.series.retain(|_, member| !member.all.iter().all(|series| series.is_gone(per_day)));
-    }
-
-    fn new_series(&self, key: &SeriesKey) -> Vec<Series> {
-        let (length, forest) = (self.settings.length(), self.settings.forest());
-        let seed = |name: &str| seed_of(self.settings.seed(), name, key);
-        self.settings.measures().iter().map(|measure| Series::new(length, forest, seed(&measure.name))).collect()
+        self.series.retain(|_, member| !member.is_gone(per_day));
     }
 
     fn write_state(&self, spread: &impl Spread, mut put: impl FnMut(&[u8])) {
         let mut head = Writer::default();
         self.last.map(Interval::number).write(&mut head);
+        self.totals.write(&mut head);
         self.series.len().write(&mut head);
         put(&head.into_bytes());
         let mut series = self.series.iter().peekable();
@@ -287,10 +331,14 @@ impl Detector {
     fn read_state(&mut self, from: &mut Reader<'_>) -> Result<(), SnapshotError> {
         let length = self.settings.length();
         self.last = Option::<i64>::read(from)?.map(|number| Interval::containing(0, length).offset(number));
+        self.totals = Vec::read(from)?;
+        if !self.totals.is_empty() && self.totals.len() != self.contexts.len() {
+            return Err(SnapshotError::Inconsistent("a total"));
+        }
         for _ in 0..usize::read(from)? {
             let key = Vec::<String>::read(from)?;
             let member = Member::read(from)?;
-            if member.all.len() != self.contexts.len() {
+            if !member.fits(self.contexts.len()) {
                 return Err(SnapshotError::Inconsistent("a series"));
             }
             self.series.insert(SeriesKey::new(key.iter().map(String::as_str)), member);
@@ -299,9 +347,16 @@ impl Detector {
     }
 }
 
+/// Series of a key that nothing is known of.
+fn new_series(settings: &Settings, key: &SeriesKey) -> Vec<Series> {
+    let (length, forest) = (settings.length(), settings.forest());
+    let seed = |name: &str| seed_of(settings.seed(), name, key);
+    settings.measures().iter().map(|measure| Series::new(length, forest, seed(&measure.name))).collect()
+}
+
 /// Makes changes of members.
 fn make(mut changes: Vec<(&mut Member, Change)>, spread: &impl Spread) {
-    on_each(spread, &mut changes, &|(member, change)| member.change(*change));
+    on_each(spread, &mut changes, &|(member, change)| member.change(change));
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of one interval stay far below 2^53")]

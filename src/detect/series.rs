@@ -7,7 +7,6 @@
 
 use super::episode::{Echo, Episode, Mode, Outcome};
 use super::evidence::{Errors, ForestEvidence, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
-use super::fleet::Form;
 use super::habit::{Budget, Habit, Recurrence};
 use super::judgement::{Context, Judgement, State};
 use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile};
@@ -37,7 +36,7 @@ const TOLD: f64 = 0.5;
 /// Intervals without alarm after a break in what the local levels know.
 const SETTLE: u32 = 3;
 /// Values beyond this say no more; it keeps every sum finite.
-const VALUE_MAX: f64 = 1e100;
+pub(super) const VALUE_MAX: f64 = 1e100;
 /// Above this share of intervals with a value, a series is a steady sender.
 const STEADY: f64 = 0.95;
 
@@ -121,13 +120,6 @@ impl Series {
         WARM_UP.saturating_sub(self.age)
     }
 
-    /// Whether it has been silent for so long that it may be forgotten: four times as long as it was there, at least
-    /// a day and at most two weeks.
-    pub(super) fn is_gone(&self, per_day: u32) -> bool {
-        let there = self.age.saturating_sub(self.absent);
-        self.absent > there.saturating_mul(4).clamp(per_day, per_day.saturating_mul(14))
-    }
-
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes_without_forest() + self.forest.heap_bytes()
@@ -152,9 +144,9 @@ impl Series {
         self.forest.park();
     }
 
-    /// Gives its forest another form; a parked one is awake then.
-    pub(super) fn turn(&mut self, form: Form) {
-        self.forest.set_box_mass(form.box_mass());
+    /// Keeps boxes of its forest above this mass; a parked one is awake then.
+    pub(super) fn set_box_mass(&mut self, mass: usize) {
+        self.forest.set_box_mass(mass);
     }
 
     /// Bytes of its parked forest.

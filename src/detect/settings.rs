@@ -167,8 +167,8 @@ impl Settings {
         Ok(self)
     }
 
-    /// Sets the bytes that the series may take together. It decides about their forms ([`crate::detect::Form`]), not
-    /// about what they say, so it is no part of what a state was learned under.
+    /// Sets the bytes that the series may take together. It decides about their forms ([`crate::detect::Form`]), which
+    /// may change at any time, so it is no part of what a state was learned under.
     pub fn with_memory(mut self, bytes: u64) -> Settings {
         self.memory_bytes = bytes;
         self

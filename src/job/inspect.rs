@@ -193,15 +193,16 @@ mod tests {
                 series,
                 series_bytes: 0,
                 memory_bytes,
-                form_bytes: [(Form::Compact, 10), (Form::Full, 20)],
+                form_bytes: [(Form::Tail, 1), (Form::Compact, 10), (Form::Full, 20)],
                 warm_up_intervals: 28,
             };
             let (held, out) = inspection.forms();
             (held.map(|(_, series)| series), out)
         };
-        assert_eq!(forms(5, 100), ([0, 5], 0));
-        assert_eq!(forms(8, 100), ([6, 2], 0));
-        assert_eq!(forms(12, 100), ([10, 0], 2));
+        assert_eq!(forms(5, 100), ([0, 0, 5], 0));
+        assert_eq!(forms(8, 100), ([0, 6, 2], 0));
+        assert_eq!(forms(28, 100), ([20, 8, 0], 0));
+        assert_eq!(forms(102, 100), ([100, 0, 0], 2));
     }
 
     #[tokio::test]

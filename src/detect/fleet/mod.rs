@@ -1,9 +1,11 @@
 //! Many series within a memory budget.
 //!
-//! A series is kept in one of two forms that say the same to the bit: with a quick forest ([`Form::Full`]) or with a small one
-//! ([`Form::Compact`]). The forest of a series that has sent nothing for a while is parked as its snapshot, and woken
-//! before the series is judged again. While everything fits, all is full and nothing is parked; where it does not, the
-//! lightest move down, and up again when there is room (`plan`).
+//! A series is kept with a quick forest ([`Form::Full`]), with a small one ([`Form::Compact`]) that says the same to the
+//! bit, or without one ([`Form::Tail`], see `sparse`). The forest of a series that has sent nothing for a while is parked
+//! as its snapshot, and woken before the series is judged again. While everything fits, all is full and nothing is
+//! parked; where it does not, the lightest move down, and up again when there is room (`plan`). The smallest form is
+//! kept beside the others, so that whoever moves down goes on at once, and whoever moves up is judged by it until
+//! the new forest speaks.
 //!
 //! What a form takes is set aside, not measured: [`Sizes`] follows from the settings, so the same history gives the same
 //! forms on every machine, after a restart too (D2), and a young series has the room that it will need. Weight is
@@ -12,10 +14,12 @@
 mod plan;
 
 use super::evidence::{BOXES_COMPACT, BOXES_FULL, forest_settings};
-use super::judgement::Context;
+use super::judgement::{Context, Judgement};
+use super::model::Place;
 use super::series::Series;
 use super::settings::Settings;
 use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
+use super::sparse::{Given, Parent, Sparse};
 use crate::model::{Cell, SeriesKey, Stats};
 
 pub(super) use plan::{Candidate, plan};
@@ -34,6 +38,8 @@ const HABIT_BYTES: usize = 1024;
 /// How a series is kept. The smallest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Form {
+    /// Without a forest: its share of what all series have together.
+    Tail,
     /// With a forest of few boxes: about half the memory and twice the time.
     Compact,
     /// With a quick forest.
@@ -42,21 +48,23 @@ pub enum Form {
 
 impl Form {
     /// All, the smallest first.
-    pub const ALL: [Form; 2] = [Form::Compact, Form::Full];
+    pub const ALL: [Form; 3] = [Form::Tail, Form::Compact, Form::Full];
 
     /// Its name in messages.
     pub fn name(self) -> &'static str {
         match self {
+            Form::Tail => "tail",
             Form::Compact => "compact",
             Form::Full => "full",
         }
     }
 
-    /// Mass above which its forest keeps boxes.
-    pub(super) fn box_mass(self) -> usize {
+    /// Mass above which its forest keeps boxes, if it has one.
+    pub(super) fn box_mass(self) -> Option<usize> {
         match self {
-            Form::Compact => BOXES_COMPACT,
-            Form::Full => BOXES_FULL,
+            Form::Tail => None,
+            Form::Compact => Some(BOXES_COMPACT),
+            Form::Full => Some(BOXES_FULL),
         }
     }
 }
@@ -75,7 +83,7 @@ impl Codec for Form {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
     forms: [u64; Form::ALL.len()],
-    /// Without forests.
+    /// With series whose forests lie elsewhere.
     bare: u64,
 }
 
@@ -88,10 +96,11 @@ impl Sizes {
         // a tree of keys is two thirds full
         let entry = (size_of::<SeriesKey>() + size_of::<Member>()) * 3 / 2;
         let measures = settings.measures().len();
-        let bare = (entry + name + measures * series) as u64;
+        let tail = (entry + name + measures * size_of::<Sparse>()) as u64;
+        let bare = tail + (measures * series) as u64;
         let forms = Form::ALL.map(|form| {
-            let forest = forest_settings(shape, form.box_mass()).map_or(0, |forest| forest.memory_bytes_steady());
-            bare + (measures * forest) as u64
+            let forest = form.box_mass().and_then(|mass| forest_settings(shape, mass));
+            forest.map_or(tail, |forest| bare + (measures * forest.memory_bytes_steady()) as u64)
         });
         Sizes { forms, bare }
     }
@@ -111,22 +120,75 @@ pub(super) struct Member {
     age: u32,
     form: Form,
     is_parked: bool,
-    pub(super) all: Vec<Series>,
+    /// Whether its forests are younger than it is.
+    is_late: bool,
+    sparse: Vec<Sparse>,
+    /// None in the smallest form.
+    all: Vec<Series>,
 }
 
-codec!(Member { rows, magnitude, age, form, is_parked, all });
+codec!(Member { rows, magnitude, age, form, is_parked, is_late, sparse, all });
 
 /// What is to become of a member.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Change {
+    /// Keep its forests as snapshots.
     Park,
+    /// Take another form.
     Turn(Form),
+    /// Take a form with a forest for the first time, or again.
+    Begin(Form, Vec<Series>),
 }
 
 impl Member {
-    /// Of series that nothing is known of.
-    pub(super) fn new(all: Vec<Series>) -> Member {
-        Member { rows: 0.0, magnitude: 0.0, age: 0, form: Form::Full, is_parked: false, all }
+    /// Of so many series that nothing is known of.
+    pub(super) fn new(measures: usize) -> Member {
+        Member {
+            rows: 0.0,
+            magnitude: 0.0,
+            age: 0,
+            form: Form::Tail,
+            is_parked: false,
+            is_late: false,
+            sparse: vec![Sparse::new(); measures],
+            all: Vec::new(),
+        }
+    }
+
+    /// Whether a state of so many measures could be its own.
+    pub(super) fn fits(&self, measures: usize) -> bool {
+        let series = if self.form == Form::Tail { 0 } else { measures };
+        self.sparse.len() == measures && self.all.len() == series
+    }
+
+    /// Judges an interval of measure `index`.
+    pub(super) fn step(
+        &mut self,
+        index: usize,
+        context: &Context,
+        place: &Place,
+        given: Given,
+        parent: Parent,
+    ) -> Judgement {
+        let small = self.sparse[index].step(context, place, given, parent);
+        let Some(series) = self.all.get_mut(index) else { return small };
+        let whole = series.step(context, place, given.value);
+        if self.is_late && series.remaining() > 0 { small } else { whole }
+    }
+
+    /// Intervals until its series speak.
+    pub(super) fn remaining(&self) -> impl Iterator<Item = u32> {
+        self.sparse.iter().map(Sparse::remaining)
+    }
+
+    /// Whether all have been silent for so long that they may be forgotten.
+    pub(super) fn is_gone(&self, per_day: u32) -> bool {
+        self.sparse.iter().all(|sparse| sparse.is_gone(per_day))
+    }
+
+    /// Time was skipped.
+    pub(super) fn jump(&mut self) {
+        self.all.iter_mut().for_each(Series::jump);
     }
 
     pub(super) fn form(&self) -> Form {
@@ -157,18 +219,23 @@ impl Member {
     /// a quantity that adds up is a value, and teaches.
     pub(super) fn is_cold(&self, contexts: &[Context]) -> bool {
         let mut series = self.all.iter().zip(contexts);
-        series.all(|(series, context)| !context.empty_is_zero && series.absent() >= COLD)
+        self.form != Form::Tail && series.all(|(series, context)| !context.empty_is_zero && series.absent() >= COLD)
     }
 
     /// Makes a change.
-    pub(super) fn change(&mut self, change: Change) {
+    pub(super) fn change(&mut self, change: &mut Change) {
+        self.is_parked = matches!(change, Change::Park);
         match change {
             Change::Park => self.all.iter_mut().for_each(Series::park),
-            Change::Turn(form) => self.all.iter_mut().for_each(|series| series.turn(form)),
+            Change::Begin(form, all) => {
+                (self.form, self.is_late, self.all) = (*form, self.age > 0, std::mem::take(all))
+            }
+            Change::Turn(form) => self.form = *form,
         }
-        self.is_parked = change == Change::Park;
-        if let Change::Turn(form) = change {
-            self.form = form;
+        match self.form.box_mass() {
+            Some(mass) if !self.is_parked => self.all.iter_mut().for_each(|series| series.set_box_mass(mass)),
+            Some(_) => {}
+            None => self.all = Vec::new(),
         }
     }
 
@@ -184,6 +251,7 @@ impl Member {
     /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         let spare = (self.all.capacity() - self.all.len()) * size_of::<Series>();
-        spare + self.all.iter().map(Series::bytes).sum::<usize>()
+        let sparse = self.sparse.capacity() * size_of::<Sparse>();
+        sparse + spare + self.all.iter().map(Series::bytes).sum::<usize>()
     }
 }

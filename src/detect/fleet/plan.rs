@@ -1,5 +1,6 @@
 //! Who is kept in which form: the smallest form is for everybody, then as many as there is room for move up, the heaviest
-//! first, and of those as many as there still is room for move up again.
+//! first, and of those as many as there still is room for move up again. So a forest for one more comes before a quick
+//! one for another.
 //!
 //! Nobody flaps: who is up counts for a quarter more, and the last twentieth of the budget is for
 //! those who are up already: nobody moves up into it, and nobody has to leave before it is full. Members that cannot be

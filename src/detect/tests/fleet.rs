@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::random::Random;
 use super::{harness, world};
 use crate::detect::{Aggregation, Detector, ForestShape, Form, Measure, Settings, Sizes, Spread};
-use crate::model::{Cell, ClosedInterval, Interval, Length, Point, SeriesKey, Stats};
+use crate::model::{Cell, ClosedInterval, Interval, Length, Point, PointState, SeriesKey, Stats};
 
 /// Two threads, the later half first.
 struct Halves;
@@ -48,7 +48,7 @@ fn settings(memory_bytes: u64) -> Settings {
     let measure = Measure { name: Arc::from("latency"), column: 0, aggregation: Aggregation::Avg };
     let length = Length::from_seconds(900).unwrap();
     let settings = Settings::new(vec!["host".to_owned()], vec![measure], length, 7).unwrap();
-    settings.with_forest(ForestShape { trees: 8, sample: 32, shingle: 3 }).unwrap().with_memory(memory_bytes)
+    settings.with_forest(ForestShape { trees: 16, sample: 64, shingle: 4 }).unwrap().with_memory(memory_bytes)
 }
 
 /// An interval with these keys, each with so many rows.
@@ -91,33 +91,39 @@ fn run(detector: &mut Detector, mut look: impl FnMut(usize, &mut Detector)) -> V
     (0..600).map(step).collect()
 }
 
-/// A budget between that of the smallest forms and that of the largest of 30 keys.
-fn budget(share: f64) -> u64 {
+/// A budget for so many keys in each form, the smallest first.
+fn budget(keys: [u64; 3]) -> u64 {
     let sizes = Sizes::of(&settings(0));
-    let [low, high] = [Form::Compact, Form::Full].map(|form| 30.0 * sizes.of_form(form) as f64);
-    (low + share * (high - low)) as u64
+    let all: u64 = Form::ALL.into_iter().zip(keys).map(|(form, keys)| keys * sizes.of_form(form)).sum();
+    // the totals, and the twentieth that nobody moves up into
+    (all + sizes.of_form(Form::Full)) * 20 / 19 + 1
 }
 
 #[test]
-fn forms_change_nothing_that_is_said() {
+fn full_compact_and_parked_forests_say_the_same() {
     let straight = run(&mut Detector::new(settings(u64::MAX)), |_, _| {});
     let (mut seen, mut parked) = ([0usize; 2], 0);
-    let tight = run(&mut Detector::new(settings(budget(0.3))), |_, detector| {
+    let tight = run(&mut Detector::new(settings(budget([0, 23, 8]))), |_, detector| {
         let status = detector.status();
+        assert_eq!(status.tail, 0);
         seen = [seen[0].max(status.compact), seen[1].max(status.full)];
         parked = parked.max(status.parked);
     });
     assert!(straight == tight, "points differ");
-    assert!(seen[0] > 10 && seen[1] > 5 && parked > 3, "{seen:?}, {parked} parked");
+    assert!(seen[0] > 5 && seen[1] > 5 && parked > 3, "{seen:?}, {parked} parked");
 }
 
 #[test]
 fn a_fleet_goes_on_from_a_snapshot_bit_for_bit() {
-    let settings = settings(budget(0.3));
+    let settings = settings(budget([14, 5, 3]));
     let mut straight = Detector::new(settings.clone());
     let mut broken = Detector::new(settings.clone());
     let points = run(&mut straight, |_, _| {});
+    let mut seen = [0usize; 4];
     let others = run(&mut broken, |step, detector| {
+        let status = detector.status();
+        let now = [status.tail, status.compact, status.full, status.parked];
+        seen = std::array::from_fn(|form| seen[form].max(now[form]));
         if step % 61 == 17 {
             let bytes = detector.snapshot_on(&Halves);
             let status = detector.status();
@@ -128,12 +134,13 @@ fn a_fleet_goes_on_from_a_snapshot_bit_for_bit() {
     });
     assert!(points == others, "points differ");
     assert!(straight.snapshot() == broken.snapshot(), "states differ");
+    assert!(seen.iter().all(|most| *most > 1), "{seen:?}");
 }
 
 #[test]
 fn the_heavy_are_quick_whatever_their_names() {
-    let forms = |name: &dyn Fn(&str) -> String| {
-        let mut detector = Detector::new(settings(budget(0.9)));
+    let forms = |keys: [u64; 3], name: &dyn Fn(&str) -> String| {
+        let mut detector = Detector::new(settings(budget(keys)));
         let mut random = Random::new(11);
         for step in 0..300 {
             let mut keys: Vec<_> =
@@ -150,26 +157,74 @@ fn the_heavy_are_quick_whatever_their_names() {
         let kept = detector.kept();
         kept.map(|(key, form)| (key.to_string(), form)).collect::<BTreeMap<String, Form>>()
     };
-    let plain = forms(&str::to_owned);
     // the other way round, and of other lengths
     let turned =
         |key: &str| format!("{}{}", 999 - key[5..].parse::<usize>().unwrap(), &"xxxxxxxxxxxx"[..key.len() % 5]);
-    let renamed = forms(&turned);
-    assert!(plain.values().filter(|form| **form == Form::Full).count() > 4, "{plain:?}");
-    assert!(plain["host-029"] == Form::Full && plain["host-000"] == Form::Compact, "{plain:?}");
-    for (key, form) in &plain {
-        assert_eq!(renamed[&turned(key)], *form, "{key}");
+    for (keys, low, high) in [([14, 16, 0], Form::Tail, Form::Compact), ([0, 18, 11], Form::Compact, Form::Full)] {
+        let plain = forms(keys, &str::to_owned);
+        let renamed = forms(keys, &turned);
+        assert!([low, high].iter().all(|form| plain.values().filter(|kept| *kept == form).count() > 5), "{plain:?}");
+        assert!(plain["host-029"] == high && plain["host-000"] == low, "{plain:?}");
+        for (key, form) in &plain {
+            assert_eq!(renamed[&turned(key)], *form, "{key}");
+        }
     }
+}
+
+/// Counts that come one by one, `mean` in an interval on average, more by day than by night.
+fn shop(mean: f64, step: usize, random: &mut Random) -> usize {
+    let day = 1.0 + 0.8 * libm::sin(std::f64::consts::TAU * step as f64 / 96.0);
+    random.poisson(mean * day) as usize
+}
+
+#[test]
+fn the_smallest_form_is_quiet_on_sparse_counts_and_sees_them_change() {
+    let measure = Measure { name: Arc::from("orders"), column: 0, aggregation: Aggregation::Count };
+    let length = Length::from_seconds(900).unwrap();
+    let settings = Settings::new(vec!["shop".to_owned()], vec![measure], length, 7).unwrap();
+    let sizes = Sizes::of(&settings);
+    let settings = settings.with_memory(60 * sizes.of_form(Form::Tail) + sizes.of_form(Form::Full));
+    let mut detector = Detector::new(settings);
+    let mut random = Random::new(17);
+    let (mut false_alarms, mut found, mut absolute, mut expected) = (0, 0, 0.0, 0.0);
+    for step in 0..96 * 14 {
+        let burst = |shop: usize| step == 96 * 13 + 48 && shop >= 20 && shop.is_multiple_of(4);
+        let mean = |at: usize| (0.5 + 0.15 * at as f64) * if burst(at) { 6.0 } else { 1.0 };
+        let orders: Vec<(String, usize)> =
+            (0..50).map(|at| (format!("{at:02}"), shop(mean(at), step, &mut random))).collect();
+        let sent: Vec<(String, usize)> = orders.into_iter().filter(|(_, orders)| *orders > 0).collect();
+        for point in detector.observe(&interval(step, &mut random, &sent)) {
+            harness::check(&point);
+            let at: usize = point.key.values().next().unwrap().parse().unwrap();
+            let is_anomalous = matches!(point.state, PointState::Anomalous { .. });
+            match (burst(at), is_anomalous) {
+                (true, true) => found += 1,
+                (false, true) => false_alarms += 1,
+                _ => {}
+            }
+            if step > 96 * 7 {
+                let day = 1.0 + 0.8 * libm::sin(std::f64::consts::TAU * step as f64 / 96.0);
+                absolute += (point.expected - (0.5 + 0.15 * at as f64) * day).abs();
+                expected += (0.5 + 0.15 * at as f64) * day;
+            }
+        }
+    }
+    let status = detector.status();
+    assert_eq!((status.tail, status.full, status.compact), (50, 0, 0));
+    assert!(absolute / expected < 0.15, "the expected values are off by {}", absolute / expected);
+    assert_eq!(found, 8, "six times as many, for one interval, where 3.5 and more are expected");
+    assert!(false_alarms <= 10, "{false_alarms} of {}", 50 * 96 * 14);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn the_budget_is_kept_whoever_comes(
-        share in 0.0..1.2f64,
+        tail in 0..31u64,
+        full in 0..31u64,
         arrivals in proptest::collection::vec(proptest::collection::vec((0..30usize, 1..40usize), 0..12), 40..90),
     ) {
-        let settings = settings(budget(share));
+        let settings = settings(budget([tail.max(full), 30 - tail, full]));
         let mut detector = Detector::new(settings.clone());
         let mut random = Random::new(3);
         for (step, keys) in arrivals.into_iter().enumerate() {
@@ -179,7 +234,7 @@ proptest! {
             let status = detector.status();
             prop_assert!(status.set_aside_bytes <= settings.memory_bytes());
             prop_assert!(detector.memory_bytes() as u64 <= status.set_aside_bytes, "what is set aside is enough");
-            prop_assert_eq!(status.full + status.compact, status.series, "nobody is dropped");
+            prop_assert_eq!(status.full + status.compact + status.tail, status.series, "nobody is dropped");
             prop_assert!(status.series >= known.min(keys.len()));
         }
     }
