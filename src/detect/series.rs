@@ -127,11 +127,8 @@ impl Series {
 
     /// The same but for its forest.
     pub(super) fn bytes_without_forest(&self) -> usize {
-        size_of::<Series>()
-            + self.profile.heap_bytes()
-            + self.bank.heap_bytes()
-            + self.habit.heap_bytes()
-            + self.budget.heap_bytes()
+        let lists = self.profile.heap_bytes() + self.bank.heap_bytes();
+        size_of::<Series>() + lists + self.habit.heap_bytes() + self.budget.heap_bytes()
     }
 
     /// Intervals since the last value.
@@ -139,19 +136,14 @@ impl Series {
         self.absent
     }
 
-    /// Parks its forest.
-    pub(super) fn park(&mut self) {
-        self.forest.park();
+    /// Its forest.
+    pub(super) fn forest(&self) -> &ForestEvidence {
+        &self.forest
     }
 
-    /// Keeps boxes of its forest above this mass; a parked one is awake then.
-    pub(super) fn set_box_mass(&mut self, mass: usize) {
-        self.forest.set_box_mass(mass);
-    }
-
-    /// Bytes of its parked forest.
-    pub(super) fn parked_bytes(&self) -> usize {
-        self.forest.parked_bytes()
+    /// Its forest, to be kept in another way.
+    pub(super) fn forest_mut(&mut self) -> &mut ForestEvidence {
+        &mut self.forest
     }
 
     /// Time was skipped: what the local levels know is old.

@@ -226,14 +226,16 @@ impl Member {
     pub(super) fn change(&mut self, change: &mut Change) {
         self.is_parked = matches!(change, Change::Park);
         match change {
-            Change::Park => self.all.iter_mut().for_each(Series::park),
+            Change::Park => self.all.iter_mut().for_each(|series| series.forest_mut().park()),
             Change::Begin(form, all) => {
                 (self.form, self.is_late, self.all) = (*form, self.age > 0, std::mem::take(all))
             }
             Change::Turn(form) => self.form = *form,
         }
         match self.form.box_mass() {
-            Some(mass) if !self.is_parked => self.all.iter_mut().for_each(|series| series.set_box_mass(mass)),
+            Some(mass) if !self.is_parked => {
+                self.all.iter_mut().for_each(|series| series.forest_mut().set_box_mass(mass))
+            }
             Some(_) => {}
             None => self.all = Vec::new(),
         }
@@ -242,7 +244,7 @@ impl Member {
     /// Bytes set aside for it.
     pub(super) fn set_aside(&self, sizes: &Sizes) -> u64 {
         if self.is_parked {
-            sizes.bare + self.all.iter().map(|series| series.parked_bytes() as u64).sum::<u64>()
+            sizes.bare + self.all.iter().map(|series| series.forest().parked_bytes() as u64).sum::<u64>()
         } else {
             sizes.of_form(self.form)
         }
