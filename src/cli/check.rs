@@ -108,6 +108,20 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
     writeln!(out, "series     {} ({combinations} combinations x {measures} measures)", format::count(*series))?;
     let memory = format::size(series * series_bytes);
     writeln!(out, "memory     {memory} for the detector, {} a series after a week", format::size(*series_bytes))?;
+    let (held, out_of_budget) = inspection.forms();
+    let held: Vec<String> =
+        held.iter().rev().map(|(form, series)| format!("{} {}", format::count(*series), form.name())).collect();
+    let sizes = inspection.form_bytes.iter().rev();
+    let sizes: Vec<String> = sizes.map(|(form, bytes)| format!("{} {}", format::size(*bytes), form.name())).collect();
+    let budget = format::size(inspection.memory_bytes);
+    writeln!(out, "budget     {budget}: {}; set aside for a series: {}", held.join(", "), sizes.join(", "))?;
+    if out_of_budget > 0 {
+        let count = format::count(out_of_budget);
+        writeln!(
+            out,
+            "warning: {count} series are beyond the budget even in the smallest form; raise `detect.memory`"
+        )?;
+    }
     let minutes = u64::from(*warm_up_intervals) * u64::from(config.interval.length.seconds()) / 60;
     writeln!(out, "speaks     {warm_up_intervals} intervals ({}) after a series' first row", format::minutes(minutes))?;
     Ok(())

@@ -95,6 +95,8 @@ pub struct Detect {
     pub sensitivity: f64,
     /// Size of the forests.
     pub forest: ForestShape,
+    /// Bytes that all series may take together.
+    pub memory_bytes: u64,
     /// What is measured.
     pub measures: Vec<DetectMeasure>,
 }
@@ -308,6 +310,7 @@ fn detect(section: &Section<'_>, columns: &[String]) -> Option<Detect> {
             sample: number("sample", shape.sample, 16..=4096),
             shingle: number("shingle", shape.shingle, 1..=64),
         },
+        memory_bytes: section.size("memory", detect::MEMORY_BYTES, 16 * MB..=1_000_000_000 * MB),
         measures: section.sections("measure").iter().filter_map(|measure| detect_measure(measure, columns)).collect(),
     };
     section.finish();

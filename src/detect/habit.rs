@@ -97,6 +97,11 @@ pub(super) struct Budget {
 codec!(Budget { alarms });
 
 impl Budget {
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        self.alarms.capacity() * size_of::<(i64, f64)>()
+    }
+
     /// Takes an alarm in and says whether it may be told.
     pub(super) fn spend(&mut self, number: i64, score: f64, alarm: f64, per_day: u32) -> bool {
         let week = 7 * i64::from(per_day);

@@ -10,7 +10,8 @@
 //!
 //! Read in this order: [`Settings`], [`Aggregator`], [`Detector`], then `series` (the step that joins everything), and
 //! the parts it joins: `model` (profile, noise, baselines), `evidence` (windows, tail, forest, silence, repeats), `episode`,
-//! `habit`, `severity`.
+//! `habit`, `severity`. Then what many series need: `fleet` (forms within a memory budget), `sparse` (the smallest form),
+//! `spread` (many series at the same time).
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
 //! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`, D2).
 
@@ -18,6 +19,7 @@ mod aggregate;
 mod detector;
 mod episode;
 mod evidence;
+mod fleet;
 mod habit;
 mod judgement;
 mod model;
@@ -26,13 +28,18 @@ mod series;
 mod settings;
 mod severity;
 mod snapshot;
+mod sparse;
+mod spread;
 
 pub use aggregate::Aggregator;
 pub use detector::{Detector, Status};
+pub use fleet::{Form, Sizes};
 pub use settings::{
-    Aggregation, ForestShape, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings, SettingsError,
+    Aggregation, ForestShape, MEMORY_BYTES, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings,
+    SettingsError,
 };
 pub use snapshot::SnapshotError;
+pub use spread::{Sequential, Spread};
 
 #[cfg(test)]
 mod tests;

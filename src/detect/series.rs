@@ -36,7 +36,7 @@ const TOLD: f64 = 0.5;
 /// Intervals without alarm after a break in what the local levels know.
 const SETTLE: u32 = 3;
 /// Values beyond this say no more; it keeps every sum finite.
-const VALUE_MAX: f64 = 1e100;
+pub(super) const VALUE_MAX: f64 = 1e100;
 /// Above this share of intervals with a value, a series is a steady sender.
 const STEADY: f64 = 0.95;
 
@@ -120,20 +120,30 @@ impl Series {
         WARM_UP.saturating_sub(self.age)
     }
 
-    /// Whether it has been silent for so long that it may be forgotten: four times as long as it was there, at least
-    /// a day and at most two weeks.
-    pub(super) fn is_gone(&self, per_day: u32) -> bool {
-        let there = self.age.saturating_sub(self.absent);
-        self.absent > there.saturating_mul(4).clamp(per_day, per_day.saturating_mul(14))
-    }
-
     /// Bytes that it takes.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Series>()
-            + self.profile.heap_bytes()
-            + self.bank.heap_bytes()
-            + self.forest.heap_bytes()
-            + self.habit.heap_bytes()
+        self.bytes_without_forest() + self.forest.heap_bytes()
+    }
+
+    /// The same but for its forest.
+    pub(super) fn bytes_without_forest(&self) -> usize {
+        let lists = self.profile.heap_bytes() + self.bank.heap_bytes();
+        size_of::<Series>() + lists + self.habit.heap_bytes() + self.budget.heap_bytes()
+    }
+
+    /// Intervals since the last value.
+    pub(super) fn absent(&self) -> u32 {
+        self.absent
+    }
+
+    /// Its forest.
+    pub(super) fn forest(&self) -> &ForestEvidence {
+        &self.forest
+    }
+
+    /// Its forest, to be kept in another way.
+    pub(super) fn forest_mut(&mut self) -> &mut ForestEvidence {
+        &mut self.forest
     }
 
     /// Time was skipped: what the local levels know is old.

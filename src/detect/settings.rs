@@ -7,6 +7,8 @@ use crate::model::Length;
 
 /// Sensitivity where the user says nothing: about one false alert per series in twenty weeks.
 pub const SENSITIVITY: f64 = 0.05;
+/// Memory where the user says nothing, in bytes: some 13,000 series in full form, 20,000 in the compact one.
+pub const MEMORY_BYTES: u64 = 4_000_000_000;
 /// Beyond one false alert per series and day nobody listens any more.
 pub const SENSITIVITY_MAX: f64 = 7.0;
 /// Fewer false alerts than one per series in two centuries cannot be told apart from none.
@@ -82,6 +84,7 @@ pub struct Settings {
     seed: u64,
     sensitivity: f64,
     forest: ForestShape,
+    memory_bytes: u64,
 }
 
 /// What cannot be a detector's setting.
@@ -130,7 +133,8 @@ impl Settings {
             }
         }
         let forest = ForestShape::default();
-        Ok(Settings { dimensions, measures, length, seed, sensitivity: SENSITIVITY, forest })
+        let memory_bytes = MEMORY_BYTES;
+        Ok(Settings { dimensions, measures, length, seed, sensitivity: SENSITIVITY, forest, memory_bytes })
     }
 
     /// Sets the sensitivity: the number of false alerts that one series may raise in a week, in expectation. It is the
@@ -163,6 +167,13 @@ impl Settings {
         Ok(self)
     }
 
+    /// Sets the bytes that the series may take together. It decides about their forms ([`crate::detect::Form`]), which
+    /// may change at any time, so it is no part of what a state was learned under.
+    pub fn with_memory(mut self, bytes: u64) -> Settings {
+        self.memory_bytes = bytes;
+        self
+    }
+
     /// Names of the dimensions, in the order of the values of a key.
     pub fn dimensions(&self) -> &[String] {
         &self.dimensions
@@ -191,6 +202,11 @@ impl Settings {
     /// Size of the forests.
     pub fn forest(&self) -> ForestShape {
         self.forest
+    }
+
+    /// Bytes that the series may take together.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
     }
 
     /// Probability of an alarm per interval of a quiet series that the sensitivity allows.

@@ -12,7 +12,7 @@
 use super::settings::Settings;
 
 const MAGIC: &[u8; 4] = b"TWDT";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 12;
 
 /// Why bytes are no state of this detector.
@@ -95,6 +95,24 @@ pub(super) struct Writer {
     bytes: Vec<u8>,
 }
 
+impl Writer {
+    /// Bytes as they are, with their number before them.
+    pub(super) fn text(&mut self, bytes: &[u8]) {
+        bytes.len().write(self);
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// What was written.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
+    /// Appends what was written elsewhere.
+    pub(super) fn append(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+}
+
 #[cfg(test)]
 impl Writer {
     /// Reads what was written.
@@ -108,8 +126,14 @@ pub(super) struct Reader<'a> {
     bytes: &'a [u8],
 }
 
-impl Reader<'_> {
-    fn take(&mut self, count: usize) -> Result<&[u8], SnapshotError> {
+impl<'a> Reader<'a> {
+    /// What [`Writer::text`] wrote.
+    pub(super) fn text(&mut self) -> Result<&'a [u8], SnapshotError> {
+        let size = usize::read(self)?;
+        self.take(size)
+    }
+
+    fn take(&mut self, count: usize) -> Result<&'a [u8], SnapshotError> {
         let (head, tail) = self.bytes.split_at_checked(count).ok_or(SnapshotError::Inconsistent("its end"))?;
         self.bytes = tail;
         Ok(head)

@@ -148,7 +148,7 @@ async fn save(
     unsaved: &mut u64,
 ) -> Result<(), JobError> {
     if std::mem::take(unsaved) > 0 {
-        done.snapshot = Some(Bytes::from(judge.detector().snapshot()));
+        done.snapshot = Some(Bytes::from(judge.snapshot()));
         checkpoints.save(done).await?;
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::{judge, schema};
 use crate::config::{Config, Source};
 use crate::decode::Decoder;
 use crate::decode::discover::{DiscoverError, Discovery, discover};
-use crate::detect::{Aggregator, Detector, Settings};
+use crate::detect::{Aggregator, Detector, Form, Settings, Sizes};
 use crate::interval::ResumePoint;
 use crate::model::{Cell, Chunk, ClosedInterval, Columns, Interval, SeriesKey, Stats, Timestamp, Zone};
 use crate::select::{SelectError, Selector};
@@ -43,8 +43,33 @@ pub struct Inspection {
     pub series: u64,
     /// Memory of one series that has learned for a week, in bytes.
     pub series_bytes: u64,
+    /// Bytes that all series may take together.
+    pub memory_bytes: u64,
+    /// What is set aside for one series in each form, the smallest first, in bytes.
+    pub form_bytes: [(Form, u64); Form::ALL.len()],
     /// Intervals from a series' first row to its first score.
     pub warm_up_intervals: u32,
+}
+
+impl Inspection {
+    /// How many of the series of the sample the budget holds in each form, the smallest first, and how many it does not
+    /// hold in any.
+    pub fn forms(&self) -> ([(Form, u64); Form::ALL.len()], u64) {
+        let mut held = self.form_bytes.map(|(form, _)| (form, 0));
+        let (mut room, mut below) = (self.memory_bytes, 0);
+        let mut left = self.series;
+        for (at, (_, bytes)) in self.form_bytes.iter().enumerate() {
+            let fit = left.min(room / (bytes - below).max(1));
+            room -= fit * (bytes - below);
+            held[at].1 = fit;
+            if at > 0 {
+                held[at - 1].1 -= fit;
+            }
+            (left, below) = (fit, *bytes);
+        }
+        let all: u64 = held.iter().map(|(_, series)| series).sum();
+        (held, self.series - all)
+    }
 }
 
 /// Looks at a sample of the configured source.
@@ -60,6 +85,7 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
     let mut input = Input::open(&looking, &ResumePoint::default(), now).await?;
     let columns = schema::of_source(config, &mut input).await?;
     let detect = judge::settings(config, &columns)?;
+    let (measures, sizes) = (detect.measures().len() as u64, Sizes::of(&detect));
     let mut inspection = Inspection {
         discovery: discovery(config)?,
         total_bytes: input.total_bytes(),
@@ -71,9 +97,10 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
         combinations: 0,
         series: 0,
         series_bytes: series_bytes(&detect),
+        memory_bytes: detect.memory_bytes(),
+        form_bytes: Form::ALL.map(|form| (form, sizes.of_form(form).div_ceil(measures))),
         warm_up_intervals: Detector::warm_up_intervals(),
     };
-    let measures = detect.measures().len() as u64;
     let chunks = input.sample(SAMPLE_BYTES).await?;
     read(config, &columns, &chunks, &mut inspection)?;
     inspection.series = inspection.combinations * measures;
@@ -155,6 +182,33 @@ fn series_bytes(settings: &Settings) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn as_many_as_fit_are_in_the_larger_form() {
+        let forms = |series, memory_bytes| {
+            let inspection = Inspection {
+                discovery: None,
+                total_bytes: None,
+                rows: 0,
+                filtered: 0,
+                rejected: BTreeMap::new(),
+                times: None,
+                dimensions: Vec::new(),
+                combinations: series,
+                series,
+                series_bytes: 0,
+                memory_bytes,
+                form_bytes: [(Form::Tail, 1), (Form::Compact, 10), (Form::Full, 20)],
+                warm_up_intervals: 28,
+            };
+            let (held, out) = inspection.forms();
+            (held.map(|(_, series)| series), out)
+        };
+        assert_eq!(forms(5, 100), ([0, 0, 5], 0));
+        assert_eq!(forms(8, 100), ([0, 6, 2], 0));
+        assert_eq!(forms(28, 100), ([20, 8, 0], 0));
+        assert_eq!(forms(102, 100), ([100, 0, 0], 2));
+    }
 
     #[tokio::test]
     async fn rows_that_a_filter_drops_are_no_series() {

@@ -6,12 +6,14 @@ use crate::explain;
 use crate::model::{AnomalyGroup, Columns, Interval, Point, Rows};
 
 use super::error::JobError;
+use super::threads::Threads;
 
 /// Judges intervals, one after the other.
 #[derive(Debug)]
 pub(super) struct Judge {
     columns: Columns,
     detector: Detector,
+    threads: Threads,
 }
 
 /// What was said about one interval, and about those without a row before it.
@@ -35,16 +37,21 @@ impl Judge {
             Some(bytes) => Detector::restore(settings, bytes)?,
             None => Detector::new(settings),
         };
-        Ok(Judge { columns: columns.clone(), detector })
+        Ok(Judge { columns: columns.clone(), detector, threads: Threads::all() })
     }
 
     /// Judges one interval.
     pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
         let mut aggregator = Aggregator::new(&self.columns);
         rows.for_each(|rows| aggregator.add(rows));
-        let points = self.detector.observe(&aggregator.close(interval));
+        let points = self.detector.observe_on(&aggregator.close(interval), &self.threads);
         let groups = explain::groups(&points, &self.columns.dimensions);
         Verdict { points, groups }
+    }
+
+    /// The detector's state as bytes.
+    pub(super) fn snapshot(&self) -> Vec<u8> {
+        self.detector.snapshot_on(&self.threads)
     }
 
     pub(super) fn detector(&self) -> &Detector {
@@ -62,5 +69,6 @@ pub(super) fn settings(config: &Config, columns: &Columns) -> Result<Settings, J
     });
     let settings =
         Settings::new(columns.dimensions.clone(), measures.collect(), config.interval.length, config.detect.seed)?;
-    Ok(settings.with_sensitivity(config.detect.sensitivity)?.with_forest(config.detect.forest)?)
+    let settings = settings.with_sensitivity(config.detect.sensitivity)?.with_forest(config.detect.forest)?;
+    Ok(settings.with_memory(config.detect.memory_bytes))
 }

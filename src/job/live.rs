@@ -327,7 +327,7 @@ impl Live<'_> {
 
     async fn save(&mut self, resume: ResumePoint) -> Result<(), JobError> {
         self.done.resume = resume;
-        self.done.snapshot = self.judge.as_ref().map(|judge| Bytes::from(judge.detector().snapshot()));
+        self.done.snapshot = self.judge.as_ref().map(|judge| Bytes::from(judge.snapshot()));
         Ok(self.checkpoints.save(&self.done).await?)
     }
 

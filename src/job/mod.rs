@@ -31,6 +31,7 @@ pub mod probe;
 mod schema;
 pub mod score;
 mod silence;
+mod threads;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints};
 pub use clock::{Clock, SystemClock};
@@ -38,3 +39,4 @@ pub use error::JobError;
 pub use host::{Event, Host, Listener, Shutdown, Stopper, Summary};
 pub use lock::{Lock, LockError, Times};
 pub use schema::SchemaError;
+pub use threads::Threads;

@@ -1,6 +1,8 @@
 //! The checked parameters of a forest. A [`Settings`] value is always possible; a forest cannot be built from anything else.
 
 use super::error::SettingsError;
+use super::forest::{Forest, recent_blocks};
+use super::tree::{Head, Node};
 
 /// Most lanes in a point: a cut's lane is one byte.
 pub(super) const LANES_MAX: usize = 256;
@@ -8,6 +10,18 @@ pub(super) const LANES_MAX: usize = 256;
 pub(super) const SAMPLE_MAX: usize = 256;
 /// Most trees: all members of all samples, and one more, have 16-bit names.
 pub(super) const TREES_MAX: usize = 253;
+
+/// Room for nodes, and for points, as a multiple of what lives.
+const NODES: f64 = 1.07;
+const POINTS: f64 = 1.125;
+
+/// Share of a tree's nodes that have boxes above a mass, and some room: measured, see [`Settings::memory_bytes_steady`].
+fn box_share(mass: usize) -> f64 {
+    (BOXES / (mass as f64 + BOXES_AFTER)).min(1.0)
+}
+
+const BOXES: f64 = 5.8;
+const BOXES_AFTER: f64 = 5.0;
 
 /// Parameters of a [`Forest`](super::Forest). Start with [`Settings::new`], then change what differs from the defaults.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,6 +116,38 @@ impl Settings {
     pub fn seed(mut self, seed: u64) -> Settings {
         self.seed = seed;
         self
+    }
+
+    /// Bytes to set aside for a forest in its steady state, before there is one. With `N` points in each of `T` trees,
+    /// shingle `s`, decay `l` and `a = N l`, the blocks that some tree holds are
+    /// `1/l * sum over k = 1..T s of (1 - (1-a)^k) / k`; the store has room for an eighth more. A tree has `N` nodes and a fifteenth
+    /// more. How many of them have boxes depends on the data: set aside is what data without order, waves, whole numbers,
+    /// heavy tails and lone spikes take at most. Magnitudes that double at every step take a quarter more where few
+    /// boxes are kept, a constant next to nothing.
+    pub fn memory_bytes_steady(&self) -> usize {
+        let (trees, sample) = (self.trees as f64, self.sample_size as f64);
+        let boxes = (sample * box_share(self.box_mass) + 5.0).min(sample);
+        let nodes = NODES * sample + 4.0;
+        let tree = size_of::<Head>() as f64 + nodes * size_of::<Node>() as f64 + boxes * 4.0 * self.lanes() as f64;
+        let unit = (2 * self.dims_base + 1) as f64;
+        let points = POINTS * self.units_steady() * unit + 64.0 * unit;
+        let rest = 8 * self.dims_base * recent_blocks(self) + 10 * self.dims_base + size_of::<Forest>();
+        (trees * tree + points) as usize + rest
+    }
+
+    /// Blocks that some tree holds, in the steady state.
+    fn units_steady(&self) -> f64 {
+        let all = (self.trees * self.sample_size * self.shingle) as f64;
+        let a = self.sample_size as f64 * self.time_decay;
+        if a <= 0.0 || a >= 1.0 {
+            return all;
+        }
+        let (mut sum, mut stay) = (0.0, 1.0);
+        for k in 1..=self.trees * self.shingle {
+            stay *= 1.0 - a;
+            sum += (1.0 - stay) / k as f64;
+        }
+        (sum / self.time_decay).min(all)
     }
 
     /// Values in one block.

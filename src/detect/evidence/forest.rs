@@ -20,11 +20,33 @@ const POINTS_LEAST: u64 = 24;
 const DEPTH: (f64, f64, f64) = (4.0, 5.0, 0.8);
 const MASS: (f64, f64, f64) = (10.0, 6.0, 0.8);
 
+/// Mass above which the forest of a series in its full and in its compact form keeps boxes.
+pub(in crate::detect) const BOXES_FULL: usize = 3;
+pub(in crate::detect) const BOXES_COMPACT: usize = 24;
+
+/// The settings of a forest; none if the shape were impossible, which the detector's settings exclude.
+pub(in crate::detect) fn forest_settings(shape: ForestShape, box_mass: usize) -> Option<Settings> {
+    let settings = Settings::new(1, shape.shingle)
+        .and_then(|settings| settings.trees(shape.trees))
+        .and_then(|settings| settings.sample_size(shape.sample))
+        .and_then(|settings| settings.box_mass(box_mass));
+    settings.ok().map(|settings| settings.output_after(POINTS_LEAST))
+}
+
+/// How a forest is kept.
+#[derive(Clone, Debug, PartialEq)]
+enum Kept {
+    /// Only if its shape were impossible.
+    None,
+    Awake(Box<Forest>),
+    /// As its snapshot.
+    Parked(Box<[u8]>),
+}
+
 /// The forest of one series, and the tails of its scores.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::detect) struct ForestEvidence {
-    /// None only if the shape were impossible, which the settings exclude.
-    forest: Option<Forest>,
+    forest: Kept,
     depth: Tail,
     mass: Tail,
 }
@@ -32,19 +54,18 @@ pub(in crate::detect) struct ForestEvidence {
 impl ForestEvidence {
     /// Of a series that nothing is known of.
     pub(in crate::detect) fn new(shape: ForestShape, seed: u64) -> ForestEvidence {
-        let settings = Settings::new(1, shape.shingle)
-            .and_then(|settings| settings.trees(shape.trees))
-            .and_then(|settings| settings.sample_size(shape.sample));
+        let settings = forest_settings(shape, BOXES_FULL);
+        let forest = settings.map(|settings| Box::new(Forest::new(settings.seed(seed))));
         ForestEvidence {
-            forest: settings.ok().map(|settings| Forest::new(settings.output_after(POINTS_LEAST).seed(seed))),
+            forest: forest.map_or(Kept::None, Kept::Awake),
             depth: Tail::new(DEPTH.1, DEPTH.2),
             mass: Tail::new(MASS.1, MASS.2),
         }
     }
 
     /// Scores of the shingle that ends with `z`; none while there is too little to compare with.
-    pub(in crate::detect) fn scores(&self, z: f64) -> Option<Scores> {
-        let forest = self.forest.as_ref().filter(|forest| forest.is_ready())?;
+    pub(in crate::detect) fn scores(&mut self, z: f64) -> Option<Scores> {
+        let forest = self.awake().filter(|forest| forest.is_ready())?;
         forest.score(&[z.clamp(-CUT, CUT)]).ok()
     }
 
@@ -61,28 +82,77 @@ impl ForestEvidence {
             self.depth.learn(DEPTH.0 * scores.expected_depth);
             self.mass.learn(MASS.0 * scores.log_mass);
         }
-        if let Some(forest) = &mut self.forest {
+        if let Some(forest) = self.awake() {
             // a finite number of the right length is never refused
             let _refused = forest.update(&[z.clamp(-CUT, CUT)]);
         }
     }
 
+    /// Keeps the forest as its snapshot until it is needed.
+    pub(in crate::detect) fn park(&mut self) {
+        if let Kept::Awake(forest) = &self.forest {
+            self.forest = Kept::Parked(forest.to_bytes().into_boxed_slice());
+        }
+    }
+
+    /// Wakes the forest, and keeps its boxes above this mass.
+    pub(in crate::detect) fn set_box_mass(&mut self, mass: usize) {
+        if let Some(forest) = self.awake() {
+            // the masses of the forms are in range
+            let _refused = forest.set_box_mass(mass);
+        }
+    }
+
+    /// Bytes of a parked forest.
+    pub(in crate::detect) fn parked_bytes(&self) -> usize {
+        if let Kept::Parked(bytes) = &self.forest { bytes.len() } else { 0 }
+    }
+
     /// Bytes on the heap.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
-        self.forest.as_ref().map_or(0, |forest| forest.memory_bytes() - size_of::<Forest>())
+        match &self.forest {
+            Kept::None => 0,
+            Kept::Awake(forest) => forest.memory_bytes(),
+            Kept::Parked(bytes) => bytes.len(),
+        }
+    }
+
+    fn awake(&mut self) -> Option<&mut Forest> {
+        if let Kept::Parked(bytes) = &self.forest {
+            // they are our own, and a snapshot that was restored has been checked
+            self.forest = Forest::from_bytes(bytes).map_or(Kept::None, |forest| Kept::Awake(Box::new(forest)));
+        }
+        if let Kept::Awake(forest) = &mut self.forest { Some(forest) } else { None }
     }
 }
 
 impl Codec for ForestEvidence {
     fn write(&self, to: &mut Writer) {
-        self.forest.as_ref().map(Forest::to_bytes).write(to);
+        match &self.forest {
+            Kept::None => 0u8.write(to),
+            Kept::Awake(forest) => {
+                1u8.write(to);
+                to.text(&forest.to_bytes());
+            }
+            Kept::Parked(bytes) => {
+                2u8.write(to);
+                to.text(bytes);
+            }
+        }
         self.depth.write(to);
         self.mass.write(to);
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
-        let forest = match Option::<Vec<u8>>::read(from)? {
-            Some(bytes) => Some(Forest::from_bytes(&bytes).map_err(|_| SnapshotError::Inconsistent("a forest"))?),
-            None => None,
+        let wrong = |_| SnapshotError::Inconsistent("a forest");
+        let tag = u8::read(from)?;
+        let forest = match tag {
+            0 => Kept::None,
+            1 | 2 => {
+                let bytes = from.text()?;
+                let forest = Forest::from_bytes(bytes).map_err(wrong)?;
+                if tag == 1 { Kept::Awake(Box::new(forest)) } else { Kept::Parked(bytes.into()) }
+            }
+            _ => return Err(SnapshotError::Inconsistent("a forest")),
         };
         Ok(ForestEvidence { forest, depth: Tail::read(from)?, mass: Tail::read(from)? })
     }
@@ -100,11 +170,23 @@ mod tests {
             let scores = evidence.scores(z);
             evidence.learn(z, scores.as_ref());
         }
-        let surprise = |z: f64| evidence.surprise(&evidence.scores(z).unwrap());
-        assert!(surprise(7.0) > surprise(-1.0) + 1.0, "{} {}", surprise(7.0), surprise(-1.0));
+        let mut surprise = |z: f64| {
+            let scores = evidence.scores(z).unwrap();
+            evidence.surprise(&scores)
+        };
+        let (odd, usual) = (surprise(7.0), surprise(-1.0));
+        assert!(odd > usual + 1.0, "{odd} {usual}");
         let mut writer = Writer::default();
         evidence.write(&mut writer);
-        let copy = ForestEvidence::read(&mut writer.reader()).unwrap();
+        let mut copy = ForestEvidence::read(&mut writer.reader()).unwrap();
         assert_eq!(copy.scores(3.0), evidence.scores(3.0));
+        let before = copy.heap_bytes();
+        copy.park();
+        assert!(copy.parked_bytes() * 2 < before && copy.heap_bytes() == copy.parked_bytes());
+        let mut writer = Writer::default();
+        copy.write(&mut writer);
+        assert_eq!(ForestEvidence::read(&mut writer.reader()).unwrap(), copy, "a parked one stays parked");
+        assert_eq!(copy.scores(3.0), evidence.scores(3.0), "until it is needed");
+        assert_eq!(copy.parked_bytes(), 0);
     }
 }

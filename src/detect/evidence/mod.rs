@@ -7,7 +7,7 @@ mod silence;
 mod tail;
 mod windows;
 
-pub(super) use forest::ForestEvidence;
+pub(super) use forest::{BOXES_COMPACT, BOXES_FULL, ForestEvidence, forest_settings};
 pub(super) use repeats::Repeats;
 pub(super) use silence::Silence;
 pub(super) use tail::Tail;

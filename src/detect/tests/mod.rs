@@ -1,6 +1,7 @@
 //! Quality and behaviour of the whole detector on made worlds.
 
 mod behaviour;
+mod fleet;
 mod harness;
 mod quality;
 mod random;

@@ -88,3 +88,24 @@ fn damage_under_a_right_checksum_is_an_error_or_a_forest_but_no_panic() {
         }
     }
 }
+
+#[test]
+fn other_boxes_change_no_answer() {
+    for (dims, shingle) in [(1, 1), (1, 6), (3, 4)] {
+        let blocks = stream(dims as u64, dims, 2600);
+        let (mut straight, mut changed) = (forest(dims, shingle), forest(dims, shingle));
+        for (t, block) in blocks.iter().enumerate() {
+            if t % 50 == 7 || t < 12 {
+                changed.set_box_mass([1, 3, 8, 24, 256][t % 5]).unwrap();
+            }
+            assert_eq!(straight.observe(block), changed.observe(block));
+        }
+        changed.set_box_mass(3).unwrap();
+        assert_eq!(straight.to_bytes(), changed.to_bytes());
+        let large = changed.memory_bytes();
+        changed.set_box_mass(24).unwrap();
+        assert!(changed.memory_bytes() < large);
+        assert_eq!(Forest::from_bytes(&changed.to_bytes()).unwrap().to_bytes(), changed.to_bytes());
+        assert!(changed.set_box_mass(0).is_err());
+    }
+}

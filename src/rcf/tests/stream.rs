@@ -364,3 +364,39 @@ fn results_are_these_bits() {
     let found = (bits, range.median.to_bits(), crc32fast::hash(&bytes[..bytes.len() - 4]));
     assert_eq!(found, (201930270315560538, 4604543590893355008, 1038299720));
 }
+
+#[test]
+fn what_is_set_aside_is_enough_and_not_much_more() {
+    for (shingle, trees, sample, mass) in [
+        (8, 30, 256, 3),
+        (8, 30, 256, 24),
+        (4, 40, 256, 3),
+        (4, 40, 256, 8),
+        (4, 40, 256, 24),
+        (4, 10, 64, 3),
+        (4, 10, 64, 24),
+    ] {
+        let settings =
+            Settings::new(1, shingle).and_then(|s| s.trees(trees)?.sample_size(sample)?.box_mass(mass)).unwrap();
+        let set_aside = settings.memory_bytes_steady();
+        for kind in 0..5 {
+            let mut forest = Forest::new(settings.clone().seed(kind));
+            let mut random = Random::new(5 + kind);
+            let mut most = 0;
+            for t in 0..12_000u32 {
+                let noise = normal(&mut random);
+                let value = match kind {
+                    0 => noise,
+                    1 => 100.0 * (f64::from(t) / 19.0).sin() + 10.0 * noise,
+                    2 => (2.0 * noise).round(),
+                    3 => (2.0 * noise).exp().min(8.0),
+                    _ => 0.01 * noise + if t % 50 == 0 { 8.0 } else { 0.0 },
+                };
+                forest.update(&[value]).unwrap();
+                most = most.max(forest.memory_bytes());
+            }
+            assert!(most <= set_aside, "{settings:?}, stream {kind}: {most} of {set_aside}");
+            assert!(most * 4 > set_aside * 3, "{settings:?}, stream {kind}: {most} of {set_aside}");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 use super::super::lanes::{self, TOP};
 use super::super::points::Points;
 use super::super::settings::SAMPLE_MAX;
-use super::{Link, NONE, Node, Trees, Work};
+use super::{Head, Link, NONE, Node, Trees, Work};
 
 /// A tree under construction. The caller reserves it with [`Trees::builder`].
 pub(in super::super) struct Builder<'a> {
@@ -98,6 +98,53 @@ impl Builder<'_> {
 }
 
 impl Trees {
+    /// The same trees with boxes above another mass, in as little room as they need.
+    pub(in super::super) fn reboxed(&self, box_mass: usize, points: &Points) -> Trees {
+        let mut other = Trees { heads: self.heads.clone(), ..Trees::new(self.len(), self.width / 2, box_mass) };
+        let described: Vec<_> = (0..self.len()).map(|tree| self.described(tree)).collect();
+        let boxed = |masses: &Vec<u32>| masses.iter().filter(|mass| **mass > other.box_mass).count();
+        let rooms = described.iter().map(|(_, _, masses)| (boxed(masses), masses.len() - boxed(masses)));
+        let room = rooms.fold((0, 0), |most, room| (most.0.max(room.0), most.1.max(room.1)));
+        other.set_room(room.0, room.1, &mut []);
+        let mut work = Work::new();
+        for (tree, (root, nodes, masses)) in described.into_iter().enumerate() {
+            other.clear(tree);
+            if self.mass(tree) > 0 {
+                // what was a tree is one: its points lie as its cuts say
+                let _fits = other.adopt(tree, (root, self.mass(tree)), nodes, &masses, points, &mut work);
+            }
+        }
+        other
+    }
+
+    /// The root of a tree, and its nodes and their masses, with names in the order from the root down, left first.
+    fn described(&self, tree: usize) -> (u16, Vec<Node>, Vec<u32>) {
+        let (mut nodes, mut masses) = (Vec::new(), Vec::new());
+        let Head { mass, mut root, .. } = self.heads[tree];
+        let mut open = Vec::new();
+        if mass > 0 && !super::is_leaf(root) {
+            open.push((root, u32::from(mass), None));
+            root = 0;
+        }
+        while let Some((name, mass, link)) = open.pop() {
+            let number = nodes.len() as u16;
+            if let Some((parent, side)) = link {
+                let parent: &mut Node = &mut nodes[usize::from(parent)];
+                parent.sides[side] = number;
+            }
+            let node = self.nodes(tree)[usize::from(name)];
+            let left = u32::from(node.left_mass);
+            for (side, mass) in [(1, mass - left), (0, left)] {
+                if !super::is_leaf(node.sides[side]) {
+                    open.push((node.sides[side], mass, Some((number, side))));
+                }
+            }
+            nodes.push(node);
+            masses.push(mass);
+        }
+        (root, nodes, masses)
+    }
+
     /// Takes over nodes whose children come after their parent.
     fn adopt(
         &mut self,

@@ -1,0 +1,259 @@
+//! Many series within a memory budget.
+//!
+//! A series is kept with a quick forest ([`Form::Full`]), with a small one ([`Form::Compact`]) that says the same to the
+//! bit, or without one ([`Form::Tail`], see `sparse`). The forest of a series that has sent nothing for a while is parked
+//! as its snapshot, and woken before the series is judged again. While everything fits, all is full and nothing is
+//! parked; where it does not, the lightest move down, and up again when there is room (`plan`). The smallest form is
+//! kept beside the others, so that whoever moves down goes on at once, and whoever moves up is judged by it until
+//! the new forest speaks.
+//!
+//! What a form takes is set aside, not measured: [`Sizes`] follows from the settings, so the same history gives the same
+//! forms on every machine, after a restart too (D2), and a young series has the room that it will need. Weight is
+//! the mean number of rows in an interval, then the mean magnitude of the values: a series' own history, never its name.
+
+mod plan;
+
+use super::evidence::{BOXES_COMPACT, BOXES_FULL, forest_settings};
+use super::judgement::{Context, Judgement};
+use super::model::Place;
+use super::series::Series;
+use super::settings::Settings;
+use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
+use super::sparse::{Given, Parent, Sparse};
+use crate::model::{Cell, SeriesKey, Stats};
+
+pub(super) use plan::{Candidate, plan};
+
+/// A series without rows for so many intervals is cold.
+const COLD: u32 = 24;
+/// Memory of the weights, in intervals.
+const MEMORY: u32 = 576;
+/// Intervals without rows that a new series is taken to have behind it: it must show its weight first.
+const PRIOR: u32 = 12;
+/// Characters set aside for the value of a dimension; the text itself must not decide about forms.
+const TEXT_BYTES: usize = 32;
+/// Of the list of what was odd in the last week.
+const HABIT_BYTES: usize = 1024;
+
+/// How a series is kept. The smallest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Form {
+    /// Without a forest: its share of what all series have together.
+    Tail,
+    /// With a forest of few boxes: about half the memory and twice the time.
+    Compact,
+    /// With a quick forest.
+    Full,
+}
+
+impl Form {
+    /// All, the smallest first.
+    pub const ALL: [Form; 3] = [Form::Tail, Form::Compact, Form::Full];
+
+    /// Its name in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Tail => "tail",
+            Form::Compact => "compact",
+            Form::Full => "full",
+        }
+    }
+
+    /// Mass above which its forest keeps boxes, if it has one.
+    pub(super) fn box_mass(self) -> Option<usize> {
+        match self {
+            Form::Tail => None,
+            Form::Compact => Some(BOXES_COMPACT),
+            Form::Full => Some(BOXES_FULL),
+        }
+    }
+}
+
+impl Codec for Form {
+    fn write(&self, to: &mut Writer) {
+        (*self as u8).write(to);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Form, SnapshotError> {
+        let number = usize::from(u8::read(from)?);
+        Form::ALL.get(number).copied().ok_or(SnapshotError::Inconsistent("a form"))
+    }
+}
+
+/// Bytes set aside for the series of one key: one series per measure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    forms: [u64; Form::ALL.len()],
+    /// With series whose forests lie elsewhere.
+    bare: u64,
+}
+
+impl Sizes {
+    /// Of a detector with these settings.
+    pub fn of(settings: &Settings) -> Sizes {
+        let shape = settings.forest();
+        let series = Series::new(settings.length(), shape, 0).bytes_without_forest() + HABIT_BYTES;
+        let name = 16 + settings.dimensions().len() * (size_of::<Box<str>>() + TEXT_BYTES);
+        // a tree of keys is two thirds full
+        let entry = (size_of::<SeriesKey>() + size_of::<Member>()) * 3 / 2;
+        let measures = settings.measures().len();
+        let tail = (entry + name + measures * size_of::<Sparse>()) as u64;
+        let bare = tail + (measures * series) as u64;
+        let forms = Form::ALL.map(|form| {
+            let forest = form.box_mass().and_then(|mass| forest_settings(shape, mass));
+            forest.map_or(tail, |forest| bare + (measures * forest.memory_bytes_steady()) as u64)
+        });
+        Sizes { forms, bare }
+    }
+
+    /// Of a form.
+    pub fn of_form(&self, form: Form) -> u64 {
+        self.forms[form as usize]
+    }
+}
+
+/// The series of one key.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Member {
+    /// Mean rows of an interval, and mean magnitude of what they sum to.
+    rows: f64,
+    magnitude: f64,
+    age: u32,
+    form: Form,
+    is_parked: bool,
+    /// Whether its forests are younger than it is.
+    is_late: bool,
+    sparse: Vec<Sparse>,
+    /// None in the smallest form.
+    all: Vec<Series>,
+}
+
+codec!(Member { rows, magnitude, age, form, is_parked, is_late, sparse, all });
+
+/// What is to become of a member.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Keep its forests as snapshots.
+    Park,
+    /// Take another form.
+    Turn(Form),
+    /// Take a form with a forest for the first time, or again.
+    Begin(Form, Vec<Series>),
+}
+
+impl Member {
+    /// Of so many series that nothing is known of.
+    pub(super) fn new(measures: usize) -> Member {
+        Member {
+            rows: 0.0,
+            magnitude: 0.0,
+            age: 0,
+            form: Form::Tail,
+            is_parked: false,
+            is_late: false,
+            sparse: vec![Sparse::new(); measures],
+            all: Vec::new(),
+        }
+    }
+
+    /// Whether a state of so many measures could be its own.
+    pub(super) fn fits(&self, measures: usize) -> bool {
+        let series = if self.form == Form::Tail { 0 } else { measures };
+        self.sparse.len() == measures && self.all.len() == series
+    }
+
+    /// Judges an interval of measure `index`.
+    pub(super) fn step(
+        &mut self,
+        index: usize,
+        context: &Context,
+        place: &Place,
+        given: Given,
+        parent: Parent,
+    ) -> Judgement {
+        let small = self.sparse[index].step(context, place, given, parent);
+        let Some(series) = self.all.get_mut(index) else { return small };
+        let whole = series.step(context, place, given.value);
+        if self.is_late && series.remaining() > 0 { small } else { whole }
+    }
+
+    /// Intervals until its series speak.
+    pub(super) fn remaining(&self) -> impl Iterator<Item = u32> {
+        self.sparse.iter().map(Sparse::remaining)
+    }
+
+    /// Whether all have been silent for so long that they may be forgotten.
+    pub(super) fn is_gone(&self, per_day: u32) -> bool {
+        self.sparse.iter().all(|sparse| sparse.is_gone(per_day))
+    }
+
+    /// Time was skipped.
+    pub(super) fn jump(&mut self) {
+        self.all.iter_mut().for_each(Series::jump);
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    pub(super) fn is_parked(&self) -> bool {
+        self.is_parked
+    }
+
+    /// Takes the weight of an interval in.
+    #[expect(clippy::cast_precision_loss, reason = "rows of one interval stay far below 2^53")]
+    pub(super) fn weigh(&mut self, cell: Option<&Cell>) {
+        self.age = self.age.saturating_add(1).min(MEMORY);
+        let gain = 1.0 / f64::from(self.age + PRIOR);
+        let rows = cell.map_or(0.0, |cell| cell.rows as f64);
+        let magnitude: f64 = cell.map_or(0.0, |cell| cell.stats.iter().map(Stats::sum).map(f64::abs).sum());
+        self.rows += gain * (rows - self.rows);
+        self.magnitude += gain * (magnitude.min(f64::MAX / 4.0) - self.magnitude);
+    }
+
+    /// As a candidate for another form, by its number in [`Form::ALL`].
+    pub(super) fn candidate(&self) -> Candidate {
+        Candidate { rows: self.rows, magnitude: self.magnitude, level: self.form as usize }
+    }
+
+    /// Whether its forests have been out of use for a while and will be until it has rows again. An empty interval of
+    /// a quantity that adds up is a value, and teaches.
+    pub(super) fn is_cold(&self, contexts: &[Context]) -> bool {
+        let mut series = self.all.iter().zip(contexts);
+        self.form != Form::Tail && series.all(|(series, context)| !context.empty_is_zero && series.absent() >= COLD)
+    }
+
+    /// Makes a change.
+    pub(super) fn change(&mut self, change: &mut Change) {
+        self.is_parked = matches!(change, Change::Park);
+        match change {
+            Change::Park => self.all.iter_mut().for_each(|series| series.forest_mut().park()),
+            Change::Begin(form, all) => {
+                (self.form, self.is_late, self.all) = (*form, self.age > 0, std::mem::take(all))
+            }
+            Change::Turn(form) => self.form = *form,
+        }
+        match self.form.box_mass() {
+            Some(mass) if !self.is_parked => {
+                self.all.iter_mut().for_each(|series| series.forest_mut().set_box_mass(mass))
+            }
+            Some(_) => {}
+            None => self.all = Vec::new(),
+        }
+    }
+
+    /// Bytes set aside for it.
+    pub(super) fn set_aside(&self, sizes: &Sizes) -> u64 {
+        if self.is_parked {
+            sizes.bare + self.all.iter().map(|series| series.forest().parked_bytes() as u64).sum::<u64>()
+        } else {
+            sizes.of_form(self.form)
+        }
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let spare = (self.all.capacity() - self.all.len()) * size_of::<Series>();
+        let sparse = self.sparse.capacity() * size_of::<Sparse>();
+        sparse + spare + self.all.iter().map(Series::bytes).sum::<usize>()
+    }
+}

@@ -1,0 +1,80 @@
+//! The detector's independent work on all cores of this machine. A series takes some tens of microseconds, a thread
+//! about as long to begin: a small fleet stays on the thread that is there.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use crate::detect::Spread;
+
+/// Fewer items than this are not worth a second thread.
+const ITEMS_LEAST: usize = 64;
+/// Runs per thread: series differ in what they cost, and who is done early takes another run.
+const RUNS: usize = 8;
+
+/// Some threads, which live as long as one piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads(NonZeroUsize);
+
+impl Threads {
+    /// So many.
+    pub fn new(count: NonZeroUsize) -> Threads {
+        Threads(count)
+    }
+
+    /// One per core that this process may use.
+    pub fn all() -> Threads {
+        Threads(std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.0.get()
+    }
+}
+
+impl Spread for Threads {
+    fn each_run<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut [T]) + Sync)) {
+        let threads = self.count().min(items.len() / ITEMS_LEAST);
+        if threads <= 1 {
+            return work(items);
+        }
+        let runs = Mutex::new(items.chunks_mut(items.len().div_ceil(RUNS * threads)));
+        // the next run leaves the lock before it is worked on
+        let next = || runs.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let all = || {
+            while let Some(run) = next() {
+                work(run);
+            }
+        };
+        std::thread::scope(|scope| {
+            (1..threads).for_each(|_| drop(scope.spawn(all)));
+            all();
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Mutex;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn every_item_is_in_one_run_and_many_items_have_more_than_one_thread() {
+        for (threads, count, wanted) in [(1, 1000, 1), (2, 10, 1), (2, 1000, 2), (3, 1001, 3)] {
+            let mut items = vec![0u32; count];
+            let seen = Mutex::new(HashSet::new());
+            Threads::new(NonZeroUsize::new(threads).unwrap()).each_run(&mut items, &|run| {
+                seen.lock().unwrap().insert(thread::current().id());
+                // no thread takes all before the others have begun
+                thread::sleep(Duration::from_millis(20));
+                run.iter_mut().for_each(|item| *item += 1);
+            });
+            assert!(items.iter().all(|item| *item == 1));
+            assert_eq!(seen.lock().unwrap().len(), wanted, "{threads} threads, {count} items");
+        }
+    }
+}
