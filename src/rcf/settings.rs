@@ -23,7 +23,7 @@ fn box_share(mass: usize) -> f64 {
 const BOXES: f64 = 5.8;
 const BOXES_AFTER: f64 = 5.0;
 
-/// Parameters of a [`Forest`](super::Forest). Start with [`Settings::new`], then change what differs from the defaults.
+/// Parameters of a [`Forest`]. Start with [`Settings::new`], then change what differs from the defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     pub(super) dims_base: usize,
