@@ -177,6 +177,8 @@ fn shop(mean: f64, step: usize, random: &mut Random) -> usize {
     random.poisson(mean * day) as usize
 }
 
+/// A guard and no measure of recall: the bursts are those of series with a mean of 3.5 rows and more. Of sparser ones (means
+/// of 0.5 to 2.9 were tried) none was found.
 #[test]
 fn the_smallest_form_is_quiet_on_sparse_counts_and_sees_them_change() {
     let measure = Measure { name: Arc::from("orders"), column: 0, aggregation: Aggregation::Count };
