@@ -167,10 +167,7 @@ fn a_stream_within_its_limits_is_read_without_being_refused() {
 
 #[test]
 fn a_second_job_on_the_same_state_is_refused() {
-    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
-    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
-    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
-    let mut rig = Rig::new(&ends, "two-jobs", SHARDS, STEP_MILLIS);
+    let mut rig = Rig::shared("two-jobs", SHARDS, STEP_MILLIS);
     let mut job = rig.start();
     let mut refused = None;
     put_all(&mut rig, |rig, portion| {
@@ -196,10 +193,7 @@ fn a_second_job_on_the_same_state_is_refused() {
 
 #[test]
 fn two_jobs_started_at_once_do_no_harm() {
-    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
-    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
-    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
-    let mut rig = Rig::new(&ends, "at-once", SHARDS, STEP_MILLIS);
+    let mut rig = Rig::shared("at-once", SHARDS, STEP_MILLIS);
     rig.put(RECORDS / 2, 1);
     let mut jobs = [rig.start(), rig.start()];
     rig.put(RECORDS / 2, 1);

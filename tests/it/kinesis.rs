@@ -78,10 +78,7 @@ fn what_generate_puts_into_a_stream_is_what_it_puts_into_files() {
 
 #[test]
 fn enhanced_fan_out_gives_the_same() {
-    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
-    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
-    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
-    let mut rig = Rig::new(&ends, "fan-out", 2, 600);
+    let mut rig = Rig::shared("fan-out", 2, 600);
     rig.configure("poll_interval = \"200ms\"", "consumer = \"tidewatch\"");
     rig.put(2000, 1);
     let mut job = rig.start();
@@ -97,10 +94,7 @@ fn enhanced_fan_out_gives_the_same() {
 
 #[test]
 fn what_a_job_began_at_the_tip_missed_while_it_was_down_is_read() {
-    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
-    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
-    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
-    let mut rig = Rig::new(&ends, "latest", 2, 600);
+    let mut rig = Rig::shared("latest", 2, 600);
     rig.configure("poll_interval", "starting_position = \"LATEST\"\npoll_interval");
     // before the job: not for it
     rig.stream.put((0..50).map(|number| (format!("key-{number}"), b"{\"before\":true}".to_vec())).collect());
@@ -118,16 +112,13 @@ fn what_a_job_began_at_the_tip_missed_while_it_was_down_is_read() {
 
 #[test]
 fn a_second_stream_goes_on_in_the_same_tree() {
-    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
-    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
-    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
-    let mut rig = Rig::new(&ends, "first-of-two", 1, 600);
+    let mut rig = Rig::shared("first-of-two", 1, 600);
     rig.put(1700, 1);
     let mut job = rig.start();
     rig.until_committed(&mut job);
     assert!(job.terminate().success(), "{}", job.errors());
     // the shard of the other stream has the same id, and records in the interval that the first one left off in
-    rig.stream = Stream::create(&stream, "second-of-two", 1);
+    rig.stream = Stream::create(&Kinesis::shared().endpoint(), "second-of-two", 1);
     rig.configure("\"first-of-two\"", "\"second-of-two\"");
     rig.configure("stream_batch_time", &format!("state = \"s3://{BUCKET}/second-of-two/state\"\nstream_batch_time"));
     rig.put(1700, 1);
@@ -145,10 +136,7 @@ fn keys_of(shard: u128) -> impl Iterator<Item = String> {
 
 #[test]
 fn a_shard_with_nothing_and_one_with_nothing_good_do_not_hold_up_the_others() {
-    let (kinesis, s3) = (Kinesis::shared(), S3::shared());
-    let (stream, bucket) = (kinesis.endpoint(), s3.endpoint());
-    let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
-    let rig = Rig::new(&ends, "uneven", 4, 600);
+    let rig = Rig::shared("uneven", 4, 600);
     let mut job = rig.start();
     let good = |at: u64| format!("{{\"id\":\"{at}\",\"at\":{},\"shop\":\"a\",\"views\":1}}", 1_704_067_200_000 + at);
     let mut keys = [keys_of(0), keys_of(2), keys_of(3)].map(|keys| keys.take(10_000).collect::<Vec<_>>().into_iter());

@@ -10,7 +10,8 @@ use tempfile::TempDir;
 use super::aggregated;
 use super::bucket::Bucket;
 use super::process::{Ended, Running, command, ended};
-use super::servers::s3::{Keys, WRITER};
+use super::servers::kinesis::Kinesis;
+use super::servers::s3::{Keys, S3, WRITER};
 use super::stream::{Put, REGION, Stream};
 use super::tree::{self, RowsByFolder};
 
@@ -51,6 +52,13 @@ impl Rig {
         let config = directory.path().join("job.toml").display().to_string();
         fs::write(&config, toml(ends, name, &bucket.url())).unwrap();
         Rig { _directory: directory, bucket, stream, config, step_millis, sent: 0 }
+    }
+
+    /// The same between the servers that tests share, with nothing in between.
+    pub(crate) fn shared(name: &str, shards: i32, step_millis: u64) -> Rig {
+        let (stream, bucket) = (Kinesis::shared().endpoint(), S3::shared().endpoint());
+        let ends = Ends { kinesis: &stream, kinesis_of_job: &stream, s3: &bucket, s3_of_job: &bucket };
+        Rig::new(&ends, name, shards, step_millis)
     }
 
     /// Puts more records into the stream, one by one or several packed into one.
