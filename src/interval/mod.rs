@@ -214,9 +214,7 @@ impl Intervals {
     /// Raises the watermarks of silent lanes as planned.
     pub fn raise(&mut self, raises: Vec<Raise>) -> Vec<Closing> {
         let mut closings = self.due_raises();
-        for raise in raises {
-            closings.extend(self.apply(raise));
-        }
+        closings.extend(raises.into_iter().flat_map(|raise| self.apply(raise)));
         closings
     }
 

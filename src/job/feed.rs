@@ -29,7 +29,7 @@ const WAITING_MAX: usize = 2;
 /// How long a silent source is left alone.
 const IDLE_POLL: Duration = Duration::from_millis(200);
 /// How long a stopped source is waited for that may be waiting itself.
-const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// About how many bytes a chunk of standard input or of the generator has.
 const CHUNK_BYTES: usize = 1 << 20;
 const STDIN: &str = "stdin";

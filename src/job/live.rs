@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::checkpoint::{Checkpoint, Checkpoints};
 use super::error::JobError;
-use super::feed::{Fed, Feed, Input};
+use super::feed::{DRAIN_TIMEOUT, Fed, Feed, Input};
 use super::history::History;
 use super::host::{Event, Host, Summary};
 use super::judge::Judge;
@@ -25,8 +25,6 @@ use crate::store::{Patience, Store, Sweep};
 
 /// A job that is asked to stop has so long to finish what it has begun: what runs it commonly waits half a minute.
 const STOP_TIMEOUT: Duration = Duration::from_secs(25);
-/// How long a source that waits by itself needs to notice that nobody listens any more.
-const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How far the line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
