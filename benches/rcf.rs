@@ -8,8 +8,9 @@
 //!
 //! The streams are noisy sines, 0.5 % of the points carry a spike in one dimension. K is the number of spikes: recall
 //! at K is the share of spikes among the K highest scores. Left out are the first half of the stream and the points
-//! that still hold an earlier spike in their shingle. Rank correlation is Spearman's; krcf against itself with another
-//! seed shows how much of it is the forests' own randomness.
+//! that still hold an earlier spike in their shingle. Each stream is judged by two forests of each kind, whose figures
+//! are averaged; by how much the AUC of krcf's two differ, and Spearman's rank correlation of one with the other, show
+//! how much of a difference is the forests' own randomness.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop at any surprise")]
@@ -17,7 +18,7 @@
 use std::hint::black_box;
 
 use krcf::{RandomCutForest, RandomCutForestOptions};
-use tidewatch::rcf::{Forest, Settings};
+use tidewatch::rcf::{Forest, Scores, Settings};
 
 const DECAY: f64 = 1.0 / 2560.0;
 
@@ -65,14 +66,14 @@ fn main() {
 
     println!("\ndetection (mean of {seeds}): AUC / recall at K");
     println!(
-        "{:4} {:>16} {:>16} {:>16} {:>16} {:>11} {:>11}",
-        "", "expected depth", "log mass", "displacement", "krcf", "rank, krcf", "krcf, krcf"
+        "{:4} {:>16} {:>16} {:>16} {:>16} {:>11} {:>11} {:>11}",
+        "", "expected depth", "log mass", "displacement", "krcf", "krcf, krcf", "rank, krcf", "krcf, krcf"
     );
     for (w, runs) in &detection {
         let mean = |part: &dyn Fn(&Run) -> f64| runs.iter().map(part).sum::<f64>() / runs.len() as f64;
         let cell = |i: usize| format!("{:.4} / {:.3}", mean(&|r| r.quality[i].0), mean(&|r| r.quality[i].1));
         print!("{:4} {:>16} {:>16} {:>16} {:>16}", w.name, cell(0), cell(1), cell(2), cell(3));
-        println!(" {:11.3} {:11.3}", mean(&|r| r.ranks[0]), mean(&|r| r.ranks[1]));
+        println!(" {:11.4} {:11.3} {:11.3}", mean(&|r| r.krcf_spread), mean(&|r| r.ranks[0]), mean(&|r| r.ranks[1]));
     }
 
     println!("\nbytes of one forest after {points} points");
@@ -121,8 +122,10 @@ struct Run {
     ours_us: f64,
     ours_score_us: f64,
     krcf_us: f64,
-    /// AUC and recall at K of our three scores and krcf's.
+    /// AUC and recall at K of our three scores and krcf's, each the mean of two forests on the same stream.
     quality: [(f64, f64); 4],
+    /// By how much the AUC of krcf's two forests differ.
+    krcf_spread: f64,
     /// Rank correlation of krcf's score with our expected depth, and with krcf's of another seed.
     ranks: [f64; 2],
     /// With boxes above mass 3, 8, 24.
@@ -150,6 +153,8 @@ fn run(w: &Workload, points: usize, seed: u64, ours_only: bool) -> Run {
     }
     let ours_score_us = (cpu_us() - start) / (points - half) as f64;
 
+    let mut forest_again = ours(w, seed + 1000, 3);
+    let scores_again: Vec<Scores> = blocks.iter().map(|block| forest_again.observe(block).unwrap()).collect();
     let mut theirs = vec![0.0; points];
     let mut theirs_again = vec![0.0; points];
     let (mut krcf_us, mut krcf_bytes) = (0.0, 0);
@@ -173,14 +178,21 @@ fn run(w: &Workload, points: usize, seed: u64, ours_only: bool) -> Run {
     let pick = |part: &dyn Fn(usize) -> f64| -> Vec<f64> { judged.iter().map(|t| part(*t)).collect() };
     let spikes: Vec<bool> = judged.iter().map(|t| spikes[*t]).collect();
     let depth = pick(&|t| scores[t].expected_depth);
-    let (log_mass, displacement) = (pick(&|t| scores[t].log_mass), pick(&|t| scores[t].displacement));
     let (theirs, theirs_again) = (pick(&|t| theirs[t]), pick(&|t| theirs_again[t]));
     let rank = ranks(&theirs);
+    let both = |one: &[f64], two: &[f64]| {
+        let mean = |part: fn(&[f64], &[bool]) -> f64| (part(one, &spikes) + part(two, &spikes)) / 2.0;
+        (mean(auc), mean(recall))
+    };
+    let of_ours = |part: fn(&Scores) -> f64| both(&pick(&|t| part(&scores[t])), &pick(&|t| part(&scores_again[t])));
+    let [by_depth, by_mass, by_displacement] =
+        [of_ours(|s| s.expected_depth), of_ours(|s| s.log_mass), of_ours(|s| s.displacement)];
     Run {
         ours_us,
         ours_score_us,
         krcf_us,
-        quality: [&depth, &log_mass, &displacement, &theirs].map(|s| (auc(s, &spikes), recall(s, &spikes))),
+        quality: [by_depth, by_mass, by_displacement, both(&theirs, &theirs_again)],
+        krcf_spread: (auc(&theirs, &spikes) - auc(&theirs_again, &spikes)).abs(),
         ranks: [correlation(&ranks(&depth), &rank), correlation(&ranks(&theirs_again), &rank)],
         bytes,
         snapshot: forest.to_bytes().len(),

@@ -3,7 +3,10 @@
 //! A box over `d` lanes is `2d` numbers: the `d` minima, then the `d` *complements* of the maxima (`65535 - max`).
 //! A point is mirrored the same way: its lanes, then their complements. With that, growing a box is one minimum over
 //! `2d` lanes, and the distance of a point to a box is one saturating subtraction over `2d` lanes:
-//! `min - p` on the first half, `p - max` on the second. All sums are exact integers below 2^25.
+//! `min - p` on the first half, `p - max` on the second. All sums are exact integers below 2^25, so that vectors of any
+//! width give the same.
+
+use wide::{i16x8, i32x4, u16x8};
 
 use super::settings::LANES_MAX;
 
@@ -108,62 +111,66 @@ pub(super) fn apart<const L: usize>(b: &[u16], p: &[u16]) -> Apart {
     let ((bl, bh), (pl, ph)) = (halves::<L>(b), halves::<L>(p));
     let ((bl8, bl), (bh8, bh)) = (bl.as_chunks::<8>(), bh.as_chunks::<8>());
     let ((pl8, pl), (ph8, ph)) = (pl.as_chunks::<8>(), ph.as_chunks::<8>());
-    let mut sum = Apart { gap: 0, sides: 0 };
+    let mut sums = Sums::new();
     for (((bl, bh), pl), ph) in bl8.iter().zip(bh8).zip(pl8).zip(ph8) {
-        sum.add(apart_by_lane(bl, bh, pl, ph));
+        sums.add(*bl, *bh, *pl, *ph);
     }
     let ((bl4, bl), (bh4, bh)) = (bl.as_chunks::<4>(), bh.as_chunks::<4>());
     let ((pl4, pl), (ph4, ph)) = (pl.as_chunks::<4>(), ph.as_chunks::<4>());
     for (((bl, bh), pl), ph) in bl4.iter().zip(bh4).zip(pl4).zip(ph4) {
-        sum.add(apart_by_lane(bl, bh, pl, ph));
+        sums.add(eight(*bl), eight(*bh), eight(*pl), eight(*ph));
     }
+    let [mut gap, mut narrowness] = if bl8.is_empty() && bl4.is_empty() { [0, 0] } else { sums.total() };
     for (((bl, bh), pl), ph) in bl.iter().zip(bh).zip(pl).zip(ph) {
-        let gap = bl.saturating_sub(*pl) | bh.saturating_sub(*ph);
-        sum.add(Apart { gap: u32::from(gap), sides: u32::from(TOP - bl - bh) });
+        gap += u32::from(bl.saturating_sub(*pl) | bh.saturating_sub(*ph));
+        narrowness += u32::from(bl + bh);
     }
-    sum
+    Apart { gap, sides: u32::from(TOP) * halves::<L>(b).0.len() as u32 - narrowness }
 }
 
-impl Apart {
-    #[inline(always)]
-    fn add(&mut self, other: Apart) {
-        self.gap += other.gap;
-        self.sides += other.sides;
-    }
+#[inline(always)]
+fn eight(v: [u16; 4]) -> [u16; 8] {
+    [v[0], v[1], v[2], v[3], 0, 0, 0, 0]
 }
 
-/// Eight or four lanes of [`apart`].
+/// Sums over lanes, eight at a time.
 ///
-/// Never inlined: alone it becomes thirty vector instructions; inlined, the compiler mixes neighbouring blocks lane by
-/// lane and makes it five times as many.
-#[inline(never)]
-fn apart_by_lane<const N: usize>(bl: &[u16; N], bh: &[u16; N], pl: &[u16; N], ph: &[u16; N]) -> Apart {
-    Apart { gap: total(outside(bl, bh, pl, ph)), sides: u32::from(TOP) * N as u32 - total(narrowness(bl, bh)) }
+/// The vector instruction that adds lanes in pairs takes them as signed numbers, so 32,768 is taken from each lane and
+/// given back at the end.
+#[derive(Clone, Copy)]
+struct Sums {
+    /// Of the distances outside the box, which are on one side at most.
+    gap: i32x4,
+    /// Of `TOP` less the side: `65535 - (max - min)`, which is `min + complement`.
+    narrowness: i32x4,
+    lanes: u32,
 }
 
-/// Per lane the distance outside the box, which is on one side at most.
-#[inline(always)]
-fn outside<const N: usize>(bl: &[u16; N], bh: &[u16; N], pl: &[u16; N], ph: &[u16; N]) -> [u16; N] {
-    let mut v = [0; N];
-    for i in 0..N {
-        v[i] = bl[i].saturating_sub(pl[i]) | bh[i].saturating_sub(ph[i]);
+impl Sums {
+    #[inline(always)]
+    fn new() -> Sums {
+        Sums { gap: i32x4::ZERO, narrowness: i32x4::ZERO, lanes: 0 }
     }
-    v
-}
 
-/// Per lane `TOP` less the side: `65535 - (max - min)`, which is `min + complement`.
-#[inline(always)]
-fn narrowness<const N: usize>(low: &[u16; N], high: &[u16; N]) -> [u16; N] {
-    let mut v = [0; N];
-    for i in 0..N {
-        v[i] = low[i].wrapping_add(high[i]);
+    #[inline(always)]
+    fn add(&mut self, bl: [u16; 8], bh: [u16; 8], pl: [u16; 8], ph: [u16; 8]) {
+        let [bl, bh, pl, ph] = [bl, bh, pl, ph].map(u16x8::new);
+        self.gap += in_pairs(bl.saturating_sub(pl) | bh.saturating_sub(ph));
+        self.narrowness += in_pairs(bl + bh);
+        self.lanes += 8;
     }
-    v
+
+    /// Gap and narrowness.
+    #[inline(always)]
+    fn total(self) -> [u32; 2] {
+        [self.gap, self.narrowness].map(|sum| (sum.reduce_add() as u32).wrapping_add(self.lanes << 15))
+    }
 }
 
 #[inline(always)]
-fn total<const N: usize>(v: [u16; N]) -> u32 {
-    v.iter().map(|v| u32::from(*v)).sum()
+fn in_pairs(v: u16x8) -> i32x4 {
+    let signed: i16x8 = bytemuck::cast(v ^ u16x8::splat(1 << 15));
+    signed.dot(i16x8::ONE)
 }
 
 #[inline(always)]

@@ -12,6 +12,8 @@
 //!
 //! The first is the score of the AWS library (about 1 for a typical point), the last the displacement of the paper.
 
+use wide::f32x4;
+
 use super::lanes::{self, Apart, Query};
 use super::points::Points;
 use super::tree::{Place, Trees, Visit};
@@ -29,7 +31,7 @@ pub struct Scores {
 
 /// The mean score over all trees.
 pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
-    let mut climb = Climb { q, now: [0.0; 4], sum: [0.0; 4], trees: 0 };
+    let mut climb = Climb { q, now: f32x4::ZERO, sum: [0.0; 4], trees: 0 };
     trees.visit(q, points, &mut climb);
     let [expected_depth, log_mass, displacement, _] = climb.sum.map(|sum| sum / f64::from(climb.trees.max(1)));
     Scores { expected_depth, log_mass, displacement }
@@ -38,7 +40,7 @@ pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
 struct Climb<'a> {
     q: &'a Query,
     /// Expected depth, log mass and displacement of the present tree, not normalised; a fourth for the vector's sake.
-    now: [f32; 4],
+    now: f32x4,
     sum: [f64; 4],
     trees: u32,
 }
@@ -50,7 +52,7 @@ impl Visit for Climb<'_> {
         self.now = if equal {
             let damp = damp(place);
             let log = log2_of_1_plus(place.mass + 1) - log2_of_1_plus(place.mass);
-            [damp * seen(place), damp * log, damp / (1 + place.mass) as f32, 0.0]
+            f32x4::new([damp * seen(place), damp * log, damp / (1 + place.mass) as f32, 0.0])
         } else {
             unseen_all(place)
         };
@@ -66,24 +68,15 @@ impl Visit for Climb<'_> {
             return false;
         }
         let p = gap / (gap + sides as i32 as f32);
-        let mut change = unseen_all(place);
-        // three plain loops, one vector instruction each
-        for (change, now) in change.iter_mut().zip(&self.now) {
-            *change -= now;
-        }
-        for change in &mut change {
-            *change *= p;
-        }
-        for (now, change) in self.now.iter_mut().zip(change) {
-            *now += change;
-        }
+        self.now += (unseen_all(place) - self.now) * p;
         true
     }
 
     #[inline(always)]
     fn end(&mut self, total: u32) {
-        for ((sum, now), norm) in self.sum.iter_mut().zip(self.now).zip(NORMS[(total as usize).min(NORMS.len() - 1)]) {
-            *sum += f64::from(now * norm);
+        let normed = self.now * f32x4::new(NORMS[(total as usize).min(NORMS.len() - 1)]);
+        for (sum, normed) in self.sum.iter_mut().zip(normed.to_array()) {
+            *sum += f64::from(normed);
         }
         self.trees += 1;
     }
@@ -91,13 +84,10 @@ impl Visit for Climb<'_> {
 
 /// What each score gives for a point parted at a place.
 #[inline(always)]
-fn unseen_all(place: Place) -> [f32; 4] {
-    let mut all = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
+fn unseen_all(place: Place) -> f32x4 {
+    let by_mass = BY_MASS[(place.mass as usize).min(BY_MASS.len() - 1)];
     let by_depth = BY_DEPTH[place.depth.min(BY_DEPTH.len() - 1)];
-    for (all, by_depth) in all.iter_mut().zip(by_depth) {
-        *all += by_depth;
-    }
-    all
+    f32x4::new(by_mass) + f32x4::new(by_depth)
 }
 
 /// Points per unit of length (L1 over all lanes) around the query: `S = P * m / (1 + gap + sides) + (1 - P) * S` in
