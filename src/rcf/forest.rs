@@ -194,8 +194,10 @@ impl Forest {
         let settings = self.settings.clone().box_mass(mass)?;
         if settings != self.settings {
             self.squeeze();
-            self.trees = self.trees.reboxed(mass, &self.points);
-            self.settings = settings;
+            // what was a forest is one: its points lie as its cuts say
+            if let Some(trees) = self.trees.reboxed(mass, &self.points) {
+                (self.trees, self.settings) = (trees, settings);
+            }
         }
         Ok(())
     }

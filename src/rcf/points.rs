@@ -140,7 +140,9 @@ impl Points {
 
     #[inline]
     pub(super) fn hold(&mut self, name: u16) {
-        self.holders[usize::from(name - FIRST)] += 1;
+        // a damaged snapshot could hold a point more often than there are trees; it is refused later
+        let holders = &mut self.holders[usize::from(name - FIRST)];
+        *holders = holders.saturating_add(1);
     }
 
     #[inline]

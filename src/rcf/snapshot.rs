@@ -9,11 +9,11 @@
 use super::error::SnapshotError;
 use super::forest::{Forest, recent_blocks};
 use super::frame::Frame;
-use super::points::{FIRST, Points, Stored};
+use super::points::{FIRST, Points, Renamed, Stored};
 use super::random::Random;
 use super::sampler::Sampler;
-use super::settings::Settings;
-use super::tree::{Trees, Work, is_leaf};
+use super::settings::{SAMPLE_MAX, Settings};
+use super::tree::{Builder, Described, Trees, is_leaf};
 
 const MAGIC: &[u8; 4] = b"TWRF";
 const VERSION: u16 = 1;
@@ -21,28 +21,37 @@ const VERSION: u16 = 1;
 impl Forest {
     /// The forest as bytes: versioned, checksummed, compact (about a quarter of the memory).
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut tidy = self.clone();
-        let renamed = tidy.points.squeeze();
-        tidy.trees.rename(&renamed);
+        let mut points = self.points.clone();
+        let renamed = points.squeeze();
+        let stored = points.stored();
+        let sizes = Sizes::new(&self.settings, &stored);
         let mut out = Writer::default();
+        out.bytes.reserve_exact(self.snapshot_room(&stored, sizes));
         out.bytes.extend_from_slice(MAGIC);
         out.u16(VERSION);
-        write_settings(&mut out, &tidy.settings);
-        out.u16((tidy.frame.exponent() + 2000) as u16);
-        tidy.frame.offsets().iter().for_each(|v| out.f64(*v));
-        tidy.frame.edges().iter().for_each(|[low, high]| out.u8(u8::from(*low) | u8::from(*high) << 1));
-        tidy.recent.iter().for_each(|v| out.f64(*v));
-        out.u64(tidy.blocks);
-        out.u64(tidy.random.state());
-        out.f64(tidy.sampler.weight());
-        let stored = tidy.points.stored();
+        write_settings(&mut out, &self.settings);
+        out.u16((self.frame.exponent() + 2000) as u16);
+        self.frame.offsets().iter().for_each(|v| out.f64(*v));
+        self.frame.edges().iter().for_each(|[low, high]| out.u8(u8::from(*low) | u8::from(*high) << 1));
+        self.recent.iter().for_each(|v| out.f64(*v));
+        out.u64(self.blocks);
+        out.u64(self.random.state());
+        out.f64(self.sampler.weight());
         out.u8(u8::from(stored.whole));
         out.u16(stored.gap as u16);
         out.u32(stored.values.len() as u32);
         stored.values.iter().for_each(|v| out.u16(*v));
-        let sizes = Sizes::new(&tidy.settings, &stored);
-        (0..tidy.trees.len()).for_each(|tree| write_tree(&mut out, &tidy.trees, tree, sizes));
+        let mut open = Vec::new();
+        (0..self.trees.len()).for_each(|tree| write_tree(&mut out, &self.trees, tree, &renamed, sizes, &mut open));
         out.finish()
+    }
+
+    /// Bytes that are enough for a snapshot, as a rule; a leaf of many equal points takes more.
+    fn snapshot_room(&self, stored: &Stored<'_>, sizes: Sizes) -> usize {
+        let members: usize = (0..self.trees.len()).map(|tree| self.trees.mass(tree) as usize).sum();
+        let bits = members * (2 + sizes.name + 17 + sizes.lane) as usize + 16 * self.trees.len();
+        let head = 128 + 9 * self.settings.dims_base + size_of_val(&self.recent[..]);
+        head + size_of_val(stored.values) + bits / 8
     }
 
     /// Restores a forest from [`Forest::to_bytes`].
@@ -88,11 +97,10 @@ impl Forest {
         }
         let sizes = Sizes::new(&settings, &stored);
         let mut points = Points::restore(dims, settings.shingle, &stored);
-        let mut trees = Trees::new(settings.trees, settings.lanes(), settings.box_mass);
-        let mut work = Work::new();
-        for tree in 0..settings.trees {
-            read_tree(&mut input, &mut trees, tree, &mut points, &settings, sizes, &mut work)?;
-        }
+        let trees = (0..settings.trees).map(|_| read_tree(&mut input, &mut points, &settings, sizes));
+        let trees: Vec<_> = trees.collect::<Result<_, _>>()?;
+        let trees = Trees::build(&trees, settings.lanes(), settings.box_mass, &points)
+            .ok_or(SnapshotError::Damaged("a tree does not fit its points"))?;
         Ok(Forest {
             frame: Frame::of(exponent, offsets, edges),
             recent,
@@ -147,26 +155,30 @@ impl Sizes {
     }
 }
 
-fn write_tree(out: &mut Writer, trees: &Trees, tree: usize, sizes: Sizes) {
-    let head = trees.head(tree);
-    out.bits(u64::from(head.mass), 16);
-    let mut open = Vec::new();
+fn write_tree(
+    out: &mut Writer,
+    trees: &Trees,
+    tree: usize,
+    renamed: &Renamed,
+    sizes: Sizes,
+    open: &mut Vec<(u16, u16)>,
+) {
+    let (head, nodes) = (trees.head(tree), trees.nodes(tree));
+    out.bits(u32::from(head.mass), 16);
     if head.mass > 0 {
         open.push((head.root, head.mass));
     }
     while let Some((name, mass)) = open.pop() {
         if is_leaf(name) {
-            out.bits(0, 1);
-            out.bits(u64::from(name - FIRST), sizes.name);
-            out.bits(u64::from(mass == 1), 1);
+            let point = u32::from(renamed.of(name) - FIRST);
+            out.bits(point << 1 | u32::from(mass == 1) << (1 + sizes.name), sizes.name + 2);
             if mass > 1 {
-                out.bits(u64::from(mass), 16);
+                out.bits(u32::from(mass), 16);
             }
         } else {
-            let node = trees.nodes(tree)[usize::from(name)];
-            out.bits(1, 1);
-            out.bits(u64::from(node.lane), sizes.lane);
-            out.bits(u64::from(node.cut), 16);
+            let node = nodes[usize::from(name)];
+            let cut = u32::from(node.cut) << (1 + sizes.lane);
+            out.bits(1 | u32::from(node.lane) << 1 | cut, 17 + sizes.lane);
             let left = u16::from(node.left_mass);
             open.push((node.sides[1], mass - left));
             open.push((node.sides[0], left));
@@ -174,23 +186,21 @@ fn write_tree(out: &mut Writer, trees: &Trees, tree: usize, sizes: Sizes) {
     }
 }
 
+/// A tree; none if it is empty.
 fn read_tree(
     input: &mut Reader<'_>,
-    trees: &mut Trees,
-    tree: usize,
     points: &mut Points,
     settings: &Settings,
     sizes: Sizes,
-    work: &mut Work,
-) -> Result<(), SnapshotError> {
-    let mass = input.bits(16)? as u32;
+) -> Result<Option<Described>, SnapshotError> {
+    let mass = input.bits(16)?;
     if mass as usize > settings.sample_size {
         return Err(SnapshotError::Damaged("a tree is too large"));
     }
     if mass == 0 {
-        return Ok(());
+        return Ok(None);
     }
-    let mut builder = trees.builder(tree);
+    let mut builder = Builder::new((mass as usize).min(SAMPLE_MAX));
     while !builder.is_complete() {
         let whole = if input.bits(1)? == 1 {
             let lane = input.bits(sizes.lane)? as usize;
@@ -198,7 +208,7 @@ fn read_tree(
             lane < settings.lanes() && builder.node(lane as u8, cut)
         } else {
             let name = FIRST.saturating_add(input.bits(sizes.name)? as u16);
-            let mass = if input.bits(1)? == 1 { 1 } else { input.bits(16)? as u32 };
+            let mass = if input.bits(1)? == 1 { 1 } else { input.bits(16)? };
             let fits = points.contains(name) && builder.leaf(name, mass);
             if fits {
                 points.hold(name);
@@ -209,11 +219,7 @@ fn read_tree(
             return Err(SnapshotError::Damaged("a tree does not fit"));
         }
     }
-    if builder.finish(mass, points, work) {
-        Ok(())
-    } else {
-        Err(SnapshotError::Damaged("a tree does not fit its points"))
-    }
+    builder.finish(mass).map(Some).ok_or(SnapshotError::Damaged("the masses of a tree do not fit"))
 }
 
 /// Bytes, then bits: the bits fill whole bytes from the lowest up.
@@ -241,19 +247,22 @@ impl Writer {
         self.u64(v.to_bits());
     }
 
-    fn bits(&mut self, v: u64, count: u32) {
-        self.pending |= v << self.count;
+    /// Appends the lowest `count` bits of `v`, at most 32; the others are 0.
+    fn bits(&mut self, v: u32, count: u32) {
+        self.pending |= u64::from(v) << self.count;
         self.count += count;
-        while self.count >= 8 {
-            self.bytes.push(self.pending as u8);
-            self.pending >>= 8;
-            self.count -= 8;
+        if self.count >= 32 {
+            self.u32(self.pending as u32);
+            self.pending >>= 32;
+            self.count -= 32;
         }
     }
 
     fn finish(mut self) -> Vec<u8> {
-        if self.count > 0 {
-            self.bits(0, 8 - self.count);
+        while self.count > 0 {
+            self.u8(self.pending as u8);
+            self.pending >>= 8;
+            self.count = self.count.saturating_sub(8);
         }
         let sum = crc32fast::hash(&self.bytes);
         self.u32(sum);
@@ -301,14 +310,20 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| read(self)).collect()
     }
 
-    fn bits(&mut self, count: u32) -> Result<u64, SnapshotError> {
+    /// The next bits, at most 32.
+    fn bits(&mut self, count: u32) -> Result<u32, SnapshotError> {
         while self.count < count {
-            self.pending |= u64::from(self.u8()?) << self.count;
-            self.count += 8;
+            if let Some((word, rest)) = self.rest.split_first_chunk::<4>() {
+                self.pending |= u64::from(u32::from_le_bytes(*word)) << self.count;
+                (self.rest, self.count) = (rest, self.count + 32);
+            } else {
+                self.pending |= u64::from(self.u8()?) << self.count;
+                self.count += 8;
+            }
         }
         let v = self.pending & ((1 << count) - 1);
         self.pending >>= count;
         self.count -= count;
-        Ok(v)
+        Ok(v as u32)
     }
 }

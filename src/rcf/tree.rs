@@ -19,6 +19,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub(super) use build::{Builder, Described};
 pub(super) use walk::{Place, Visit};
 
 use super::lanes;

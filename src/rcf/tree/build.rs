@@ -1,31 +1,37 @@
 //! Building a tree from its description: nodes and leaves from the root down, left first (the order of a snapshot).
 //! Nothing is trusted: a description that does not fit is refused, never followed out of bounds.
 
-use super::super::lanes::{self, TOP};
+use super::super::lanes::{self, TOP, with_lanes};
 use super::super::points::Points;
 use super::super::settings::SAMPLE_MAX;
-use super::{Head, Link, NONE, Node, Trees, Work};
+use super::{Head, Link, NONE, Node, Trees};
 
-/// A tree under construction. The caller reserves it with [`Trees::builder`].
-pub(in super::super) struct Builder<'a> {
-    trees: &'a mut Trees,
-    tree: usize,
-    /// Links still to be filled, the next one last.
-    open: Vec<Link>,
+/// A tree without places: nodes from the root down, left first, so that children come after their parent.
+pub(in super::super) struct Described {
     root: u16,
+    mass: u32,
     nodes: Vec<Node>,
-    /// Masses of the leaves so far.
+    /// By node.
     masses: Vec<u32>,
 }
 
-impl Trees {
-    /// Starts to build an empty tree.
-    pub(in super::super) fn builder(&mut self, tree: usize) -> Builder<'_> {
-        Builder { trees: self, tree, open: vec![Link::Root], root: NONE, nodes: Vec::new(), masses: Vec::new() }
-    }
+/// A tree that is being described.
+pub(in super::super) struct Builder {
+    /// Links still to be filled, the next one last.
+    open: Vec<Link>,
+    /// Numbers of the nodes, or names of the leaves with their masses, in the order in which they came.
+    order: Vec<Result<u16, u32>>,
+    root: u16,
+    nodes: Vec<Node>,
 }
 
-impl Builder<'_> {
+impl Builder {
+    /// Of a tree with at most so many leaves.
+    pub(in super::super) fn new(leaves: usize) -> Builder {
+        let (order, nodes) = (Vec::with_capacity(2 * leaves), Vec::with_capacity(leaves));
+        Builder { open: vec![Link::Root], order, root: NONE, nodes }
+    }
+
     pub(in super::super) fn is_complete(&self) -> bool {
         self.open.is_empty()
     }
@@ -36,6 +42,7 @@ impl Builder<'_> {
         let Some(link) = self.open.pop().filter(|_| self.nodes.len() < SAMPLE_MAX - 1) else { return false };
         self.fill(link, number);
         self.nodes.push(Node { cut, lane, ..Node::default() });
+        self.order.push(Ok(number));
         self.open.push(Link::Side(number, 1));
         self.open.push(Link::Side(number, 0));
         true
@@ -45,7 +52,7 @@ impl Builder<'_> {
     pub(in super::super) fn leaf(&mut self, name: u16, mass: u32) -> bool {
         let Some(link) = self.open.pop().filter(|_| mass > 0) else { return false };
         self.fill(link, name);
-        self.masses.push(mass);
+        self.order.push(Err(mass));
         true
     }
 
@@ -56,73 +63,72 @@ impl Builder<'_> {
         }
     }
 
-    /// Fills in masses and boxes; false if the mass is not `mass` or the points do not lie as the cuts say.
-    pub(in super::super) fn finish(self, mass: u32, points: &Points, work: &mut Work) -> bool {
-        let Builder { trees, tree, root, mut nodes, masses, .. } = self;
-        let mut leaf_masses = masses.into_iter();
-        // masses from the bottom up: children have higher numbers than their parent
-        let mut all = vec![0u32; nodes.len()];
-        let mut order = Vec::new();
-        let mut open = vec![root];
-        let mut leaves = Vec::new();
-        while let Some(name) = open.pop() {
-            if super::is_leaf(name) {
-                leaves.push(leaf_masses.next().unwrap_or(0));
-                order.push(None);
-            } else {
-                order.push(Some(name));
-                let [left, right] = nodes[usize::from(name)].sides;
-                open.extend([right, left]);
-            }
-        }
-        let mut stack = Vec::new();
+    /// The tree with its masses filled in; none if they do not sum to `mass` or are impossible.
+    pub(in super::super) fn finish(self, mass: u32) -> Option<Described> {
+        let Builder { order, root, mut nodes, .. } = self;
+        let mut masses = vec![0; nodes.len()];
+        // from the bottom up: what comes last is on top
+        let mut below = Vec::new();
         for entry in order.into_iter().rev() {
-            match entry {
-                None => stack.push(leaves.pop().unwrap_or(0)),
-                Some(name) => {
-                    let (left, right) = (stack.pop().unwrap_or(0), stack.pop().unwrap_or(0));
-                    if left > 255 || left.saturating_add(right) > 256 {
-                        return false;
+            let sum = match entry {
+                Err(mass) => mass,
+                Ok(number) => {
+                    let (left, right): (u32, u32) = (below.pop()?, below.pop()?);
+                    if left >= SAMPLE_MAX as u32 || left.saturating_add(right) > SAMPLE_MAX as u32 {
+                        return None;
                     }
-                    nodes[usize::from(name)].left_mass = left as u8;
-                    all[usize::from(name)] = left + right;
-                    stack.push(left + right);
+                    nodes[usize::from(number)].left_mass = left as u8;
+                    masses[usize::from(number)] = left + right;
+                    left + right
                 }
-            }
+            };
+            below.push(sum);
         }
-        if stack.pop() != Some(mass) {
-            return false;
-        }
-        trees.adopt(tree, (root, mass), nodes, &all, points, work)
+        (below == [mass]).then_some(Described { root, mass, nodes, masses })
     }
 }
 
 impl Trees {
-    /// The same trees with boxes above another mass, in as little room as they need.
-    pub(in super::super) fn reboxed(&self, box_mass: usize, points: &Points) -> Trees {
-        let mut other = Trees { heads: self.heads.clone(), ..Trees::new(self.len(), self.width / 2, box_mass) };
-        let described: Vec<_> = (0..self.len()).map(|tree| self.described(tree)).collect();
-        let boxed = |masses: &Vec<u32>| masses.iter().filter(|mass| **mass > other.box_mass).count();
-        let rooms = described.iter().map(|(_, _, masses)| (boxed(masses), masses.len() - boxed(masses)));
+    /// Trees as described, in as little room as they need; none if the points do not lie as the cuts say. An empty tree
+    /// is described by nothing.
+    pub(in super::super) fn build(
+        trees: &[Option<Described>],
+        lanes: usize,
+        box_mass: usize,
+        points: &Points,
+    ) -> Option<Trees> {
+        let mut built = Trees::new(trees.len(), lanes, box_mass);
+        let limit = built.box_mass;
+        let boxed = |tree: &Described| tree.masses.iter().filter(|mass| **mass > limit).count();
+        let rooms = trees.iter().flatten().map(|tree| (boxed(tree), tree.nodes.len() - boxed(tree)));
         let room = rooms.fold((0, 0), |most, room| (most.0.max(room.0), most.1.max(room.1)));
-        other.set_room(room.0, room.1, &mut []);
-        let mut work = Work::new();
-        for (tree, (root, nodes, masses)) in described.into_iter().enumerate() {
-            other.clear(tree);
-            if self.mass(tree) > 0 {
-                // what was a tree is one: its points lie as its cuts say
-                let _fits = other.adopt(tree, (root, self.mass(tree)), nodes, &masses, points, &mut work);
+        built.set_room(room.0, room.1, &mut []);
+        let mut boxes = Vec::new();
+        for (tree, described) in trees.iter().enumerate() {
+            if let Some(described) = described {
+                built.adopt(tree, described);
+                if !with_lanes!(lanes, built.fill_boxes(tree, described, points, &mut boxes)) {
+                    return None;
+                }
             }
         }
-        other
+        Some(built)
     }
 
-    /// The root of a tree, and its nodes and their masses, with names in the order from the root down, left first.
-    fn described(&self, tree: usize) -> (u16, Vec<Node>, Vec<u32>) {
+    /// The same trees with boxes above another mass, in as little room as they need.
+    pub(in super::super) fn reboxed(&self, box_mass: usize, points: &Points) -> Option<Trees> {
+        let described: Vec<_> = (0..self.len()).map(|tree| self.described(tree)).collect();
+        Trees::build(&described, self.width / 2, box_mass, points)
+    }
+
+    fn described(&self, tree: usize) -> Option<Described> {
         let (mut nodes, mut masses) = (Vec::new(), Vec::new());
         let Head { mass, mut root, .. } = self.heads[tree];
         let mut open = Vec::new();
-        if mass > 0 && !super::is_leaf(root) {
+        if mass == 0 {
+            return None;
+        }
+        if !super::is_leaf(root) {
             open.push((root, u32::from(mass), None));
             root = 0;
         }
@@ -142,58 +148,73 @@ impl Trees {
             nodes.push(node);
             masses.push(mass);
         }
-        (root, nodes, masses)
+        Some(Described { root, mass: u32::from(mass), nodes, masses })
     }
 
-    /// Takes over nodes whose children come after their parent.
-    fn adopt(
+    /// Takes over the nodes of a tree, for which there is room: those with a box first, each kind in its order.
+    fn adopt(&mut self, tree: usize, described: &Described) {
+        let names = self.names(described);
+        let name = |number: u16| if super::is_leaf(number) { number } else { names[usize::from(number)] };
+        let head = &mut self.heads[tree];
+        (head.mass, head.root, head.free) = (described.mass as u16, name(described.root), [NONE; 2]);
+        let boxed = names.iter().filter(|name| usize::from(**name) < self.box_room).count();
+        let loose = self.box_room + names.len() - boxed;
+        for free in (boxed..self.box_room).chain(loose..self.nodes(tree).len()).rev() {
+            self.give(tree, free as u16);
+        }
+        for (number, node) in described.nodes.iter().enumerate() {
+            *self.node_mut(tree, names[number]) = Node { sides: node.sides.map(name), ..*node };
+        }
+    }
+
+    /// The names that nodes get here.
+    fn names(&self, described: &Described) -> Vec<u16> {
+        let mut next = [self.box_room as u16, 0];
+        let names = described.masses.iter().map(|mass| {
+            let counter = &mut next[usize::from(*mass > self.box_mass)];
+            *counter += 1;
+            *counter - 1
+        });
+        names.collect()
+    }
+
+    /// Makes the boxes of a tree from the bottom up, each checked against its cut; false if one does not fit. `boxes` is
+    /// room for one per node.
+    fn fill_boxes<const L: usize>(
         &mut self,
         tree: usize,
-        (root, mass): (u16, u32),
-        nodes: Vec<Node>,
-        masses: &[u32],
+        described: &Described,
         points: &Points,
-        work: &mut Work,
+        boxes: &mut Vec<u16>,
     ) -> bool {
-        let boxed = masses.iter().filter(|mass| **mass > self.box_mass).count();
-        let room = (self.box_room.max(boxed), self.loose_room.max(nodes.len() - boxed));
-        if room != (self.box_room, self.loose_room) {
-            self.set_room(room.0, room.1, &mut []);
-        }
-        let mut next = [self.box_room as u16, 0];
-        let numbers: Vec<u16> = masses
-            .iter()
-            .map(|mass| {
-                let counter = &mut next[usize::from(*mass > self.box_mass)];
-                *counter += 1;
-                *counter - 1
-            })
-            .collect();
-        let number = |name: u16| if super::is_leaf(name) { name } else { numbers[usize::from(name)] };
-        let head = &mut self.heads[tree];
-        head.mass = mass as u16;
-        head.root = number(root);
-        head.free = [NONE; 2];
-        for name in (next[1]..self.box_room as u16).chain(next[0]..self.nodes(tree).len() as u16).rev() {
-            self.give(tree, name);
-        }
-        for (old, node) in nodes.iter().enumerate() {
-            *self.node_mut(tree, numbers[old]) = Node { sides: node.sides.map(number), ..*node };
-        }
-        // boxes from the bottom up, each checked against its cut
-        let (left_box, right_box) = (&mut work.a[..self.width], &mut work.b[..self.width]);
-        for old in (0..nodes.len()).rev() {
-            let node = self.nodes(tree)[usize::from(numbers[old])];
-            self.copy_box::<0>(tree, node.sides[0], points, left_box);
-            self.copy_box::<0>(tree, node.sides[1], points, right_box);
-            let lane = usize::from(node.lane);
-            let highest_left = TOP - left_box[self.width / 2 + lane];
-            if highest_left > node.cut || right_box[lane] <= node.cut {
+        let names = self.names(described);
+        let width = self.width;
+        boxes.resize(boxes.len().max(names.len() * width), 0);
+        for (number, node) in described.nodes.iter().enumerate().rev() {
+            // children come after their parent
+            let (before, after) = boxes.split_at_mut((number + 1) * width);
+            let b = &mut before[number * width..];
+            let box_of = |child: u16| &after[(usize::from(child) - number - 1) * width..][..width];
+            let ([left, right], lane) = (node.sides, usize::from(node.lane));
+            if super::is_leaf(left) {
+                lanes::start::<L>(b, points.read::<L>(left));
+            } else {
+                lanes::copy::<L>(b, box_of(left));
+            }
+            let highest_left = TOP - b[width / 2 + lane];
+            let lowest_right = if super::is_leaf(right) {
+                let point = points.read::<L>(right);
+                lanes::grow_point::<L>(b, point);
+                point[lane]
+            } else {
+                lanes::grow::<L>(b, box_of(right));
+                box_of(right)[lane]
+            };
+            if highest_left > node.cut || lowest_right <= node.cut {
                 return false;
             }
-            if self.is_boxed(numbers[old]) {
-                lanes::grow::<0>(left_box, right_box);
-                self.box_mut::<0>(tree, numbers[old]).copy_from_slice(left_box);
+            if self.is_boxed(names[number]) {
+                lanes::copy::<L>(self.box_mut::<L>(tree, names[number]), b);
             }
         }
         true
