@@ -15,6 +15,9 @@ use crate::detect::snapshot::{self, Codec, Reader, SnapshotError};
 use crate::detect::spread::{Spread, on_each};
 use crate::model::{Interval, SeriesKey};
 
+/// No interval is a hundred thousand years away.
+const MICROS_MAX: i64 = 3_000_000_000_000_000_000;
+
 /// A detector that is being restored.
 #[derive(Debug)]
 pub struct Restoring {
@@ -61,7 +64,7 @@ impl Restoring {
         };
         self.put(&segment, spread)?;
         round.advance(segment.to);
-        self.detector.last = last.map(|number| self.interval(number));
+        self.detector.last = last.map(|number| self.interval(number)).transpose()?;
         self.detector.totals = totals;
         self.journal = Some(Journal::after(snapshot::checksum(increment), round, owed));
         Ok(())
@@ -86,8 +89,11 @@ impl Restoring {
         self.detector.fleet.contexts().len()
     }
 
-    fn interval(&self, number: i64) -> Interval {
-        Interval::containing(0, self.detector.settings().length()).offset(number)
+    fn interval(&self, number: i64) -> Result<Interval, SnapshotError> {
+        let length = self.detector.settings().length();
+        let micros = number.checked_mul(length.micros()).filter(|micros| micros.abs() < MICROS_MAX);
+        let interval = micros.map(|micros| Interval::containing(micros, length));
+        interval.ok_or(SnapshotError::Inconsistent("an interval"))
     }
 
     /// Does the steps of an increment again with the members that are there, but for those that it has itself.
@@ -110,7 +116,7 @@ impl Restoring {
                     }
                     arrivals.retain(|arrival| is_here(&arrival.key));
                     let changes: BTreeMap<_, _> = changes.into_iter().filter(|(key, _)| is_here(key)).collect();
-                    let place = Place::of(self.interval(interval));
+                    let place = Place::of(self.interval(interval)?);
                     let fleet = &mut self.detector.fleet;
                     fleet.admit(&arrivals);
                     if fleet.make(&changes, spread) != changes.len() {
