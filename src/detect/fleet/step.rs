@@ -75,7 +75,11 @@ impl Fleet {
 
     /// Decides about the forms for an interval with these arrivals, and changes those that are to be changed: first who
     /// becomes smaller, then who becomes larger, so that the budget is kept on the way. Gives what was changed.
-    pub(in crate::detect) fn arrange(&mut self, arrivals: &[Arrival], spread: &impl Spread) -> Vec<(SeriesKey, Change)> {
+    pub(in crate::detect) fn arrange(
+        &mut self,
+        arrivals: &[Arrival],
+        spread: &impl Spread,
+    ) -> Vec<(SeriesKey, Change)> {
         let Fleet { settings, contexts, sizes, members } = self;
         let budget = settings.memory_bytes();
         let is_roomy = sizes.of_form(Form::Full).saturating_mul(members.len() as u64) <= budget;
@@ -106,8 +110,7 @@ impl Fleet {
         }
         let (cold, awake): (Vec<_>, Vec<_>) =
             all.into_iter().partition(|(_, member, has_rows)| !has_rows && member.is_cold(contexts));
-        let mut cold: Vec<(&SeriesKey, &mut Member)> =
-            cold.into_iter().map(|(key, member, _)| (key, member)).collect();
+        let mut cold: Vec<(&SeriesKey, &mut Member)> = cold.into_iter().map(|(key, member, _)| (key, member)).collect();
         let parks = cold.iter_mut().filter(|(_, member)| !member.is_parked());
         make_all(parks.map(|(key, member)| (*key, &mut **member, Change::Park)).collect());
         let parked: u64 = cold.iter().map(|(_, member)| member.set_aside(sizes)).sum();

@@ -149,7 +149,10 @@ fn tell(story: &Story) -> Seen {
         loop {
             let before = broken.clone();
             let Increment { bytes, chain, is_whole, is_last } = broken.increment_at(story.pace, &Halves);
-            assert!(before.clone().increment_at(story.pace, &Sequential).bytes == bytes, "one thread writes other bytes");
+            assert!(
+                before.clone().increment_at(story.pace, &Sequential).bytes == bytes,
+                "one thread writes other bytes"
+            );
             kept.push(bytes);
             kept.drain(..kept.len() - chain);
             seen.longest_chain = seen.longest_chain.max(chain);
@@ -171,7 +174,8 @@ fn tell(story: &Story) -> Seen {
                 if random.unit() < 0.3 {
                     // another budget: what was done is done again all the same
                     let less = budget / 2 + budget / 3;
-                    settings = settings.clone().with_memory(if settings.memory_bytes() == budget { less } else { budget });
+                    settings =
+                        settings.clone().with_memory(if settings.memory_bytes() == budget { less } else { budget });
                     straight = Detector::restore(settings.clone(), &straight.snapshot()).unwrap();
                     two = restore(&settings, &kept, &Sequential).unwrap().0;
                 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidewatch::config::Config;
 use tidewatch::job::live::{self, Line};
-use tidewatch::job::{Clock, Event, Host, JobError, Listener, Shutdown, Stopper, Summary, SystemClock};
+use tidewatch::job::{Clock, Event, Host, JobError, Listener, Shutdown, Start, Stopper, Summary, SystemClock};
 use tidewatch::store::{StoreError, Watch};
 
 const POLL: Duration = Duration::from_millis(10);
@@ -207,7 +207,7 @@ fn run_with(config: &Config, line: Line, striking: Arc<Striking>, clock: Arc<dyn
     let watch: Arc<dyn Watch> = striking.clone();
     let host = Host { clock, shutdown: striking.shutdown.clone(), listener: &mut listener, watch: Some(watch) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(live::run(config, line, host));
+    let result = runtime.block_on(live::run(config, line, Start::GoOn, host));
     let struck = striking.struck.load(Ordering::SeqCst);
     if let Err(error) = &result {
         assert!(struck && error.to_string().starts_with("stopped at"), "{error}");
