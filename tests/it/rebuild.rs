@@ -10,7 +10,7 @@ use tidewatch::job::live::Line;
 use tidewatch::source::generator::{Extent, Parameters, SeriesSet, Settings};
 
 use crate::support::data::{self, Layout};
-use crate::support::line::{Blow, Fault, Point, run};
+use crate::support::line::{Blow, Fault, Point, rebuild, run};
 use crate::support::pipeline::Pipeline;
 use crate::support::process::tidewatch;
 use crate::support::tree::{self, Tree};
@@ -78,13 +78,26 @@ fn damage(path: &Path) {
     fs::write(path, bytes).unwrap();
 }
 
-/// The last judged interval that a state tells of: local start, to the minute.
+/// A word of the newest checkpoint, which stands between two others.
+fn word_of(state: &Path, before: &str, after: char) -> String {
+    let bytes = fs::read(checkpoints(state).pop().unwrap()).unwrap();
+    between(&String::from_utf8_lossy(&bytes), before, after)
+}
+
+fn between(text: &str, before: &str, after: char) -> String {
+    let (_, behind) = text.split_once(before).unwrap_or_else(|| panic!("no {before} in {text}"));
+    behind.split(after).next().unwrap().to_owned()
+}
+
+/// Start of the last judged interval that a state tells of.
 fn judged(state: &Path) -> String {
-    let newest = checkpoints(state).pop().unwrap();
-    let bytes = fs::read(newest).unwrap();
-    let text = String::from_utf8_lossy(&bytes);
-    let (_, behind) = text.split_once("\"judged\":\"").unwrap();
-    behind.split('/').next().unwrap().to_owned()
+    word_of(state, "\"judged\":\"", '/')
+}
+
+/// The checkpoints that the newest one needs, itself the last.
+fn chain(state: &Path) -> Vec<PathBuf> {
+    let numbers = word_of(state, "\"chain\":[", ']');
+    numbers.split(',').map(|number| state.join(format!("checkpoint-{:010}", number.parse::<u64>().unwrap()))).collect()
 }
 
 #[test]
@@ -138,10 +151,7 @@ fn another_sensitivity_holds_from_where_the_job_stood() {
     // what a detector of this sensitivity says of all partitions
     let file = interrupted.directory.path().join("groups.jsonl").display().to_string();
     tidewatch(&["backtest", &interrupted.pipeline.write(), "--anomalies", &file]).good();
-    let start = |line: &str| -> String {
-        let (_, behind) = line.split_once("\"interval\":\"").unwrap();
-        behind.split('/').next().unwrap().to_owned()
-    };
+    let start = |line: &str| between(line, "\"interval_start\":\"", '"');
     let all = fs::read_to_string(&file).unwrap();
     let (told, table) = (tree::anomalies(&before), tree::anomalies(&after));
     let later = |text: &str| text.lines().filter(|line| start(line) > boundary).map(str::to_owned).collect::<Vec<_>>();
@@ -225,13 +235,16 @@ fn a_state_in_many_pieces_survives_stops_damage_and_a_rebuild() {
     let fault = Fault { point: Some(Point::Checkpoint), number: 2, blow: Blow::After };
     assert!(run(&pipeline.config(), Line::Run, Some(fault)).struck);
     // one that both of the last two need
-    let pieces = checkpoints(&state);
-    damage(&pieces[pieces.len() - 3]);
-    let name = pieces[pieces.len() - 3].file_name().unwrap().to_str().unwrap().to_owned();
+    let needed = &chain(&state)[1];
+    damage(needed);
+    let name = needed.file_name().unwrap().to_str().unwrap().to_owned();
     interrupted.assert_refused(&["run"], &[&name, "is damaged"]);
-    fs::remove_file(&pieces[pieces.len() - 3]).unwrap();
+    fs::remove_file(needed).unwrap();
     interrupted.assert_refused(&["run"], &[&name, "is gone"]);
-    let ended = tidewatch(&["run", &pipeline.write(), "--rebuild"]);
+    // the rebuild is cut off before all of the new state is there: the next start makes it good by itself
+    let fault = Fault { point: Some(Point::Checkpoint), number: 2, blow: Blow::After };
+    assert!(rebuild(&pipeline.config(), Some(fault)).struck);
+    let ended = tidewatch(&["run", &pipeline.write()]);
     assert!(ended.stderr.contains("the detector has learned anew from"), "{}", ended.stderr);
     ended.good();
     interrupted.assert_as_expected("a state in many pieces");
