@@ -138,7 +138,8 @@ impl Resume<'_> {
     }
 
     fn unusable(&self, reason: DetectorError) -> JobError {
-        JobError::Detector { state: self.checkpoints.place().to_owned(), command: self.command, reason }
+        let (state, reason) = (self.checkpoints.place().to_owned(), Box::new(reason));
+        JobError::Detector { state, command: self.command, reason }
     }
 }
 

@@ -58,7 +58,7 @@ pub enum JobError {
         /// The command that met it.
         command: &'static str,
         /// What is wrong with it.
-        reason: DetectorError,
+        reason: Box<DetectorError>,
     },
     /// Asked to stop before the detector had learned anew.
     #[error(
