@@ -285,7 +285,8 @@ impl Checkpoints {
             self.store.delete(&name(self.there.checkpoints[at])).await?;
             self.there.checkpoints.remove(at);
         }
-        let oldest = self.kept.first().filter(|_| self.kept.len() == KEPT).map_or(0, |kept| kept.number);
+        // whatever is there may be gone back to
+        let oldest = self.there.checkpoints.first().copied().filter(|_| self.kept.len() == KEPT).unwrap_or(0);
         while let Some((after, note)) = self.there.notes.first().copied().filter(|(after, _)| *after < oldest) {
             self.store.delete(&note_name(after, note)).await?;
             self.there.notes.remove(0);

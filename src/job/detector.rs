@@ -6,8 +6,9 @@
 
 use chrono::NaiveDate;
 
-use super::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Stored};
+use super::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Start, Stored};
 use super::error::JobError;
+use super::follow;
 use super::history::History;
 use super::host::{Event, Host};
 use super::judge::{self, Judge};
@@ -15,6 +16,7 @@ use super::threads::Threads;
 use crate::config::Config;
 use crate::detect::{Restoring, Settings, SnapshotError};
 use crate::model::{Columns, Interval};
+use crate::store::{Place, Store};
 
 /// Why a detector cannot be restored.
 #[derive(Debug, thiserror::Error)]
@@ -138,9 +140,38 @@ impl Resume<'_> {
     }
 
     fn unusable(&self, reason: DetectorError) -> JobError {
-        let (state, reason) = (self.checkpoints.place().to_owned(), Box::new(reason));
-        JobError::Detector { state, command: self.command, reason }
+        unusable(self.checkpoints, self.command, reason)
     }
+}
+
+/// Why `run` and `detect` cannot go on with the detectors that they have under these settings, as far as the newest
+/// checkpoints tell.
+pub(super) async fn look(config: &Config, settings: &Settings) -> Result<Vec<JobError>, JobError> {
+    let mut reasons = Vec::new();
+    for (command, place) in [("run", config.job.state.clone()), ("detect", follow::place(config))] {
+        if Place::parse(&place)?.directory().is_some_and(|directory| !directory.is_dir()) {
+            continue;
+        }
+        let store = Store::open(&place, &config.store).await?;
+        let (checkpoints, Some(found)) = Checkpoints::open(store, Start::GoOn).await? else { continue };
+        let reason = match found.stored {
+            _ if found.checkpoint.detector.is_none() => None,
+            Stored::Whole(newest) => {
+                let name = found.checkpoint.detector.and_then(|learned| learned.chain.last().copied());
+                let name = name.map(super::checkpoint::name).unwrap_or_default();
+                let checked = Restoring::check(settings, &newest);
+                checked.err().map(|source| DetectorError::Snapshot { name, source })
+            }
+            Stored::ToRebuild => None,
+            Stored::Damaged(reason) => Some(DetectorError::Damaged(reason)),
+        };
+        reasons.extend(reason.map(|reason| unusable(&checkpoints, command, reason)));
+    }
+    Ok(reasons)
+}
+
+fn unusable(checkpoints: &Checkpoints, command: &'static str, reason: DetectorError) -> JobError {
+    JobError::Detector { state: checkpoints.place().to_owned(), command, reason: Box::new(reason) }
 }
 
 fn tell_of_a_gap(last: Option<Interval>, judged: Interval, host: &mut Host<'_>) {

@@ -55,13 +55,18 @@ pub struct Summary {
 /// # Errors
 /// When partitions cannot be read, or the state cannot be used.
 pub async fn run(config: &Config, once: bool, start: Start, host: Host<'_>) -> Result<Summary, JobError> {
-    let place = format!("{}/detect", config.job.state.trim_end_matches('/'));
+    let place = place(config);
     let state = Store::open(&place, &config.store).await?.patient(Patience::endless());
     let store = Store::open(&config.partition.url, &config.store).await?.patient(Patience::endless());
     let lock = Lock::take(&state).await?;
     let ended = locked(config, (once, start), host, (state, place, store), &lock).await;
     lock.release().await;
     ended
+}
+
+/// Where the state is.
+pub(super) fn place(config: &Config) -> String {
+    format!("{}/detect", config.job.state.trim_end_matches('/'))
 }
 
 async fn locked(

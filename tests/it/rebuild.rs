@@ -145,7 +145,11 @@ fn another_sensitivity_holds_from_where_the_job_stood() {
     let before = tree::read(&interrupted.pipeline.url);
     interrupted.pipeline.detect = interrupted.pipeline.detect.replace("sensitivity = 7.0", "sensitivity = 1.5");
     interrupted.assert_refused(&["run"], &["sensitivity `7`, the settings say `1.5`", "hint: set it back, or"]);
+    let checked = tidewatch(&["check", &interrupted.pipeline.write()]).good();
+    assert!(checked.contains("warning: the detector in") && checked.contains("--rebuild"), "{checked}");
     interrupted.rebuild();
+    let checked = tidewatch(&["check", &interrupted.pipeline.write()]).good();
+    assert!(!checked.contains("warning: the detector in"), "{checked}");
     let after = tree::read(&interrupted.pipeline.url);
 
     // what a detector of this sensitivity says of all partitions

@@ -35,6 +35,14 @@ struct Segment<'a> {
 }
 
 impl Restoring {
+    /// Whether an increment is whole and was learned under these settings, without restoring anything.
+    ///
+    /// # Errors
+    /// When it is damaged, of another version, or learned under other settings.
+    pub fn check(settings: &Settings, increment: &[u8]) -> Result<(), SnapshotError> {
+        snapshot::open(settings, increment).map(drop)
+    }
+
     /// Before the first increment.
     pub fn new(settings: Settings) -> Restoring {
         Restoring { detector: Detector::new(settings), journal: None, replayed: 0 }
