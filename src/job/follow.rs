@@ -232,5 +232,13 @@ mod tests {
         // asked to stop with nothing left to do
         let again = run(&config, true, Start::GoOn, host(&asked, &mut Deaf)).await.unwrap();
         assert_eq!((again.judged, again.intervals, again.stopped), (0, judged, false));
+        // asked to stop while it learns anew: the state is as it was
+        let state = || std::fs::read_dir(&whole.state).unwrap().map(|entry| entry.unwrap().file_name()).max();
+        let newest = state();
+        let cut = run(&config, true, Start::Rebuild, host(&asked, &mut Deaf)).await;
+        assert!(matches!(cut, Err(JobError::StoppedLearning)) && state() == newest);
+        let anew = run(&config, true, Start::Rebuild, host(&free, &mut Deaf)).await.unwrap();
+        assert_eq!((anew.judged, anew.intervals, anew.series), (0, judged, whole.series));
+        assert!(state() > newest, "what was learned anew is saved");
     }
 }

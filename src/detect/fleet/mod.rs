@@ -10,6 +10,8 @@
 //! What a form takes is set aside, not measured: [`Sizes`] follows from the settings, so the same history gives the same
 //! forms on every machine, after a restart too (D2), and a young series has the room that it will need. Weight is
 //! the mean number of rows in an interval, then the mean magnitude of the values: a series' own history, never its name.
+//!
+//! Here is one member, the series of a key; `step` has all of them.
 
 mod plan;
 mod step;
