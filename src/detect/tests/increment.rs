@@ -43,8 +43,9 @@ fn settings(kind: Kind, budget: Option<[u64; 3]>) -> Settings {
         Kind::Sums => vec![measure("sum", Aggregation::Sum)],
         Kind::Both => vec![measure("count", Aggregation::Count), measure("least", Aggregation::Min)],
     };
-    // a day has 48 intervals: a gap beyond it is a jump, and who is silent is soon forgotten
-    let length = Length::from_seconds(1800).unwrap();
+    // a day has 24 intervals: a gap beyond it is a jump, which few enough steps come with to be done again, and who is
+    // silent is soon forgotten
+    let length = Length::from_seconds(3600).unwrap();
     let settings = Settings::new(vec!["host".to_owned()], measures, length, 7).unwrap();
     let settings = settings.with_forest(ForestShape { trees: 4, sample: 16, shingle: 2 }).unwrap();
     let sizes = Sizes::of(&settings);
@@ -128,11 +129,11 @@ fn tell(story: &Story) -> Seen {
     let mut at = Interval::containing(0, settings.length());
     for step in 0..story.steps {
         let gap = match random.below(60) {
-            0 => 60,
+            0 => 40,
             1..4 => 5,
             _ => 1,
         };
-        seen.jumps += usize::from(gap == 60);
+        seen.jumps += usize::from(gap == 40);
         at = at.offset(gap);
         let closed = ClosedInterval { interval: at, cells: cells(step, story, &mut random) };
         let known = broken.kept().count();
@@ -199,7 +200,7 @@ const STORY: Story = Story {
     budget: Some([10, 4, 4]),
     pace: Pace { parts: 7, bytes: 0 },
     checkpoint: 0.5,
-    restart: 0.2,
+    restart: 1.0,
     steps: 260,
 };
 
