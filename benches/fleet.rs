@@ -5,7 +5,8 @@
 //! each template learns (6,000), `--templates N` (300). Series in steady state are costly to make, so some hundred different ones are
 //! grown and copied; each copy is then judged for an interval with a value of its own. Times are of one interval: all
 //! series updated and scored (the first touches the memory of the copies for the first time, and moves series that the
-//! detector would rather have in another form), then the whole state written, piece by piece, and dropped.
+//! detector would rather have in another form), then the whole state written, piece by piece, and dropped; then increments,
+//! one after each interval, and the restoring from them.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop at any surprise")]
@@ -13,12 +14,15 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use tidewatch::detect::{Aggregation, Detector, ForestShape, Form, Measure, Settings, Sizes};
+use tidewatch::detect::{Aggregation, Detector, ForestShape, Form, Increment, Measure, Restoring, Settings, Sizes};
 use tidewatch::job::Threads;
 use tidewatch::model::{Cell, ClosedInterval, Interval, Length, SeriesKey, Stats};
 
 /// Rows of an interval of a series in each form, the smallest first.
 const ROWS: [u64; Form::ALL.len()] = [2, 40, 800];
+
+/// Intervals, each with an increment, until all members were written.
+const ROUND: i64 = 32;
 
 struct Options {
     series: usize,
@@ -102,6 +106,46 @@ fn run(options: &Options) {
     timed("snapshot", series, || fleet.snapshot_in_pieces(&threads, |piece| bytes += piece.len()));
     println!("\nsnapshot {} MB, {} bytes a series", bytes / 1_000_000, bytes / series.max(1));
     println!("peak resident memory {} MB", peak_bytes() / 1_000_000);
+    increments(fleet, options, last.offset(options.rounds as i64));
+}
+
+/// One increment after each interval of a round, kept in files; then the detector from them.
+fn increments(mut fleet: Detector, options: &Options, last: Interval) {
+    let Options { series, threads, .. } = *options;
+    let directory = tempfile::tempdir().unwrap();
+    let mut files = Vec::new();
+    let mut keep = |increment: Increment, number: usize| {
+        let path = directory.path().join(number.to_string());
+        std::fs::write(&path, &increment.bytes).unwrap();
+        files.push(path);
+        files.drain(..files.len() - increment.chain);
+        (increment.bytes.len(), increment.is_last)
+    };
+    let mut number = 0;
+    while !keep(fleet.increment_on(&threads), number).1 {
+        number += 1;
+    }
+    println!("\n{:24} {:>9} {:>9} {:>12}", "increments", "wall s", "CPU s", "CPU us/series");
+    for round in 1..=ROUND {
+        let interval = last.offset(round);
+        let cells = (0..series).map(|at| cell(at, interval.number() as usize, ROWS[1])).collect();
+        fleet.observe_on(&ClosedInterval { interval, cells }, &threads);
+        let mut write = || fleet.increment_on(&threads);
+        let increment = if round == ROUND { timed("one interval's", series, write) } else { write() };
+        number += 1;
+        let bytes = keep(increment, number).0;
+        if round == ROUND {
+            println!("  {bytes} bytes, {} a series", bytes / series.max(1));
+        }
+    }
+    drop(fleet);
+    let restored = timed("restoring", series, || {
+        let mut restoring = Restoring::new(settings(options, u64::MAX));
+        files.iter().for_each(|path| restoring.take(&std::fs::read(path).unwrap(), &threads).unwrap());
+        println!("  from {} increments, {} intervals replayed", files.len(), restoring.replayed());
+        restoring.finish().unwrap()
+    });
+    assert_eq!(restored.series_count(), series);
 }
 
 /// Templates in each form, the smallest first.

@@ -16,7 +16,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run the whole line: stream, partitions, findings
-    Run(Job),
+    Run(Run),
     /// Run the line up to the partitions
     Etl(Job),
     /// Judge partitions that another job writes, as they come
@@ -44,12 +44,31 @@ pub(super) struct Job {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct Run {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    #[command(flatten)]
+    pub(super) start: Start,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct Detect {
     /// Configuration (TOML)
     pub(super) config: PathBuf,
     /// Leave when all partitions that are there have been judged
     #[arg(long)]
     pub(super) once: bool,
+    #[command(flatten)]
+    pub(super) start: Start,
+}
+
+/// How a job with a state goes on.
+#[derive(Clone, Copy, Debug, ClapArgs)]
+pub(super) struct Start {
+    /// Let the detector learn anew from the partitions, then go on: where its state is damaged, of another version, or
+    /// learned under other settings (such as another sensitivity). Positions and counts are kept, nothing is told twice
+    #[arg(long)]
+    pub(super) rebuild: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -141,6 +141,9 @@ fn warn(out: &mut impl Write, inspection: &Inspection) -> Result<(), CliError> {
         let values = format::count(*values);
         writeln!(out, "warning: dimension `{name}` has {values} values; each combination is a series of its own")?;
     }
+    for reason in &inspection.unusable {
+        writeln!(out, "warning: {}", format::hint_on_a_line(&reason.to_string()))?;
+    }
     Ok(())
 }
 

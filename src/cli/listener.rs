@@ -106,7 +106,19 @@ impl<W: Write> Listener for Terminal<'_, W> {
                     bar.set_position(intervals);
                 }
             }
+            Event::Learned { intervals, total } => {
+                if self.bar.is_none() && intervals < total {
+                    self.begin(total, "{bar:32} {pos}/{len} intervals learned anew  eta {eta}");
+                }
+                if let Some(bar) = &self.bar {
+                    bar.set_position(intervals);
+                }
+                if let Some(bar) = self.bar.take_if(|_| intervals == total) {
+                    bar.finish_and_clear();
+                }
+            }
             Event::Alert(groups) => self.alert(groups),
+            Event::Info(told) => tracing::info!("{told}"),
             Event::Warning(warning) => tracing::warn!("{warning}"),
         }
     }

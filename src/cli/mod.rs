@@ -99,9 +99,9 @@ pub fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     match command {
-        Command::Run(job) => run::run(&config::load(&job.config)?, crate::job::live::Line::Run, &mut out),
-        Command::Etl(job) => run::run(&config::load(&job.config)?, crate::job::live::Line::Etl, &mut out),
-        Command::Detect(detect) => run::detect(&config::load(&detect.config)?, detect.once, &mut out),
+        Command::Run(run) => run::run(&config::load(&run.config)?, run.start, &mut out),
+        Command::Etl(job) => run::etl(&config::load(&job.config)?, &mut out),
+        Command::Detect(detect) => run::detect(&config::load(&detect.config)?, detect.once, detect.start, &mut out),
         Command::Backtest(options) => backtest::backtest(&config::load(&options.config)?, &options, &mut out),
         Command::Check(job) => check::check(&config::load(&job.config)?, &mut out),
         Command::Discover(discover) => check::discover(&discover.path, &mut out),

@@ -3,26 +3,39 @@
 use std::io::Write;
 
 use super::CliError;
+use super::args;
 use super::format;
 use super::host::block_on;
 use super::listener::Terminal;
 use crate::config::Config;
 use crate::job::live::{self, Line};
-use crate::job::{Summary, follow};
+use crate::job::{Start, Summary, follow};
 use crate::model::Tally;
 
 /// More than one record of so many is too many to be rejected or late.
 const MANY_OF: u64 = 20;
 
-pub(super) fn run(config: &Config, line: Line, out: &mut impl Write) -> Result<(), CliError> {
+pub(super) fn run(config: &Config, start: args::Start, out: &mut impl Write) -> Result<(), CliError> {
+    line(config, Line::Run, start_of(start), out)
+}
+
+pub(super) fn etl(config: &Config, out: &mut impl Write) -> Result<(), CliError> {
+    line(config, Line::Etl, Start::GoOn, out)
+}
+
+fn line(config: &Config, line: Line, start: Start, out: &mut impl Write) -> Result<(), CliError> {
     let mut terminal = Terminal::new(out);
-    let summary = block_on(&mut terminal, |host| live::run(config, line, host));
+    let summary = block_on(&mut terminal, |host| live::run(config, line, start, host));
     report(terminal.finish(), config, &summary?)
 }
 
-pub(super) fn detect(config: &Config, once: bool, out: &mut impl Write) -> Result<(), CliError> {
+fn start_of(start: args::Start) -> Start {
+    if start.rebuild { Start::Rebuild } else { Start::GoOn }
+}
+
+pub(super) fn detect(config: &Config, once: bool, start: args::Start, out: &mut impl Write) -> Result<(), CliError> {
     let mut terminal = Terminal::new(out);
-    let summary = block_on(&mut terminal, |host| follow::run(config, once, host));
+    let summary = block_on(&mut terminal, |host| follow::run(config, once, start_of(start), host));
     report_detect(terminal.finish(), config, &summary?)
 }
 

@@ -8,19 +8,22 @@
 //!                                                             └ episode   one incident is one episode; what it may teach
 //! ```
 //!
-//! Read in this order: [`Settings`], [`Aggregator`], [`Detector`], then `series` (the step that joins everything), and
-//! the parts it joins: `model` (profile, noise, baselines), `evidence` (windows, tail, forest, silence, repeats), `episode`,
-//! `habit`, `severity`. Then what many series need: `fleet` (forms within a memory budget), `sparse` (the smallest form),
+//! Read in this order: [`Settings`], [`Aggregator`], `arrival` (what a step is given), [`Detector`], then `series` (the
+//! step that joins everything), and the parts it joins: `model` (profile, noise, baselines), `evidence` (windows, tail,
+//! forest, silence, repeats), `episode`, `habit`, `severity`. Then what many series need: `fleet` (forms within a memory budget), `sparse` (the smallest form),
 //! `spread` (many series at the same time).
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
-//! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`, D2).
+//! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`), whole
+//! or in increments (`increment`, D2).
 
 mod aggregate;
+mod arrival;
 mod detector;
 mod episode;
 mod evidence;
 mod fleet;
 mod habit;
+mod increment;
 mod judgement;
 mod model;
 mod outlook;
@@ -34,6 +37,7 @@ mod spread;
 pub use aggregate::Aggregator;
 pub use detector::{Detector, Status};
 pub use fleet::{Form, Sizes};
+pub use increment::{Increment, Restoring};
 pub use settings::{
     Aggregation, ForestShape, MEMORY_BYTES, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings,
     SettingsError,

@@ -1,18 +1,21 @@
-//! The state of a detector as bytes, and back. Numbers keep their bits, so a restored detector continues exactly as one
-//! never stopped (D2).
+//! The state of a detector as bytes, and back: the envelope around it, and how values are written. Numbers keep their
+//! bits, so a restored detector continues exactly as one never stopped (D2). What lies in the envelope is told by
+//! `increment`.
 //!
 //! ```text
-//! "TWDT" | version u32 | crc32 of the rest u32 | settings, as name and value pairs | state
+//! "TWDT" | version u32 | crc32 of the rest u32 | settings, as name and value pairs | content
 //! ```
 //!
-//! Integers are little-endian, sizes are u64, text and bytes are a size and the bytes. The settings are compared name by
+//! Integers are little-endian, sizes are u64, text and bytes are a size and the bytes; where there are many, small
+//! integers take seven bits a byte, the lowest first. The settings are compared name by
 //! name: a state learned under other settings is refused with the difference named. What is read is bounded by the
 //! bytes that are there, so a damaged file cannot ask for endless memory.
 
 use super::settings::Settings;
+use crate::model::SeriesKey;
 
 const MAGIC: &[u8; 4] = b"TWDT";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const HEADER_BYTES: usize = 12;
 
 /// Why bytes are no state of this detector.
@@ -22,15 +25,13 @@ pub enum SnapshotError {
     #[error("not a detector state")]
     Foreign,
     /// Written by another version.
-    #[error("detector state of version {0}, this program reads version {VERSION}; hint: let the detector learn again")]
+    #[error("detector state of version {0}, this program reads version {VERSION}")]
     Version(u32),
     /// Bytes were changed or lost.
     #[error("detector state is damaged: its checksum does not match")]
     Checksum,
     /// Learned under other settings.
-    #[error(
-        "detector state has {name} `{was}`, the settings say `{is}`; hint: set it back, or start with an empty state"
-    )]
+    #[error("detector state has {name} `{was}`, the settings say `{is}`")]
     Settings {
         /// Which setting.
         name: String,
@@ -42,6 +43,9 @@ pub enum SnapshotError {
     /// The checksum holds, yet the content makes no sense.
     #[error("detector state is inconsistent at {0}")]
     Inconsistent(&'static str),
+    /// Increments are missing.
+    #[error("detector state is incomplete: its increments do not have all series")]
+    Incomplete,
 }
 
 /// Puts header and checksum around a state.
@@ -57,16 +61,21 @@ pub(super) fn seal(settings: &Settings, state: impl FnOnce(&mut Writer)) -> Vec<
     bytes
 }
 
+/// The checksum of a sealed state, which tells it from others.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    bytes.get(8..HEADER_BYTES).map_or(0, |word| u32::from_le_bytes([word[0], word[1], word[2], word[3]]))
+}
+
 /// Checks header, checksum and settings, and gives what follows them.
 pub(super) fn open<'a>(settings: &Settings, bytes: &'a [u8]) -> Result<Reader<'a>, SnapshotError> {
     if bytes.len() < HEADER_BYTES || &bytes[..4] != MAGIC {
         return Err(SnapshotError::Foreign);
     }
-    let word = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
-    if word(4) != VERSION {
-        return Err(SnapshotError::Version(word(4)));
+    let version = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
+    if version != VERSION {
+        return Err(SnapshotError::Version(version));
     }
-    if word(8) != crc32fast::hash(&bytes[HEADER_BYTES..]) {
+    if checksum(bytes) != crc32fast::hash(&bytes[HEADER_BYTES..]) {
         return Err(SnapshotError::Checksum);
     }
     let mut reader = Reader { bytes: &bytes[HEADER_BYTES..] };
@@ -90,7 +99,7 @@ fn compare(was: &[(String, String)], is: &[(String, String)]) -> Result<(), Snap
 }
 
 /// Collects bytes.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Writer {
     bytes: Vec<u8>,
 }
@@ -100,6 +109,21 @@ impl Writer {
     pub(super) fn text(&mut self, bytes: &[u8]) {
         bytes.len().write(self);
         self.bytes.extend_from_slice(bytes);
+    }
+
+    /// An integer that is mostly small, seven bits a byte.
+    pub(super) fn small(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.bytes.push((number & 0x7f) as u8 | 0x80);
+            number >>= 7;
+        }
+        self.bytes.push(number as u8);
+    }
+
+    /// Values, with their number before them.
+    pub(super) fn list<T: Codec>(&mut self, items: &[T]) {
+        items.len().write(self);
+        items.iter().for_each(|item| item.write(self));
     }
 
     /// What was written.
@@ -127,10 +151,28 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Of bytes without an envelope.
+    pub(super) fn of(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { bytes }
+    }
+
     /// What [`Writer::text`] wrote.
     pub(super) fn text(&mut self) -> Result<&'a [u8], SnapshotError> {
         let size = usize::read(self)?;
         self.take(size)
+    }
+
+    /// What [`Writer::small`] wrote.
+    pub(super) fn small(&mut self) -> Result<u64, SnapshotError> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let byte = u8::read(self)?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(number);
+            }
+        }
+        Err(SnapshotError::Inconsistent("a number"))
     }
 
     fn take(&mut self, count: usize) -> Result<&'a [u8], SnapshotError> {
@@ -199,10 +241,28 @@ impl Codec for String {
     }
 }
 
+impl Codec for SeriesKey {
+    fn write(&self, to: &mut Writer) {
+        to.small(self.values().len() as u64);
+        for value in self.values() {
+            to.small(value.len() as u64);
+            to.bytes.extend_from_slice(value.as_bytes());
+        }
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
+        let wrong = SnapshotError::Inconsistent("a key");
+        let mut values = Vec::new();
+        for _ in 0..from.small()? {
+            let size = usize::try_from(from.small()?).map_err(|_| wrong.clone())?;
+            values.push(std::str::from_utf8(from.take(size)?).map_err(|_| wrong.clone())?);
+        }
+        Ok(SeriesKey::new(values))
+    }
+}
+
 impl<T: Codec> Codec for Vec<T> {
     fn write(&self, to: &mut Writer) {
-        self.len().write(to);
-        self.iter().for_each(|item| item.write(to));
+        to.list(self);
     }
     fn read(from: &mut Reader<'_>) -> Result<Self, SnapshotError> {
         (0..usize::read(from)?).map(|_| T::read(from)).collect()

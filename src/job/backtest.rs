@@ -175,7 +175,7 @@ impl<'a> Run<'a> {
         Ok(Run {
             options,
             config,
-            judge: Judge::new(config, columns, None)?,
+            judge: Judge::new(config, columns)?,
             labels: labels.transpose()?,
             scorer: Scorer::default(),
             scores,

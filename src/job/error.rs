@@ -1,12 +1,13 @@
 //! Why a job cannot go on, sorted by who can do something about it.
 
 use super::checkpoint::CheckpointError;
+use super::detector::DetectorError;
 use super::lock::LockError;
 use super::schema::SchemaError;
 use super::score::LabelsError;
 use crate::alert::TableError;
 use crate::decode::DecodeError;
-use crate::detect::{SettingsError, SnapshotError};
+use crate::detect::SettingsError;
 use crate::interval::ScatterError;
 use crate::partition::{CommitError, DescriptorError, ReadError};
 use crate::select::{FilterError, SelectError};
@@ -46,11 +47,24 @@ pub enum JobError {
     /// The detector's settings.
     #[error(transparent)]
     Detect(#[from] SettingsError),
-    /// The detector's snapshot.
+    /// The detector's state.
     #[error(
-        "the detector in the checkpoint cannot be used: {0}; hint: set the configuration back, or remove the state folder to begin again"
+        "the detector in `{state}` cannot be used: {reason}; hint: {}let it learn anew from the partitions with `tidewatch {command} CONFIG --rebuild`: positions and counts are kept, nothing is told twice",
+        reason.remedy()
     )]
-    Snapshot(#[from] SnapshotError),
+    Detector {
+        /// Where it lies.
+        state: String,
+        /// The command that met it.
+        command: &'static str,
+        /// What is wrong with it.
+        reason: Box<DetectorError>,
+    },
+    /// Asked to stop before the detector had learned anew.
+    #[error(
+        "asked to stop before the detector had learned anew from the partitions; hint: start again in the same way, nothing was changed"
+    )]
+    StoppedLearning,
     /// The anomaly table.
     #[error(transparent)]
     Table(#[from] TableError),

@@ -4,10 +4,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use chrono::{NaiveDate, TimeDelta};
 
-use super::checkpoint::{Checkpoint, Checkpoints};
+use super::checkpoint::{Checkpoint, Checkpoints, Start};
+use super::detector::{self, Resume};
 use super::error::JobError;
 use super::history::History;
 use super::host::{Event, Host};
@@ -54,19 +54,24 @@ pub struct Summary {
 ///
 /// # Errors
 /// When partitions cannot be read, or the state cannot be used.
-pub async fn run(config: &Config, once: bool, host: Host<'_>) -> Result<Summary, JobError> {
-    let place = format!("{}/detect", config.job.state.trim_end_matches('/'));
+pub async fn run(config: &Config, once: bool, start: Start, host: Host<'_>) -> Result<Summary, JobError> {
+    let place = place(config);
     let state = Store::open(&place, &config.store).await?.patient(Patience::endless());
     let store = Store::open(&config.partition.url, &config.store).await?.patient(Patience::endless());
     let lock = Lock::take(&state).await?;
-    let ended = locked(config, once, host, (state, place, store), &lock).await;
+    let ended = locked(config, (once, start), host, (state, place, store), &lock).await;
     lock.release().await;
     ended
 }
 
+/// Where the state is.
+pub(super) fn place(config: &Config) -> String {
+    format!("{}/detect", config.job.state.trim_end_matches('/'))
+}
+
 async fn locked(
     config: &Config,
-    once: bool,
+    (once, start): (bool, Start),
     mut host: Host<'_>,
     (state, place, store): (Store, String, Store),
     lock: &Lock,
@@ -78,11 +83,20 @@ async fn locked(
         Some(_) => schema::claim(config, &store, None).await?,
         None => schema::of_partitions(config, &store, NaiveDate::MIN, NaiveDate::MAX).await?,
     };
-    let (mut checkpoints, checkpoint) = Checkpoints::open(state).await?;
-    let resumed = checkpoint.is_some();
-    let mut done = checkpoint.unwrap_or_default();
-    let mut judge = Judge::new(config, &columns, done.snapshot.as_deref())?;
+    let (mut checkpoints, found) = Checkpoints::open(state, start).await?;
+    let resumed = found.is_some();
     let mut history = History::new(config, store.clone(), &columns).await?;
+    let (mut judge, learned_anew) = match &found {
+        None => (Judge::new(config, &columns)?, false),
+        Some(found) => {
+            let resume = Resume { config, columns: &columns, command: "detect", checkpoints: &checkpoints, found };
+            resume.judge(&mut history, &mut host).await?
+        }
+    };
+    let mut done = found.map(|found| found.checkpoint).unwrap_or_default();
+    if learned_anew {
+        detector::save(&mut checkpoints, &mut done, Some(&mut judge)).await?;
+    }
     let table = AnomalyTable::new(store);
     let (mut judged, mut unsaved) = (0, 0);
     host.listener.on(Event::Started { total_bytes: None, resumed });
@@ -114,10 +128,10 @@ async fn locked(
             }
             host.listener.on(Event::Judged { intervals: number, total: waiting.len() as u64 });
             if unsaved >= CHECKPOINT_INTERVALS {
-                save(&mut checkpoints, &mut done, &judge, &mut unsaved).await?;
+                save(&mut checkpoints, &mut done, &mut judge, &mut unsaved).await?;
             }
         }
-        save(&mut checkpoints, &mut done, &judge, &mut unsaved).await?;
+        save(&mut checkpoints, &mut done, &mut judge, &mut unsaved).await?;
         if once || host.shutdown.is_requested() {
             break is_cut || !once;
         }
@@ -144,12 +158,11 @@ async fn locked(
 async fn save(
     checkpoints: &mut Checkpoints,
     done: &mut Checkpoint,
-    judge: &Judge,
+    judge: &mut Judge,
     unsaved: &mut u64,
 ) -> Result<(), JobError> {
     if std::mem::take(unsaved) > 0 {
-        done.snapshot = Some(Bytes::from(judge.snapshot()));
-        checkpoints.save(done).await?;
+        detector::save(checkpoints, done, Some(judge)).await?;
     }
     Ok(())
 }
@@ -206,18 +219,26 @@ mod tests {
         let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
         let (stopper, asked) = Shutdown::new();
         let (_other, free) = Shutdown::new();
-        let made = live::run(&config, Line::Etl, host(&free, &mut Deaf)).await.unwrap();
+        let made = live::run(&config, Line::Etl, Start::GoOn, host(&free, &mut Deaf)).await.unwrap();
         assert!(made.intervals > 0);
         stopper.stop();
-        let cut = run(&config, true, host(&asked, &mut Deaf)).await.unwrap();
+        let cut = run(&config, true, Start::GoOn, host(&asked, &mut Deaf)).await.unwrap();
         assert_eq!((cut.judged, cut.intervals, cut.stopped), (0, 0, true));
-        let whole = run(&config, true, host(&free, &mut Deaf)).await.unwrap();
+        let whole = run(&config, true, Start::GoOn, host(&free, &mut Deaf)).await.unwrap();
         // the last interval of a source that ended is written and not judged
         let judged = made.intervals - 1;
         assert_eq!((whole.judged, whole.intervals, whole.stopped), (judged, judged, false));
         assert_eq!(whole.state, format!("{url}/state/detect"));
         // asked to stop with nothing left to do
-        let again = run(&config, true, host(&asked, &mut Deaf)).await.unwrap();
+        let again = run(&config, true, Start::GoOn, host(&asked, &mut Deaf)).await.unwrap();
         assert_eq!((again.judged, again.intervals, again.stopped), (0, judged, false));
+        // asked to stop while it learns anew: the state is as it was
+        let state = || std::fs::read_dir(&whole.state).unwrap().map(|entry| entry.unwrap().file_name()).max();
+        let newest = state();
+        let cut = run(&config, true, Start::Rebuild, host(&asked, &mut Deaf)).await;
+        assert!(matches!(cut, Err(JobError::StoppedLearning)) && state() == newest);
+        let anew = run(&config, true, Start::Rebuild, host(&free, &mut Deaf)).await.unwrap();
+        assert_eq!((anew.judged, anew.intervals, anew.series), (0, judged, whole.series));
+        assert!(state() > newest, "what was learned anew is saved");
     }
 }

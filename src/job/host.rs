@@ -66,8 +66,17 @@ pub enum Event<'a> {
         /// Of so many.
         total: u64,
     },
+    /// A detector learns anew from partitions.
+    Learned {
+        /// So many intervals so far.
+        intervals: u64,
+        /// Of so many.
+        total: u64,
+    },
     /// Groups that an alert rule lets pass.
     Alert(&'a [AnomalyGroup]),
+    /// Something that is worth a line.
+    Info(&'a str),
     /// Something that whoever runs the job should know.
     Warning(&'a str),
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::error::JobError;
 use super::feed::{Input, decode_settings, select_settings};
-use super::{judge, schema};
+use super::{detector, judge, schema};
 use crate::config::{Config, Source};
 use crate::decode::Decoder;
 use crate::decode::discover::{DiscoverError, Discovery, discover};
@@ -49,6 +49,8 @@ pub struct Inspection {
     pub form_bytes: [(Form, u64); Form::ALL.len()],
     /// Intervals from a series' first row to its first score.
     pub warm_up_intervals: u32,
+    /// Why a job cannot go on with the detector that it has.
+    pub unusable: Vec<JobError>,
 }
 
 impl Inspection {
@@ -100,6 +102,7 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
         memory_bytes: detect.memory_bytes(),
         form_bytes: Form::ALL.map(|form| (form, sizes.of_form(form).div_ceil(measures))),
         warm_up_intervals: Detector::warm_up_intervals(),
+        unusable: detector::look(config, &detect).await?,
     };
     let chunks = input.sample(SAMPLE_BYTES).await?;
     read(config, &columns, &chunks, &mut inspection)?;
@@ -200,6 +203,7 @@ mod tests {
                 memory_bytes,
                 form_bytes: [(Form::Tail, 1), (Form::Compact, 10), (Form::Full, 20)],
                 warm_up_intervals: 28,
+                unusable: Vec::new(),
             };
             let (held, out) = inspection.forms();
             (held.map(|(_, series)| series), out)

@@ -1,7 +1,7 @@
 //! The detector as all drivers use it: rows of an interval in, verdicts and anomaly groups out.
 
 use crate::config::Config;
-use crate::detect::{Aggregator, Detector, Measure, Settings};
+use crate::detect::{Aggregator, Detector, Increment, Measure, Settings};
 use crate::explain;
 use crate::model::{AnomalyGroup, Columns, Interval, Point, Rows};
 
@@ -30,28 +30,33 @@ impl Verdict {
 }
 
 impl Judge {
-    /// A judge that has seen nothing, or that goes on from a snapshot.
-    pub(super) fn new(config: &Config, columns: &Columns, snapshot: Option<&[u8]>) -> Result<Judge, JobError> {
-        let settings = settings(config, columns)?;
-        let detector = match snapshot {
-            Some(bytes) => Detector::restore(settings, bytes)?,
-            None => Detector::new(settings),
-        };
-        Ok(Judge { columns: columns.clone(), detector, threads: Threads::all() })
+    /// A judge that has seen nothing.
+    pub(super) fn new(config: &Config, columns: &Columns) -> Result<Judge, JobError> {
+        Ok(Judge::going_on(columns, Detector::new(settings(config, columns)?)))
+    }
+
+    /// A judge that goes on with a detector.
+    pub(super) fn going_on(columns: &Columns, detector: Detector) -> Judge {
+        Judge { columns: columns.clone(), detector, threads: Threads::all() }
     }
 
     /// Judges one interval.
     pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
-        let mut aggregator = Aggregator::new(&self.columns);
-        rows.for_each(|rows| aggregator.add(rows));
-        let points = self.detector.observe_on(&aggregator.close(interval), &self.threads);
+        let points = self.learn(interval, rows);
         let groups = explain::groups(&points, &self.columns.dimensions);
         Verdict { points, groups }
     }
 
-    /// The detector's state as bytes.
-    pub(super) fn snapshot(&self) -> Vec<u8> {
-        self.detector.snapshot_on(&self.threads)
+    /// Takes one interval in, as [`Judge::judge`] does; what it says of the series is nothing that anyone is told.
+    pub(super) fn learn<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Vec<Point> {
+        let mut aggregator = Aggregator::new(&self.columns);
+        rows.for_each(|rows| aggregator.add(rows));
+        self.detector.observe_on(&aggregator.close(interval), &self.threads)
+    }
+
+    /// What is to be written of the detector's state.
+    pub(super) fn increment(&mut self) -> Increment {
+        self.detector.increment_on(&self.threads)
     }
 
     pub(super) fn detector(&self) -> &Detector {

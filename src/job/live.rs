@@ -4,9 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::checkpoint::{Checkpoint, Checkpoints};
+use super::checkpoint::{Checkpoint, Checkpoints, Start};
+use super::detector::{self, Resume};
 use super::error::JobError;
 use super::feed::{DRAIN_TIMEOUT, Fed, Feed, Input};
 use super::history::History;
@@ -48,10 +47,10 @@ impl Line {
 ///
 /// # Errors
 /// When a stage cannot go on; what is committed stays, and the job can be started again.
-pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<Summary, JobError> {
+pub async fn run<'a>(config: &'a Config, line: Line, start: Start, host: Host<'a>) -> Result<Summary, JobError> {
     let mut shutdown = host.shutdown.clone();
     let summary = tokio::select! {
-        summary = open(config, line, host) => summary,
+        summary = open(config, line, start, host) => summary,
         // a store that does not answer is waited for, but not by someone who was asked to leave
         () = async { shutdown.requested().await; tokio::time::sleep(STOP_TIMEOUT).await } => Err(JobError::StopTimeout),
     };
@@ -62,7 +61,7 @@ pub async fn run<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<S
     summary
 }
 
-async fn open<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<Summary, JobError> {
+async fn open<'a>(config: &'a Config, line: Line, start: Start, host: Host<'a>) -> Result<Summary, JobError> {
     let watched = |store: Store| match &host.watch {
         Some(watch) => store.watched(watch.clone()),
         None => store,
@@ -70,15 +69,15 @@ async fn open<'a>(config: &'a Config, line: Line, host: Host<'a>) -> Result<Summ
     let state = watched(Store::open(&config.job.state, &config.store).await?.patient(Patience::endless()));
     let store = watched(Store::open(&config.partition.url, &config.store).await?.patient(Patience::endless()));
     let locks = Arc::new(Locks::take(&state, &store).await?);
-    let ended = locked(config, line, host, (state, store), &locks).await;
+    let ended = locked(config, (line, start), host, (state, store), &locks).await;
     locks.release().await;
     ended
 }
 
 async fn locked<'a>(
     config: &'a Config,
-    line: Line,
-    host: Host<'a>,
+    (line, start): (Line, Start),
+    mut host: Host<'a>,
     (state, store): (Store, Store),
     locks: &Arc<Locks>,
 ) -> Result<Summary, JobError> {
@@ -87,10 +86,10 @@ async fn locked<'a>(
     for area in [Area::Data, Area::Rejects].into_iter().chain((line == Line::Run).then_some(Area::Anomalies)) {
         store.sweep(Sweep::Below(area.folder()))?;
     }
-    let (checkpoints, checkpoint) = Checkpoints::open(state).await?;
-    let resumed = checkpoint.is_some();
-    let checkpoint = checkpoint.unwrap_or_default();
-    if resumed && checkpoint.snapshot.is_some() != (line == Line::Run) {
+    let (checkpoints, found) = Checkpoints::open(state, start).await?;
+    let resumed = found.is_some();
+    let checkpoint = found.as_ref().map(|found| found.checkpoint.clone()).unwrap_or_default();
+    if resumed && checkpoint.detector.is_some() != (line == Line::Run) {
         let there = if line == Line::Run { Line::Etl.command() } else { Line::Run.command() };
         return Err(JobError::OtherCommand { state: config.job.state.clone(), there, here: line.command() });
     }
@@ -105,10 +104,18 @@ async fn locked<'a>(
     }
     let mut input = Input::open(config, &checkpoint.resume, host.clock.now()).await?;
     let columns = schema::claim(config, &store, Some(&mut input)).await?;
-    let judge = match line {
-        Line::Etl => None,
-        Line::Run => Some(Judge::new(config, &columns, checkpoint.snapshot.as_deref())?),
+    let mut history = History::new(config, store.clone(), &columns).await?;
+    let (judge, learned_anew) = match (line, &found) {
+        (Line::Etl, _) => (None, false),
+        (Line::Run, None) => (Some(Judge::new(config, &columns)?), false),
+        (Line::Run, Some(found)) => {
+            let resume =
+                Resume { config, columns: &columns, command: line.command(), checkpoints: &checkpoints, found };
+            let (judge, learned_anew) = resume.judge(&mut history, &mut host).await?;
+            (Some(judge), learned_anew)
+        }
     };
+    drop(found);
     host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed });
     let writer =
         Writer::new(store.clone(), columns.clone(), config.partition.format, config.partition.object_bytes_max);
@@ -126,12 +133,15 @@ async fn locked<'a>(
         done: Checkpoint { source, ..checkpoint },
         writer,
         judge,
-        history: History::new(config, store.clone(), &columns).await?,
+        history,
         table: AnomalyTable::new(store),
         checkpoints,
         locks: Arc::clone(locks),
         host,
     };
+    if learned_anew {
+        live.save(live.done.resume.clone()).await?;
+    }
     live.begin(&input).await?;
     let lags = input.lags();
     let mut feed = input.start(&columns, live.host.clock.clone())?;
@@ -325,8 +335,7 @@ impl Live<'_> {
 
     async fn save(&mut self, resume: ResumePoint) -> Result<(), JobError> {
         self.done.resume = resume;
-        self.done.snapshot = self.judge.as_ref().map(|judge| Bytes::from(judge.snapshot()));
-        Ok(self.checkpoints.save(&self.done).await?)
+        Ok(detector::save(&mut self.checkpoints, &mut self.done, self.judge.as_mut()).await?)
     }
 
     fn summary(&self, stopped: bool) -> Summary {

@@ -5,7 +5,8 @@
 //! 1. part objects of the closed interval, under names that follow from the interval;
 //! 2. its manifest, created and never replaced: this is the commit;
 //! 3. detection and its outputs, under names that follow from the interval;
-//! 4. at the end of the micro-batch one checkpoint: where to read on from, the account so far, the detector.
+//! 4. at the end of the micro-batch one checkpoint: where to read on from, the account so far, an increment of the
+//!    detector's state (`detector`).
 //!
 //! Whether a record is late and when an interval closes depends on the order of records alone (`interval`), so a job
 //! that starts again from its checkpoint makes the same closings as one that was never stopped, finds its commits
@@ -18,6 +19,7 @@
 pub mod backtest;
 mod checkpoint;
 mod clock;
+mod detector;
 mod error;
 mod feed;
 pub mod follow;
@@ -33,8 +35,9 @@ pub mod score;
 mod silence;
 mod threads;
 
-pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints};
+pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Learned, Start, Stored};
 pub use clock::{Clock, SystemClock};
+pub use detector::DetectorError;
 pub use error::JobError;
 pub use host::{Event, Host, Listener, Shutdown, Stopper, Summary};
 pub use lock::{Lock, LockError, Times};

@@ -17,9 +17,9 @@ const STEPS: u64 = 40;
 
 /// What the help of each command must speak of.
 const HELP: [(&str, &[&str]); 10] = [
-    ("run", &["Run the whole line", "<CONFIG>"]),
+    ("run", &["Run the whole line", "<CONFIG>", "--rebuild"]),
     ("etl", &["up to the partitions", "<CONFIG>"]),
-    ("detect", &["partitions that another job writes", "<CONFIG>", "--once"]),
+    ("detect", &["partitions that another job writes", "<CONFIG>", "--once", "--rebuild"]),
     (
         "backtest",
         &["Judge history", "<CONFIG>", "--from", "--to", "--input", "--labels", "--scores", "--anomalies", "recall"],

@@ -111,6 +111,30 @@ fn what_a_job_began_at_the_tip_missed_while_it_was_down_is_read() {
 }
 
 #[test]
+fn a_detector_learns_anew_and_the_shards_are_read_on_from_where_they_were() {
+    let mut rig = Rig::shared("rebuild", 2, 600);
+    rig.put(2000, 1);
+    let mut job = rig.start();
+    rig.until_committed(&mut job);
+    assert!(job.terminate().success(), "{}", job.errors());
+    rig.configure("[detect]", "[detect]\nsensitivity = 1.5");
+    rig.put(1000, 1);
+    let mut job = rig.start();
+    assert_eq!(job.end().code(), Some(1));
+    assert!(job.errors().contains("sensitivity `0.05`, the settings say `1.5`"), "{}", job.errors());
+    assert!(job.errors().contains("`tidewatch run CONFIG --rebuild`"), "{}", job.errors());
+    let mut job = rig.start_with(&["--rebuild"]);
+    rig.until_committed(&mut job);
+    assert!(job.errors().contains("the detector has learned anew from"), "{}", job.errors());
+    job.kill();
+    let mut job = rig.start();
+    rig.put(1000, 1);
+    rig.until_committed(&mut job);
+    assert!(job.terminate().success(), "{}", job.errors());
+    assert_eq!(rig.assert_exact(), 0, "nothing was late: no shard was read again from its beginning");
+}
+
+#[test]
 fn a_second_stream_goes_on_in_the_same_tree() {
     let mut rig = Rig::shared("first-of-two", 1, 600);
     rig.put(1700, 1);

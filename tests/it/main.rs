@@ -13,6 +13,7 @@ mod kill;
 mod kinesis;
 mod layering;
 mod oracle;
+mod rebuild;
 mod restart;
 mod sample;
 mod servers;

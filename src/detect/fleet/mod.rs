@@ -10,9 +10,13 @@
 //! What a form takes is set aside, not measured: [`Sizes`] follows from the settings, so the same history gives the same
 //! forms on every machine, after a restart too (D2), and a young series has the room that it will need. Weight is
 //! the mean number of rows in an interval, then the mean magnitude of the values: a series' own history, never its name.
+//!
+//! Here is one member, the series of a key; `step` has all of them.
 
 mod plan;
+mod step;
 
+use super::arrival::Arrival;
 use super::evidence::{BOXES_COMPACT, BOXES_FULL, forest_settings};
 use super::judgement::{Context, Judgement};
 use super::model::Place;
@@ -20,9 +24,11 @@ use super::series::Series;
 use super::settings::Settings;
 use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 use super::sparse::{Given, Parent, Sparse};
-use crate::model::{Cell, SeriesKey, Stats};
+use crate::model::SeriesKey;
 
-pub(super) use plan::{Candidate, plan};
+use plan::{Candidate, plan};
+
+pub(super) use step::{Fleet, Said};
 
 /// A series without rows for so many intervals is cold.
 const COLD: u32 = 24;
@@ -130,14 +136,32 @@ pub(super) struct Member {
 codec!(Member { rows, magnitude, age, form, is_parked, is_late, sparse, all });
 
 /// What is to become of a member.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// Keep its forests as snapshots.
     Park,
     /// Take another form.
     Turn(Form),
     /// Take a form with a forest for the first time, or again.
-    Begin(Form, Vec<Series>),
+    Begin(Form),
+}
+
+impl Codec for Change {
+    fn write(&self, to: &mut Writer) {
+        match self {
+            Change::Park => 0u8.write(to),
+            Change::Turn(form) => (1u8, *form).write(to),
+            Change::Begin(form) => (2u8, *form).write(to),
+        }
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Change, SnapshotError> {
+        match u8::read(from)? {
+            0 => Ok(Change::Park),
+            1 => Form::read(from).map(Change::Turn),
+            2 => Form::read(from).map(Change::Begin),
+            _ => Err(SnapshotError::Inconsistent("a change")),
+        }
+    }
 }
 
 impl Member {
@@ -201,11 +225,11 @@ impl Member {
 
     /// Takes the weight of an interval in.
     #[expect(clippy::cast_precision_loss, reason = "rows of one interval stay far below 2^53")]
-    pub(super) fn weigh(&mut self, cell: Option<&Cell>) {
+    pub(super) fn weigh(&mut self, arrival: Option<&Arrival>) {
         self.age = self.age.saturating_add(1).min(MEMORY);
         let gain = 1.0 / f64::from(self.age + PRIOR);
-        let rows = cell.map_or(0.0, |cell| cell.rows as f64);
-        let magnitude: f64 = cell.map_or(0.0, |cell| cell.stats.iter().map(Stats::sum).map(f64::abs).sum());
+        let rows = arrival.map_or(0.0, |arrival| arrival.rows as f64);
+        let magnitude = arrival.map_or(0.0, |arrival| arrival.magnitude);
         self.rows += gain * (rows - self.rows);
         self.magnitude += gain * (magnitude.min(f64::MAX / 4.0) - self.magnitude);
     }
@@ -222,15 +246,13 @@ impl Member {
         self.form != Form::Tail && series.all(|(series, context)| !context.empty_is_zero && series.absent() >= COLD)
     }
 
-    /// Makes a change.
-    pub(super) fn change(&mut self, change: &mut Change) {
-        self.is_parked = matches!(change, Change::Park);
+    /// Makes a change; `series` are those that it begins with.
+    pub(super) fn change(&mut self, change: Change, series: impl FnOnce() -> Vec<Series>) {
+        self.is_parked = change == Change::Park;
         match change {
             Change::Park => self.all.iter_mut().for_each(|series| series.forest_mut().park()),
-            Change::Begin(form, all) => {
-                (self.form, self.is_late, self.all) = (*form, self.age > 0, std::mem::take(all))
-            }
-            Change::Turn(form) => self.form = *form,
+            Change::Begin(form) => (self.form, self.is_late, self.all) = (form, self.age > 0, series()),
+            Change::Turn(form) => self.form = form,
         }
         match self.form.box_mass() {
             Some(mass) if !self.is_parked => {

@@ -3,6 +3,7 @@
 mod behaviour;
 mod fleet;
 mod harness;
+mod increment;
 mod quality;
 mod random;
 mod state;

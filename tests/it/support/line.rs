@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tidewatch::config::Config;
 use tidewatch::job::live::{self, Line};
-use tidewatch::job::{Clock, Event, Host, JobError, Listener, Shutdown, Stopper, Summary, SystemClock};
+use tidewatch::job::{Clock, Event, Host, JobError, Listener, Shutdown, Start, Stopper, Summary, SystemClock};
 use tidewatch::store::{StoreError, Watch};
 
 const POLL: Duration = Duration::from_millis(10);
@@ -151,7 +151,12 @@ impl Ran {
 
 /// Runs a line until it ends, perhaps by a fault.
 pub(crate) fn run(config: &Config, line: Line, fault: Option<Fault>) -> Ran {
-    run_with(config, line, striking(fault), Arc::new(SystemClock::start()))
+    run_with(config, (line, Start::GoOn), striking(fault), Arc::new(SystemClock::start()))
+}
+
+/// The same for a whole line whose detector learns anew first.
+pub(crate) fn rebuild(config: &Config, fault: Option<Fault>) -> Ran {
+    run_with(config, (Line::Run, Start::Rebuild), striking(fault), Arc::new(SystemClock::start()))
 }
 
 /// Runs a line that follows its source, by another clock, until it has done enough or is ended by a fault.
@@ -175,7 +180,7 @@ pub(crate) fn run_until(
             stopping.stopper.stop();
             assert!(polls < POLLS_MAX, "the job never did enough");
         });
-        let ran = run_with(config, Line::Run, striking, clock);
+        let ran = run_with(config, (Line::Run, Start::GoOn), striking, clock);
         drop(ended);
         ran
     })
@@ -202,12 +207,12 @@ fn striking(fault: Option<Fault>) -> Arc<Striking> {
     })
 }
 
-fn run_with(config: &Config, line: Line, striking: Arc<Striking>, clock: Arc<dyn Clock>) -> Ran {
+fn run_with(config: &Config, (line, start): (Line, Start), striking: Arc<Striking>, clock: Arc<dyn Clock>) -> Ran {
     let mut listener = Deaf;
     let watch: Arc<dyn Watch> = striking.clone();
     let host = Host { clock, shutdown: striking.shutdown.clone(), listener: &mut listener, watch: Some(watch) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(live::run(config, line, host));
+    let result = runtime.block_on(live::run(config, line, start, host));
     let struck = striking.struck.load(Ordering::SeqCst);
     if let Err(error) = &result {
         assert!(struck && error.to_string().starts_with("stopped at"), "{error}");

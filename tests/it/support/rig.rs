@@ -89,7 +89,12 @@ impl Rig {
 
     /// Starts the job.
     pub(crate) fn start(&self) -> Running {
-        let mut command = command(&["run", &self.config]);
+        self.start_with(&[])
+    }
+
+    /// Starts the job with options.
+    pub(crate) fn start_with(&self, options: &[&str]) -> Running {
+        let mut command = command(&[&["run", self.config.as_str()], options].concat());
         command.envs(environment(WRITER));
         Running::of(command)
     }

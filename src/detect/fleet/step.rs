@@ -1,0 +1,210 @@
+//! All members, and what a step does with them: who is new is admitted, forms are changed, everybody is judged, who has
+//! been silent for too long is forgotten.
+//!
+//! Only [`Fleet::arrange`] looks at more than one member. What it decides is told, so that a step can be done again for
+//! some of the members alone (`increment`): admit, [`Fleet::make`] what was decided, judge, forget.
+
+use std::collections::BTreeMap;
+
+use super::{Candidate, Change, Form, Member, Sizes, plan};
+use crate::detect::arrival::Arrival;
+use crate::detect::judgement::{Context, Judgement};
+use crate::detect::model::Place;
+use crate::detect::series::Series;
+use crate::detect::settings::Settings;
+use crate::detect::sparse::{Given, Parent};
+use crate::detect::spread::{Spread, on_each};
+use crate::model::SeriesKey;
+
+/// What a series was given and said.
+pub(in crate::detect) type Said = Option<(Option<f64>, Judgement)>;
+
+/// The members by their keys, and the settings that they live by.
+#[derive(Clone, Debug)]
+pub(in crate::detect) struct Fleet {
+    settings: Settings,
+    contexts: Vec<Context>,
+    sizes: Sizes,
+    pub(in crate::detect) members: BTreeMap<SeriesKey, Member>,
+}
+
+/// A member in a step, with the places for what its series say.
+struct Task<'a> {
+    member: &'a mut Member,
+    arrival: Option<&'a Arrival>,
+    said: &'a mut [Said],
+}
+
+impl Fleet {
+    /// Without members.
+    pub(in crate::detect) fn new(settings: Settings) -> Fleet {
+        let alarm = -libm::log10(settings.alarm_probability());
+        let per_day = settings.length().per_day();
+        let contexts = settings.measures().iter();
+        let contexts =
+            contexts.map(|measure| Context { per_day, alarm, empty_is_zero: measure.aggregation.empty_is_zero() });
+        Fleet { contexts: contexts.collect(), sizes: Sizes::of(&settings), settings, members: BTreeMap::new() }
+    }
+
+    pub(in crate::detect) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// What a step needs to know of the settings, for each measure.
+    pub(in crate::detect) fn contexts(&self) -> &[Context] {
+        &self.contexts
+    }
+
+    pub(in crate::detect) fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// Series of a key that nothing is known of.
+    pub(in crate::detect) fn new_series(&self, key: &SeriesKey) -> Vec<Series> {
+        new_series(&self.settings, key)
+    }
+
+    /// Makes members of those who come for the first time.
+    pub(in crate::detect) fn admit(&mut self, arrivals: &[Arrival]) {
+        for arrival in arrivals {
+            if !self.members.contains_key(&arrival.key) {
+                self.members.insert(arrival.key.clone(), Member::new(self.contexts.len()));
+            }
+        }
+    }
+
+    /// Decides about the forms for an interval with these arrivals, and changes those that are to be changed: first who
+    /// becomes smaller, then who becomes larger, so that the budget is kept on the way. Gives what was changed.
+    pub(in crate::detect) fn arrange(
+        &mut self,
+        arrivals: &[Arrival],
+        spread: &impl Spread,
+    ) -> Vec<(SeriesKey, Change)> {
+        let Fleet { settings, contexts, sizes, members } = self;
+        let budget = settings.memory_bytes();
+        let is_roomy = sizes.of_form(Form::Full).saturating_mul(members.len() as u64) <= budget;
+        let mut arrivals = arrivals.iter().peekable();
+        let mut all = Vec::with_capacity(members.len());
+        for (key, member) in members {
+            while arrivals.next_if(|arrival| arrival.key < *key).is_some() {}
+            let has_rows = arrivals.next_if(|arrival| arrival.key == *key).is_some();
+            all.push((key, member, has_rows));
+        }
+        let change = |member: &Member, form: Form| match member.form() {
+            Form::Tail => Change::Begin(form),
+            _ => Change::Turn(form),
+        };
+        let mut changed = Vec::new();
+        let mut make_all = |changes: Vec<(&SeriesKey, &mut Member, Change)>| {
+            changed.extend(changes.iter().map(|(key, _, change)| ((*key).clone(), *change)));
+            make(changes, settings, spread);
+        };
+        if is_roomy {
+            let others = all.into_iter().filter(|(_, m, _)| m.form() != Form::Full || m.is_parked());
+            let changes = others.map(|(key, member, _)| {
+                let change = change(member, Form::Full);
+                (key, member, change)
+            });
+            make_all(changes.collect());
+            return changed;
+        }
+        let (cold, awake): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|(_, member, has_rows)| !has_rows && member.is_cold(contexts));
+        let mut cold: Vec<(&SeriesKey, &mut Member)> = cold.into_iter().map(|(key, member, _)| (key, member)).collect();
+        let parks = cold.iter_mut().filter(|(_, member)| !member.is_parked());
+        make_all(parks.map(|(key, member)| (*key, &mut **member, Change::Park)).collect());
+        let parked: u64 = cold.iter().map(|(_, member)| member.set_aside(sizes)).sum();
+        let mut candidates: Vec<Candidate> = awake.iter().map(|(_, member, _)| member.candidate()).collect();
+        // the totals are there, or will be as soon as they are needed
+        let fixed = parked + sizes.of_form(Form::Full);
+        plan(&mut candidates, &Form::ALL.map(|form| sizes.of_form(form)), budget.saturating_sub(fixed));
+        let changes =
+            awake.into_iter().zip(&candidates).map(|((key, member, _), to)| (key, member, Form::ALL[to.level]));
+        let changes = changes.filter(|(_, member, form)| member.form() != *form || member.is_parked());
+        let (smaller, larger): (Vec<_>, Vec<_>) = changes
+            .partition(|(_, member, form)| *form < member.form() && (!member.is_parked() || *form == Form::Tail));
+        for changes in [smaller, larger] {
+            let changes = changes.into_iter().map(|(key, member, form)| {
+                let change = change(member, form);
+                (key, member, change)
+            });
+            make_all(changes.collect());
+        }
+        changed
+    }
+
+    /// Makes changes that were decided before, of the members that are here; gives how many.
+    pub(in crate::detect) fn make(&mut self, changes: &BTreeMap<SeriesKey, Change>, spread: &impl Spread) -> usize {
+        if changes.is_empty() {
+            return 0;
+        }
+        let members = self.members.iter_mut();
+        let changes: Vec<_> =
+            members.filter_map(|(key, member)| changes.get(key).map(|change| (key, member, *change))).collect();
+        let count = changes.len();
+        make(changes, &self.settings, spread);
+        count
+    }
+
+    /// Judges an interval: what each series was given and said, in the order of the members and of their measures.
+    pub(in crate::detect) fn judge(
+        &mut self,
+        place: &Place,
+        arrivals: &[Arrival],
+        parents: &[Parent],
+        spread: &impl Spread,
+    ) -> Vec<Said> {
+        let contexts = &self.contexts;
+        let mut said: Vec<Said> = vec![None; self.members.len() * contexts.len()];
+        let mut arrivals = arrivals.iter().peekable();
+        let mut tasks = Vec::with_capacity(self.members.len());
+        for ((key, member), said) in self.members.iter_mut().zip(said.chunks_exact_mut(contexts.len())) {
+            // both sides are ordered by key
+            while arrivals.next_if(|arrival| arrival.key < *key).is_some() {}
+            let arrival = arrivals.next_if(|arrival| arrival.key == *key);
+            tasks.push(Task { member, arrival, said });
+        }
+        on_each(spread, &mut tasks, &|task| {
+            task.member.weigh(task.arrival);
+            for (index, context) in contexts.iter().enumerate() {
+                let given = task.arrival.and_then(|arrival| arrival.given.get(index));
+                let given = given.copied().unwrap_or(Given::NOTHING);
+                let judgement = task.member.step(index, context, place, given, parents[index]);
+                task.said[index] = Some((given.value, judgement));
+            }
+        });
+        said
+    }
+
+    /// Time was skipped.
+    pub(in crate::detect) fn jump(&mut self) {
+        self.members.values_mut().for_each(Member::jump);
+    }
+
+    /// Forgets who has been silent for too long.
+    pub(in crate::detect) fn forget(&mut self) {
+        let per_day = self.settings.length().per_day();
+        self.members.retain(|_, member| !member.is_gone(per_day));
+    }
+}
+
+fn make(mut changes: Vec<(&SeriesKey, &mut Member, Change)>, settings: &Settings, spread: &impl Spread) {
+    on_each(spread, &mut changes, &|(key, member, change)| member.change(*change, || new_series(settings, key)));
+}
+
+fn new_series(settings: &Settings, key: &SeriesKey) -> Vec<Series> {
+    let (length, forest) = (settings.length(), settings.forest());
+    let seed = |name: &str| seed_of(settings.seed(), name, key);
+    settings.measures().iter().map(|measure| Series::new(length, forest, seed(&measure.name))).collect()
+}
+
+/// A seed of its own for every series: FNV-1a over the measure's name and the key, mixed with the job's seed.
+fn seed_of(seed: u64, measure: &str, key: &SeriesKey) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ seed;
+    for part in std::iter::once(measure).chain(key.values()) {
+        for byte in part.bytes().chain(std::iter::once(0xff)) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    hash
+}

@@ -1,0 +1,115 @@
+//! What a detector has done since its last increment, as bytes: enough to do it again for some of its members.
+//!
+//! A step of a member depends on the others in two ways alone: on what all series have together, and on the form that
+//! the budget leaves it. Both are written down, so that nothing has to be known of members that are not there.
+//!
+//! ```text
+//! 0                                                                     time was skipped
+//! 1 | interval i64 | parents, one per measure | changes | arrivals      a step
+//! ```
+
+use super::PARTS;
+use super::round::Round;
+use crate::detect::arrival::Arrival;
+use crate::detect::fleet::Change;
+use crate::detect::snapshot::{Codec, Reader, SnapshotError, Writer};
+use crate::detect::sparse::Parent;
+use crate::model::{Interval, SeriesKey};
+
+/// The increments so far, and what was done since the last.
+#[derive(Clone, Debug)]
+pub(in crate::detect) struct Journal {
+    /// Checksum of the last increment.
+    pub(super) previous: u32,
+    pub(super) round: Round,
+    /// Parts of the round that are still to be written for the steps that were made.
+    pub(super) owed: u32,
+    steps: Writer,
+    count: u64,
+}
+
+/// Something that was done.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Record {
+    /// Time was skipped.
+    Jump,
+    /// An interval was judged.
+    Step {
+        /// Its number.
+        interval: i64,
+        parents: Vec<Parent>,
+        changes: Vec<(SeriesKey, Change)>,
+        arrivals: Vec<Arrival>,
+    },
+}
+
+impl Journal {
+    /// Before the first increment.
+    pub(super) fn begin() -> Journal {
+        Journal::after(0, Round::beginning(None), 0)
+    }
+
+    /// After an increment.
+    pub(super) fn after(previous: u32, round: Round, owed: u32) -> Journal {
+        Journal { previous, round, owed, steps: Writer::default(), count: 0 }
+    }
+
+    /// Writes down that time was skipped.
+    pub(in crate::detect) fn jumped(&mut self) {
+        0u8.write(&mut self.steps);
+        self.count += 1;
+    }
+
+    /// Writes a step down.
+    pub(in crate::detect) fn stepped(
+        &mut self,
+        interval: Interval,
+        parents: &[Parent],
+        changes: &[(SeriesKey, Change)],
+        arrivals: &[Arrival],
+    ) {
+        let to = &mut self.steps;
+        1u8.write(to);
+        interval.number().write(to);
+        to.list(parents);
+        to.list(changes);
+        to.list(arrivals);
+        self.count += 1;
+        self.owed += 1;
+    }
+
+    /// Whether there have been so many steps that to write everything anew is less work.
+    pub(in crate::detect) fn is_too_long(&self) -> bool {
+        self.owed > PARTS
+    }
+
+    /// A part was written, or everything.
+    pub(super) fn pay(&mut self, all: bool) {
+        self.owed = if all { 0 } else { self.owed.saturating_sub(1) };
+        if all {
+            // there is nobody else who could need the steps
+            (self.steps, self.count) = (Writer::default(), 0);
+        }
+    }
+
+    /// Hands the steps over to an increment.
+    pub(super) fn write_steps(&mut self, to: &mut Writer) {
+        std::mem::take(&mut self.count).write(to);
+        to.append(&std::mem::take(&mut self.steps).into_bytes());
+    }
+}
+
+impl Record {
+    pub(super) fn read(from: &mut Reader<'_>) -> Result<Record, SnapshotError> {
+        match u8::read(from)? {
+            0 => Ok(Record::Jump),
+            1 => Ok(Record::Step {
+                interval: i64::read(from)?,
+                parents: Vec::read(from)?,
+                changes: Vec::read(from)?,
+                arrivals: Vec::read(from)?,
+            }),
+            _ => Err(SnapshotError::Inconsistent("a step")),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The detector's way into checkpoints and back: written increment by increment, restored from the chain of the
+//! checkpoint that a job goes on from, or taught anew from the partitions where it cannot be restored or is not to be.
+//!
+//! A detector that learns anew goes through all partitions up to the last interval that was judged. What it says of them
+//! is thrown away: they are told. Where all of them are there it ends as the detector would have that was lost (D1).
+
+use chrono::NaiveDate;
+
+use super::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Start, Stored};
+use super::error::JobError;
+use super::follow;
+use super::history::History;
+use super::host::{Event, Host};
+use super::judge::{self, Judge};
+use super::threads::Threads;
+use crate::config::Config;
+use crate::detect::{Restoring, Settings, SnapshotError};
+use crate::model::{Columns, Interval};
+use crate::store::{Place, Store};
+
+/// Why a detector cannot be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum DetectorError {
+    /// Its state is not one that this program, told so, can use.
+    #[error("`{name}`: {source}")]
+    Snapshot {
+        /// The checkpoint with the increment.
+        name: String,
+        /// What is wrong with it.
+        source: SnapshotError,
+    },
+    /// Its increments do not have all of it.
+    #[error(transparent)]
+    Incomplete(SnapshotError),
+    /// A checkpoint is damaged or gone.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl DetectorError {
+    /// What would help beside learning anew.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            DetectorError::Snapshot { source: SnapshotError::Settings { .. }, .. } => "set it back, or ",
+            DetectorError::Snapshot { source: SnapshotError::Version(_), .. } => "use that version, or ",
+            _ => "",
+        }
+    }
+}
+
+/// Writes a checkpoint with the state of the detector as it is now; several, while the detector has more to write.
+pub(super) async fn save(
+    checkpoints: &mut Checkpoints,
+    checkpoint: &mut Checkpoint,
+    mut judge: Option<&mut Judge>,
+) -> Result<(), CheckpointError> {
+    loop {
+        let increment = judge.as_mut().map(|judge| (judge.detector().last(), judge.increment()));
+        let is_last = increment.as_ref().is_none_or(|(_, increment)| increment.is_last);
+        checkpoints.save(checkpoint, increment).await?;
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// What a detector comes back to.
+pub(super) struct Resume<'a> {
+    pub(super) config: &'a Config,
+    pub(super) columns: &'a Columns,
+    /// The command that is run, for hints.
+    pub(super) command: &'static str,
+    pub(super) checkpoints: &'a Checkpoints,
+    pub(super) found: &'a Found,
+}
+
+impl Resume<'_> {
+    /// The judge that goes on after the checkpoint, and whether it has learned anew: then it is to be saved at once.
+    pub(super) async fn judge(&self, history: &mut History, host: &mut Host<'_>) -> Result<(Judge, bool), JobError> {
+        let settings = judge::settings(self.config, self.columns)?;
+        match &self.found.stored {
+            Stored::Whole(newest) => Ok((self.restored(settings, newest, host).await?, false)),
+            Stored::ToRebuild => Ok((self.rebuilt(history, host).await?, true)),
+            Stored::Damaged(reason) => Err(self.unusable(DetectorError::Damaged(reason.clone()))),
+        }
+    }
+
+    async fn restored(&self, settings: Settings, newest: &[u8], host: &mut Host<'_>) -> Result<Judge, JobError> {
+        let threads = Threads::all();
+        let mut restoring = Restoring::new(settings);
+        let chain = self.found.checkpoint.detector.as_ref().map(|learned| learned.chain.as_slice()).unwrap_or_default();
+        for (at, number) in (1..).zip(chain) {
+            let taken = if at == chain.len() {
+                restoring.take(newest, &threads)
+            } else {
+                let increment = self.checkpoints.increment(*number).await.map_err(|error| match error {
+                    damaged @ CheckpointError::Increment { .. } => {
+                        self.unusable(DetectorError::Damaged(damaged.to_string()))
+                    }
+                    other => other.into(),
+                })?;
+                restoring.take(&increment, &threads)
+            };
+            let name = || super::checkpoint::name(*number);
+            taken.map_err(|source| self.unusable(DetectorError::Snapshot { name: name(), source }))?;
+        }
+        let replayed = restoring.replayed();
+        let detector = restoring.finish().map_err(|error| self.unusable(DetectorError::Incomplete(error)))?;
+        if replayed > 0 {
+            let told =
+                format!("the detector is restored from {} checkpoints, {replayed} intervals replayed", chain.len());
+            host.listener.on(Event::Info(&told));
+        }
+        Ok(Judge::going_on(self.columns, detector))
+    }
+
+    async fn rebuilt(&self, history: &mut History, host: &mut Host<'_>) -> Result<Judge, JobError> {
+        let mut judge = Judge::new(self.config, self.columns)?;
+        let judged = self.found.checkpoint.detector.as_ref().and_then(|learned| learned.judged);
+        let Some(judged) = judged else { return Ok(judge) };
+        let mut listed = history.list(NaiveDate::MIN, judged.date()).await?;
+        listed.retain(|listed| listed.interval <= judged);
+        let total = listed.len() as u64;
+        for (intervals, listed) in (1..).zip(&listed) {
+            if host.shutdown.is_requested() {
+                return Err(JobError::StoppedLearning);
+            }
+            if let Some(rows) = history.rows(listed).await? {
+                judge.learn(listed.interval, rows.iter());
+            }
+            host.listener.on(Event::Learned { intervals, total });
+        }
+        host.listener.on(Event::Info(&format!("the detector has learned anew from {total} intervals")));
+        tell_of_a_gap(judge.detector().last(), judged, host);
+        if judge.detector().last() != Some(judged) {
+            // nothing up to there is judged again
+            judge.learn(judged, std::iter::empty());
+        }
+        Ok(judge)
+    }
+
+    fn unusable(&self, reason: DetectorError) -> JobError {
+        unusable(self.checkpoints, self.command, reason)
+    }
+}
+
+/// Why `run` and `detect` cannot go on with the detectors that they have under these settings, as far as the newest
+/// checkpoints tell.
+pub(super) async fn look(config: &Config, settings: &Settings) -> Result<Vec<JobError>, JobError> {
+    let mut reasons = Vec::new();
+    for (command, place) in [("run", config.job.state.clone()), ("detect", follow::place(config))] {
+        if Place::parse(&place)?.directory().is_some_and(|directory| !directory.is_dir()) {
+            continue;
+        }
+        let store = Store::open(&place, &config.store).await?;
+        let (checkpoints, Some(found)) = Checkpoints::open(store, Start::GoOn).await? else { continue };
+        let reason = match found.stored {
+            _ if found.checkpoint.detector.is_none() => None,
+            Stored::Whole(newest) => {
+                let name = found.checkpoint.detector.and_then(|learned| learned.chain.last().copied());
+                let name = name.map(super::checkpoint::name).unwrap_or_default();
+                let checked = Restoring::check(settings, &newest);
+                checked.err().map(|source| DetectorError::Snapshot { name, source })
+            }
+            Stored::ToRebuild => None,
+            Stored::Damaged(reason) => Some(DetectorError::Damaged(reason)),
+        };
+        reasons.extend(reason.map(|reason| unusable(&checkpoints, command, reason)));
+    }
+    Ok(reasons)
+}
+
+fn unusable(checkpoints: &Checkpoints, command: &'static str, reason: DetectorError) -> JobError {
+    JobError::Detector { state: checkpoints.place().to_owned(), command, reason: Box::new(reason) }
+}
+
+fn tell_of_a_gap(last: Option<Interval>, judged: Interval, host: &mut Host<'_>) {
+    if last == Some(judged) {
+        return;
+    }
+    let from =
+        last.map_or_else(|| "there are no partitions".to_owned(), |last| format!("no partition is there after {last}"));
+    let warning = format!("{from} up to {judged}, which was judged before: these intervals count as empty");
+    host.listener.on(Event::Warning(&warning));
+}
