@@ -165,7 +165,9 @@ impl Detector {
             let mut forecast = None;
             if let Some(total) = self.totals.get_mut(index).filter(|_| context.empty_is_zero) {
                 let judgement = total.step(context, place, Some(value));
-                forecast = Some(judgement.expected).filter(|_| total.remaining() == 0);
+                let is_odd = matches!(judgement.state, State::Anomalous { .. });
+                let basis = if is_odd { judgement.expected } else { value };
+                forecast = Some(basis).filter(|_| total.remaining() == 0);
             }
             parents.push(Parent { value, forecast });
         }
