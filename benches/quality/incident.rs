@@ -128,7 +128,7 @@ pub(crate) fn plan(random: &mut Random, cells: &[Cell]) -> (Vec<Incident>, Vec<V
     let mut plans: Vec<Vec<Plan>> = vec![Vec::new(); CELLS];
     for index in 0..COUNT {
         let kind = Kind::ALL[index % Kind::ALL.len()];
-        let difficulty = Difficulty::ALL[(index / Kind::ALL.len() + index) % Difficulty::ALL.len()];
+        let difficulty = Difficulty::ALL[(index / Kind::ALL.len() + index % Kind::ALL.len()) % Difficulty::ALL.len()];
         let scope = match random.unit() {
             unit if unit < 0.75 => Scope::Cell,
             unit if unit < 0.92 => Scope::Market,

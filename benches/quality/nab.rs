@@ -3,8 +3,9 @@
 //! gives the results to the scorer of the data set.
 //!
 //! The length of an interval is the most frequent distance of two rows, or the nearest that the configuration allows.
-//! An interval's score goes to its last row, the other rows of it have 0; what was said of intervals without a row
-//! goes to the next row, which is when a reader of the file would know of it. Nothing looks ahead.
+//! An interval's score goes to its last row, the other rows of it have 0. What was said of intervals without a row, that
+//! there is a gap, has no row to go to; a line of the table shows what it would be worth on the next row. Nothing looks
+//! ahead.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -107,38 +108,39 @@ fn ours(file: &File, seed: u64, work: &Path) -> Option<String> {
         return Some(format!("{}/{}: {}", file.category, file.name, String::from_utf8_lossy(&run.stderr)));
     }
     let length = Length::from_seconds(60 * file.minutes as u64).unwrap();
-    let mut said: BTreeMap<i64, [f64; 2]> = BTreeMap::new();
+    let mut said: BTreeMap<i64, f64> = BTreeMap::new();
     let mut reader = csv::Reader::from_path(&scores).unwrap();
     let column = {
         let header = reader.headers().unwrap().clone();
         move |name: &str| header.iter().position(|other| other == name).unwrap()
     };
-    let (start, score, anomaly) = (column("interval_start"), column("score"), column("anomaly"));
+    let (start, score) = (column("interval_start"), column("score"));
     for record in reader.records() {
         let record = record.unwrap();
         let time = chrono::NaiveDateTime::parse_from_str(&record[start], "%Y-%m-%d %H:%M:%S").unwrap();
         let number = Interval::containing(time.and_utc().timestamp_micros(), length).number();
-        said.insert(number, [record[score].parse().unwrap(), record[anomaly].parse().unwrap()]);
+        said.insert(number, record[score].parse().unwrap());
     }
     let per_week = libm::log10(10_080.0 / file.minutes as f64);
     let alarm = per_week - libm::log10(tidewatch::detect::SENSITIVITY);
     let numbers: Vec<i64> = file.rows.iter().map(|row| Interval::containing(row.micros, length).number()).collect();
-    let mut lines = [String::new(), String::new(), String::new()];
+    let mut lines = [const { String::new() }; 4];
     let mut next = i64::MIN;
     for (at, row) in file.rows.iter().enumerate() {
         let number = numbers[at];
-        let mut most = 0.0_f64;
+        let (mut own, mut with_gap) = (0.0, 0.0);
         if numbers.get(at + 1) != Some(&number) && number >= next {
-            most = said.range(next..=number).map(|(_, said)| said[0]).fold(0.0, f64::max);
+            own = said.get(&number).copied().unwrap_or(0.0);
+            with_gap = said.range(next..=number).map(|(_, score)| *score).fold(0.0, f64::max);
             next = number + 1;
         }
-        let told = f64::from(u8::from(most >= alarm - 1e-9));
-        let variants = [most, (most - per_week + 10.0).max(0.0), told];
+        let told = f64::from(u8::from(own >= alarm - 1e-9));
+        let variants = [own, (own - per_week + 10.0).max(0.0), told, with_gap];
         for (lines, score) in lines.iter_mut().zip(variants) {
             lines.push_str(&format!("{},{},{score}\n", row.time, row.value));
         }
     }
-    let names = ["1 tidewatch", "2 tidewatch, per week", "3 tidewatch, as shipped"];
+    let names = ["1 tidewatch", "2 tidewatch, per week", "3 tidewatch, as shipped", "4 tidewatch, with gaps"];
     names.iter().zip(lines).for_each(|(name, lines)| write(file, work, name, seed, &lines));
     None
 }

@@ -2,7 +2,8 @@
 //! score per value; none has an operating point of its own, so they are compared at equal false alerts.
 //!
 //! - *seasonal z*: distance from the mean of the same time of day over the 14 days before, in standard deviations of
-//!   these (at least 1 % of the mean, and one thousandth of the largest value so far); from the third day on.
+//!   these (at least 1 % of the mean, and one thousandth of the largest value so far), over the 99.9th percentile of all
+//!   such distances so far; from 100 distances on, which begin on the fourth day.
 //! - *|dx|/q99.9*: step from the last value over the 99.9th percentile of all steps so far; from 100 steps on.
 //! - *forest*: krcf, shingle 8, 30 trees, on the raw values, its score over the 99.9th percentile of its scores so far; from
 //!   300 values on.
@@ -29,15 +30,6 @@ impl Peer {
         }
     }
 
-    /// Name of a directory.
-    pub(crate) fn folder(self) -> &'static str {
-        match self {
-            Peer::SeasonalZ => "seasonal-z",
-            Peer::Step => "step",
-            Peer::Forest => "forest",
-        }
-    }
-
     pub(crate) fn has_seed(self) -> bool {
         self == Peer::Forest
     }
@@ -56,7 +48,7 @@ const DAYS: usize = 14;
 
 fn seasonal(values: &[Option<f64>], first_slot: usize, per_day: usize) -> Vec<f32> {
     let mut slots: Vec<VecDeque<f64>> = vec![VecDeque::with_capacity(DAYS); per_day];
-    let mut largest = 0.0_f64;
+    let (mut largest, mut top) = (0.0_f64, Top::default());
     let each = values.iter().enumerate().map(|(at, value)| {
         let Some(value) = value else { return 0.0 };
         let past = &mut slots[(first_slot + at) % per_day];
@@ -64,16 +56,13 @@ fn seasonal(values: &[Option<f64>], first_slot: usize, per_day: usize) -> Vec<f3
         let count = past.len() as f64;
         let mean = past.iter().sum::<f64>() / count;
         let variance = past.iter().map(|other| (other - mean) * (other - mean)).sum::<f64>() / (count - 1.0);
-        let score = if past.len() < 3 {
-            0.0
-        } else {
-            (value - mean).abs() / variance.sqrt().max(0.01 * mean.abs()).max(0.001 * largest).max(1e-300)
-        };
+        let past_is_enough = past.len() >= 3;
+        let score = (value - mean).abs() / variance.sqrt().max(0.01 * mean.abs()).max(0.001 * largest).max(1e-300);
         if past.len() == DAYS {
             past.pop_front();
         }
         past.push_back(*value);
-        score as f32
+        if past_is_enough { top.rank(score, 100) as f32 } else { 0.0 }
     });
     each.collect()
 }

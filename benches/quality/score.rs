@@ -70,7 +70,7 @@ impl Case {
                 covered.push((event.start, last));
                 outcome.labelled += 1;
                 let Some((began, first)) = first_hit(&row, event.start, last, before) else { continue };
-                covered.push((began, event.start));
+                covered.push((began.min(event.start), event.start));
                 outcome.labelled_hit += 1;
                 let delay = (first + 1 - event.start) * self.minutes;
                 let best = outcome.hits[index].map_or(delay, |other| other.min(delay));

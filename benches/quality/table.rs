@@ -31,8 +31,9 @@ pub(crate) fn files(directory: &Path) -> Vec<(String, String, PathBuf)> {
 
 pub(crate) fn read(path: &Path) -> Vec<Row> {
     let mut reader = csv::Reader::from_path(path).unwrap();
-    let rows = reader.records().map(|record| {
-        let record = record.unwrap();
+    // a row without a value is none
+    let records = reader.records().map(|record| record.unwrap()).filter(|record| !record[1].trim().is_empty());
+    let rows = records.map(|record| {
         let time = record[0].trim().trim_end_matches('Z').replace('T', " ");
         let parsed = NaiveDateTime::parse_from_str(&time, "%Y-%m-%d %H:%M:%S%.f");
         let parsed = parsed.or_else(|_| NaiveDateTime::parse_from_str(&time, "%Y-%m-%d %H:%M")).unwrap();
