@@ -13,8 +13,8 @@ use super::world::{MARKETS, SERIES, STEPS, WARM, World};
 
 /// False alerts per series and week of the operating curve.
 const CURVE: [f64; 4] = [0.05, 0.1, 0.25, 1.0];
-/// Where the best F1 is looked for.
-const F1_AT: [f64; 7] = [0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
+/// Where the best F1 is looked for, the curve among them.
+const RATES: [f64; 7] = [0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
 
 enum Task {
     Ours { world: usize, seed: u64 },
@@ -283,8 +283,10 @@ fn print_curve(
     println!(" {:>8} {:>14} {:>20}", "best F1", "F1 at our FA", "recall at our FA");
     let curve = |name: &str, scored: &[Scored<'_>], rest: &str| {
         print!("{name:16}");
-        CURVE.iter().for_each(|rate| print!(" {:7.3}", score::at(scored, score::threshold(scored, *rate)).recall()));
-        let best = F1_AT.iter().map(|rate| score::at(scored, score::threshold(scored, *rate)).f1());
+        let points = RATES.map(|rate| score::at(scored, score::threshold(scored, rate)));
+        let on_curve = RATES.iter().zip(&points).filter(|(rate, _)| CURVE.contains(rate));
+        on_curve.for_each(|(_, point)| print!(" {:7.3}", point.recall()));
+        let best = points.iter().map(Outcome::f1);
         println!(" {:8.3} {rest}", best.fold(0.0, f64::max));
     };
     for seed in 0..seeds {
