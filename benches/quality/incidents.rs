@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::drive::{self, Judged};
 use super::incident::{Difficulty, Kind, Scope};
 use super::options::Options;
-use super::peer::Peer;
+use super::peer::{OWN_ERROR, Peer};
 use super::profile::{DAY, Profile};
 use super::score::{self, Case, Event, False, Outcome, Scored, mean, share};
 use super::threads;
@@ -294,6 +294,8 @@ fn print_curve(
         let scored: Vec<Scored<'_>> = cases.iter().zip(runs).collect();
         curve(&format!("tidewatch, seed {}", seed + 1), &scored, "");
     }
+    let own = ours.chunks(seeds).map(|runs| &runs[0].errors[..]);
+    curve(OWN_ERROR, &cases.iter().zip(own).collect::<Vec<_>>(), "");
     for ((peer, scores), (_, outcomes, threshold)) in peers.iter().zip(at_ours) {
         let scored: Vec<Scored<'_>> = cases.iter().zip(scores).map(|(case, all)| (case, &all[..])).collect();
         let all = outcomes.iter().fold(Outcome::default(), |all, one| all.join(one));

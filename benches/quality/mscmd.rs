@@ -8,7 +8,7 @@
 
 use super::drive::{self, Judged};
 use super::options::Options;
-use super::peer::Peer;
+use super::peer::{OWN_ERROR, Peer};
 use super::score::{self, Case, Event, Outcome, Scored, mean};
 use super::table::{self, Even};
 use super::threads;
@@ -129,8 +129,10 @@ pub(crate) fn run(options: &Options) {
         print!(" {:7.3}", mean(ours.iter().map(|scores| recall(&pair(&files, scores), rate))));
     }
     println!("   mean of the seeds");
-    for (peer, scores) in &peers {
-        print!("{:16}", peer.name());
+    let own: Vec<Vec<Vec<f32>>> = judged.chunks(seeds).map(|runs| runs[0].errors.clone()).collect();
+    let own = std::iter::once((OWN_ERROR, &own));
+    for (name, scores) in own.chain(peers.iter().map(|(peer, scores)| (peer.name(), scores))) {
+        print!("{name:16}");
         CURVE.iter().for_each(|rate| print!(" {:7.3}", recall(&pair(&files, scores), *rate)));
         println!();
     }

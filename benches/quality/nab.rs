@@ -14,7 +14,7 @@ use std::process::Command;
 use tidewatch::model::{Interval, Length};
 
 use super::options::Options;
-use super::peer::Peer;
+use super::peer::{Peer, QUIET, Top};
 use super::table::{self, Row};
 use super::threads;
 
@@ -108,39 +108,51 @@ fn ours(file: &File, seed: u64, work: &Path) -> Option<String> {
         return Some(format!("{}/{}: {}", file.category, file.name, String::from_utf8_lossy(&run.stderr)));
     }
     let length = Length::from_seconds(60 * file.minutes as u64).unwrap();
-    let mut said: BTreeMap<i64, f64> = BTreeMap::new();
+    let (mut said, mut errors, mut top) = (BTreeMap::new(), BTreeMap::new(), Top::default());
     let mut reader = csv::Reader::from_path(&scores).unwrap();
     let column = {
         let header = reader.headers().unwrap().clone();
         move |name: &str| header.iter().position(|other| other == name).unwrap()
     };
-    let (start, score) = (column("interval_start"), column("score"));
+    let [start, score, value, expected] = ["interval_start", "score", "value", "expected"].map(column);
     for record in reader.records() {
         let record = record.unwrap();
         let time = chrono::NaiveDateTime::parse_from_str(&record[start], "%Y-%m-%d %H:%M:%S").unwrap();
         let number = Interval::containing(time.and_utc().timestamp_micros(), length).number();
-        said.insert(number, record[score].parse().unwrap());
+        let read = |at: usize| record[at].parse::<f64>().unwrap();
+        said.insert(number, read(score));
+        if !record[value].is_empty() {
+            errors.insert(number, top.rank((read(value) - read(expected)).abs(), QUIET));
+        }
     }
     let per_week = libm::log10(10_080.0 / file.minutes as f64);
     let alarm = per_week - libm::log10(tidewatch::detect::SENSITIVITY);
     let numbers: Vec<i64> = file.rows.iter().map(|row| Interval::containing(row.micros, length).number()).collect();
-    let mut lines = [const { String::new() }; 4];
+    let mut lines = [const { String::new() }; 5];
     let mut next = i64::MIN;
     for (at, row) in file.rows.iter().enumerate() {
         let number = numbers[at];
-        let (mut own, mut with_gap) = (0.0, 0.0);
+        let (mut own, mut with_gap, mut error) = (0.0, 0.0, 0.0);
         if numbers.get(at + 1) != Some(&number) && number >= next {
             own = said.get(&number).copied().unwrap_or(0.0);
+            error = errors.get(&number).copied().unwrap_or(0.0);
             with_gap = said.range(next..=number).map(|(_, score)| *score).fold(0.0, f64::max);
             next = number + 1;
         }
         let told = f64::from(u8::from(own >= alarm - 1e-9));
-        let variants = [own, (own - per_week + 10.0).max(0.0), told, with_gap];
+        let variants = [own, (own - per_week + 10.0).max(0.0), told, with_gap, error];
         for (lines, score) in lines.iter_mut().zip(variants) {
             lines.push_str(&format!("{},{},{score}\n", row.time, row.value));
         }
     }
-    let names = ["1 tidewatch", "2 tidewatch, per week", "3 tidewatch, as shipped", "4 tidewatch, with gaps"];
+    let names = [
+        "1 tidewatch",
+        "2 tidewatch, per week",
+        "3 tidewatch, as shipped",
+        "4 tidewatch, with gaps",
+        "5 own error/q99.9",
+    ]
+    .map(|n| n.replace('/', " over "));
     names.iter().zip(lines).for_each(|(name, lines)| write(file, work, name, seed, &lines));
     None
 }
@@ -157,7 +169,7 @@ fn of_peer(file: &File, peer: Peer, seed: u64, work: &Path) {
         let score = if is_last { scores[at(row)] } else { 0.0 };
         lines.push_str(&format!("{},{},{score}\n", row.time, row.value));
     }
-    write(file, work, &format!("5 {}", peer.name().replace('/', " over ")), seed, &lines);
+    write(file, work, &format!("6 {}", peer.name().replace('/', " over ")), seed, &lines);
 }
 
 fn write(file: &File, work: &Path, detector: &str, seed: u64, lines: &str) {

@@ -7,6 +7,9 @@
 //! - *|dx|/q99.9*: step from the last value over the 99.9th percentile of all steps so far; from 100 steps on.
 //! - *forest*: krcf, shingle 8, 30 trees, on the raw values, its score over the 99.9th percentile of its scores so far; from
 //!   300 values on.
+//!
+//! *Own error* is no peer but a look inside: the distance of a value from what our detector expected, over the 99.9th percentile of
+//! all such distances so far. Where it does better than our score, what turns errors into a score loses something.
 
 use std::collections::VecDeque;
 
@@ -44,6 +47,10 @@ impl Peer {
     }
 }
 
+/// What own error is called in the tables.
+pub(crate) const OWN_ERROR: &str = "own error/q99.9";
+/// Values before a percentile of them is taken for one.
+pub(crate) const QUIET: usize = 100;
 const DAYS: usize = 14;
 
 fn seasonal(values: &[Option<f64>], first_slot: usize, per_day: usize) -> Vec<f32> {
@@ -62,7 +69,7 @@ fn seasonal(values: &[Option<f64>], first_slot: usize, per_day: usize) -> Vec<f3
             past.pop_front();
         }
         past.push_back(*value);
-        if past_is_enough { top.rank(score, 100) as f32 } else { 0.0 }
+        if past_is_enough { top.rank(score, QUIET) as f32 } else { 0.0 }
     });
     each.collect()
 }
@@ -74,7 +81,7 @@ fn step(values: &[Option<f64>]) -> Vec<f32> {
         let Some(value) = value else { return 0.0 };
         let size = last.map_or(0.0, |last: f64| (value - last).abs());
         last = Some(*value);
-        top.rank(size, 100) as f32
+        top.rank(size, QUIET) as f32
     });
     each.collect()
 }
@@ -110,8 +117,8 @@ pub(crate) fn new_forest(seed: u64) -> RandomCutForest {
 }
 
 /// The largest values so far, for the 99.9th percentile of up to 64,000.
-#[derive(Default)]
-struct Top {
+#[derive(Clone, Default)]
+pub(crate) struct Top {
     count: usize,
     /// Descending.
     largest: Vec<f64>,
@@ -119,7 +126,7 @@ struct Top {
 
 impl Top {
     /// A value over the percentile of those before it, then it is one of them; 0 for the first `quiet`.
-    fn rank(&mut self, value: f64, quiet: usize) -> f64 {
+    pub(crate) fn rank(&mut self, value: f64, quiet: usize) -> f64 {
         let percentile = self.largest.get(self.count / 1000).copied().unwrap_or(0.0);
         let rank = if self.count < quiet { 0.0 } else { value / percentile.max(1e-12) };
         self.count += 1;
