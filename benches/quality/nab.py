@@ -65,7 +65,7 @@ def main():
     results = os.path.join(sys.argv[3], "results")
     per_file = "--per-file" in sys.argv[4:]
     profiles = list(scorer.PROFILES)
-    loaded = {}
+    loaded, judged = {}, {}
     for detector in sorted(os.listdir(results)):
         root = os.path.join(results, detector)
         seeds = sorted(os.listdir(root), key=int)
@@ -80,10 +80,12 @@ def main():
         thresholds = []
         for files in runs:
             result = scorer.evaluate(files)
+            across = {profile: crossed(scorer, files, profile) for profile in profiles}
+            judged.setdefault(detector, []).append((result["standard"]["threshold"], across["standard"]))
             thresholds.append(result["standard"]["threshold"])
             for profile in profiles:
                 found[profile].append(result[profile]["final"])
-                raw = sum(crossed(scorer, files, profile).values())
+                raw = sum(across[profile].values())
                 cross[profile].append(final(raw, *bounds(scorer, files, profile)))
         mean = [statistics.mean(found[p]) for p in profiles] + [statistics.pstdev(found["standard"])]
         mean += [statistics.mean(cross[p]) for p in profiles] + [statistics.mean(thresholds)]
@@ -91,9 +93,7 @@ def main():
 
     for detector, runs in loaded.items():
         rows = {}
-        for files in runs:
-            threshold = scorer.evaluate(files)["standard"]["threshold"]
-            cross = crossed(scorer, files, "standard")
+        for files, (threshold, cross) in zip(runs, judged[detector]):
             for name in cross:
                 group = [f for f in files if category(f) == name]
                 null, perfect = bounds(scorer, group, "standard")
@@ -111,8 +111,7 @@ def main():
 
     if per_file:
         print("\nfiles of the first detector, first seed, by what they lose at the common threshold")
-        files = next(iter(loaded.values()))[0]
-        threshold = scorer.evaluate(files)["standard"]["threshold"]
+        files, (threshold, _) = next(iter(loaded.values()))[0], next(iter(judged.values()))[0]
         lines = []
         for f in files:
             raw, hit, false, cost = f.score_at(threshold, "standard")
