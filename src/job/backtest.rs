@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
         if rows.peek().is_none() || interval.date() > self.options.to {
             return Ok(());
         }
-        let Verdict { mut points, mut groups } = self.judge.judge(interval, rows);
+        let Verdict { mut points, mut groups, .. } = self.judge.judge(interval, rows);
         if interval.date() < self.options.from {
             self.learned += 1;
             return Ok(());

@@ -117,6 +117,9 @@ async fn locked(
             }
             lock.confirm().await?;
             let verdict = judge.judge(listed.interval, rows.iter());
+            if let Some(news) = &verdict.news {
+                host.listener.on(Event::Warning(news));
+            }
             table.write(&verdict.groups).await?;
             judged += 1;
             done.findings += verdict.findings();

@@ -1,7 +1,7 @@
 //! The detector as all drivers use it: rows of an interval in, verdicts and anomaly groups out.
 
 use crate::config::Config;
-use crate::detect::{Aggregator, Detector, Increment, Measure, Settings};
+use crate::detect::{Aggregator, Detector, Increment, Measure, Settings, Status};
 use crate::explain;
 use crate::model::{AnomalyGroup, Columns, Interval, Point, Rows};
 
@@ -14,6 +14,18 @@ pub(super) struct Judge {
     columns: Columns,
     detector: Detector,
     threads: Threads,
+    budget: Budget,
+}
+
+/// What the memory budget has come to: told once, when it gets worse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Budget {
+    /// Every series has a quick forest.
+    Roomy,
+    /// Some have a small one or none.
+    Short,
+    /// Even the smallest forms take more.
+    Exceeded,
 }
 
 /// What was said about one interval, and about those without a row before it.
@@ -21,6 +33,8 @@ pub(super) struct Judge {
 pub(super) struct Verdict {
     pub(super) points: Vec<Point>,
     pub(super) groups: Vec<AnomalyGroup>,
+    /// What whoever runs the job should know of the detector.
+    pub(super) news: Option<String>,
 }
 
 impl Verdict {
@@ -37,14 +51,47 @@ impl Judge {
 
     /// A judge that goes on with a detector.
     pub(super) fn going_on(columns: &Columns, detector: Detector) -> Judge {
-        Judge { columns: columns.clone(), detector, threads: Threads::all() }
+        Judge { columns: columns.clone(), detector, threads: Threads::all(), budget: Budget::Roomy }
     }
 
     /// Judges one interval.
     pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
         let points = self.learn(interval, rows);
         let groups = explain::groups(&points, &self.columns.dimensions);
-        Verdict { points, groups }
+        Verdict { points, groups, news: self.news() }
+    }
+
+    fn news(&mut self) -> Option<String> {
+        let status = self.detector.status();
+        let budget = self.detector.settings().memory_bytes();
+        let now = if status.set_aside_bytes > budget {
+            Budget::Exceeded
+        } else if status.full < status.series {
+            Budget::Short
+        } else {
+            Budget::Roomy
+        };
+        if now <= self.budget {
+            return None;
+        }
+        self.budget = now;
+        let Status { series, full, compact, tail, set_aside_bytes, .. } = status;
+        let megabytes = |bytes: u64| bytes / 1_000_000;
+        Some(if now == Budget::Short {
+            format!(
+                "the memory budget is short for {series} series: {full} are kept in full form, {compact} in the compact \
+                 one, which takes longer, and {tail} are judged by their share of all series; hint: raise \
+                 `detect.memory`, now {} MB",
+                megabytes(budget)
+            )
+        } else {
+            format!(
+                "{series} series need {} MB even in their smallest forms, more than the memory budget; hint: raise \
+                 `detect.memory`, now {} MB, or choose fewer dimensions",
+                megabytes(set_aside_bytes),
+                megabytes(budget)
+            )
+        })
     }
 
     /// Takes one interval in, as [`Judge::judge`] does; what it says of the series is nothing that anyone is told.

@@ -282,6 +282,9 @@ impl Live<'_> {
                     Some(judge.judge(closing.interval, closing.rows.rows()))
                 };
                 let verdict = verdict.unwrap_or_default();
+                if let Some(news) = &verdict.news {
+                    self.host.listener.on(Event::Warning(news));
+                }
                 self.table.write(&verdict.groups).await?;
                 self.groups += verdict.groups.len() as u64;
                 self.done.findings += verdict.findings();

@@ -1,5 +1,6 @@
 //! The forest against its definitions (scores by brute force, sampler, snapshot) and on streams.
 
+mod memory;
 mod sampler;
 mod score;
 mod snapshot;

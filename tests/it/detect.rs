@@ -45,3 +45,14 @@ fn a_detector_that_follows_another_job_finds_what_the_whole_line_finds() {
     assert_eq!(found(), expected);
     tree::assert_whole(&split.url);
 }
+
+#[test]
+fn a_short_budget_is_told_once_and_every_series_is_judged() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut pipeline = Pipeline::over(&data::settings(62, 120), Layout::PLAIN, directory.path());
+    // forests of which the budget holds a few
+    pipeline.detect = "memory = \"16MB\"\ntrees = 200\nsample = 256\nshingle = 8".into();
+    let ended = tidewatch(&["run", &pipeline.write()]);
+    assert_eq!(ended.stderr.matches("the memory budget is short for").count(), 1, "{}", ended.stderr);
+    assert!(ended.good().contains("series"));
+}
