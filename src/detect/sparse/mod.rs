@@ -137,8 +137,7 @@ impl Sparse {
             self.windows.iter_mut().skip(1).for_each(|window| window.correct(expected - value));
         }
         // an anomaly teaches what was expected for a day; then the new level is normal
-        let accepted =
-            self.episode.is_none_or(|episode| place.number - episode.since >= i64::from(context.per_day));
+        let accepted = self.episode.is_none_or(|episode| place.number - episode.since >= i64::from(context.per_day));
         if is_odd && accepted {
             (self.values, self.episode) = (self.values.min(WARM_UP), None);
             self.share.forget();
