@@ -43,6 +43,8 @@ const TOP: f64 = 50.0;
 const SIDE: f64 = 440.0;
 /// Labels of points that are nearer than this would lie upon each other: they are joined.
 const NEAR: f64 = 14.0;
+/// So many labels of points that lie together are all told.
+const TOGETHER_MAX: usize = 4;
 /// Beyond this recall a label is on the left of its point.
 const RIGHT_MOST: f64 = 0.9;
 
@@ -122,21 +124,39 @@ fn circle(point: &Point) -> String {
 
 /// A label for each point, one for those that lie together.
 fn labels(points: &[Point]) -> Vec<String> {
-    let mut together: Vec<(&Point, Vec<String>)> = Vec::new();
+    let mut together: Vec<Vec<&Point>> = Vec::new();
     for point in points {
-        let text = format!("{}{}", point.label, point.mark.word());
-        let near = |(first, _): &&mut (&Point, Vec<String>)| (x(first) - x(point)).hypot(y(first) - y(point)) < NEAR;
+        let near = |others: &&mut Vec<&Point>| {
+            others.first().is_some_and(|first| (x(first) - x(point)).hypot(y(first) - y(point)) < NEAR)
+        };
         match together.iter_mut().find(near) {
-            Some((_, texts)) => texts.push(text),
-            None => together.push((point, vec![text])),
+            Some(others) => others.push(point),
+            None => together.push(vec![point]),
         }
     }
-    let line = |(point, texts): (&Point, Vec<String>)| {
+    let line = |points: Vec<&Point>| {
+        let point = points.first()?;
         let (shift, anchor) = if point.recall > RIGHT_MOST { (-10.0, "end") } else { (10.0, "start") };
         let (x, y) = (x(point) + shift, y(point) - 8.0);
-        format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{}</text>"#, texts.join(", "))
+        Some(format!(r#"<text x="{x:.1}" y="{y:.1}" text-anchor="{anchor}">{}</text>"#, text(&points)))
     };
-    together.into_iter().map(line).collect()
+    together.into_iter().filter_map(line).collect()
+}
+
+/// The labels of points that lie together: all of a few; of more the first, the last, and those that are marked.
+fn text(points: &[&Point]) -> String {
+    let is_told = |at: usize, point: &Point| {
+        points.len() <= TOGETHER_MAX || at == 0 || at + 1 == points.len() || point.mark != Mark::Plain
+    };
+    let mut texts: Vec<String> = Vec::new();
+    for (at, point) in points.iter().enumerate() {
+        if is_told(at, point) {
+            texts.push(format!("{}{}", point.label, point.mark.word()));
+        } else if texts.last().is_some_and(|text| text != "...") {
+            texts.push("...".to_owned());
+        }
+    }
+    texts.join(", ")
 }
 
 #[cfg(test)]
@@ -171,6 +191,14 @@ mod tests {
         // the shipped one is drawn last
         assert!(svg.rfind("<circle").unwrap() == svg.find(r#"<circle cx="290.0""#).unwrap());
         assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
+    }
+
+    #[test]
+    fn many_points_in_one_place_are_told_by_the_first_the_last_and_the_marked() {
+        let mark = |at: usize| if at == 3 { Mark::Shipped } else { Mark::Plain };
+        let points: Vec<Point> = (0..7).map(|at| point(&at.to_string(), 1.0, 1.0, mark(at))).collect();
+        assert!(precision_recall(&points).contains(">0, ..., 3 (shipped), ..., 6</text>"));
+        assert!(precision_recall(&points[..4]).contains(">0, 1, 2, 3 (shipped)</text>"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tidewatch::job::live::Line;
+use tidewatch::source::generator::{Extent, Parameters, SeriesSet, Settings};
 
 use crate::support::data::{self, Layout};
 use crate::support::line::{Blow, Fault, Point, run};
@@ -28,8 +29,12 @@ struct Case {
 
 impl Case {
     fn new() -> Case {
+        Case::over(&data::settings(SEED, STEPS))
+    }
+
+    fn over(settings: &Settings) -> Case {
         let directory = tempfile::tempdir().unwrap();
-        let whole = Pipeline::over(&data::settings(SEED, STEPS), Layout::PLAIN, directory.path());
+        let whole = Pipeline::over(settings, Layout::PLAIN, directory.path());
         tidewatch(&["run", &whole.write()]).good();
         let live = tree::anomalies(&tree::read(&whole.url));
         let pipeline = whole.to(&directory.path().join("promoted"));
@@ -38,12 +43,15 @@ impl Case {
 
     /// Runs a line that ends about in the middle of its writes, or at one of a kind.
     fn interrupted(line: Line, point: Option<Point>, blow: Blow) -> Case {
-        let case = Case::new();
-        let counted = run(&case.pipeline.to(&case.directory.path().join("counted")).config(), line, None).writes;
+        Case::new().interrupt(line, point, blow)
+    }
+
+    fn interrupt(self, line: Line, point: Option<Point>, blow: Blow) -> Case {
+        let counted = run(&self.pipeline.to(&self.directory.path().join("counted")).config(), line, None).writes;
         let writes = counted.iter().filter(|write| point.is_none_or(|point| point == **write)).count();
         let fault = Fault { point, number: writes as u64 / 2, blow };
-        assert!(run(&case.pipeline.config(), line, Some(fault)).struck);
-        case
+        assert!(run(&self.pipeline.config(), line, Some(fault)).struck);
+        self
     }
 
     fn state(&self) -> PathBuf {
@@ -63,9 +71,13 @@ impl Case {
         last.trim().to_owned()
     }
 
+    fn live_after(&self, last: &str) -> Vec<&str> {
+        self.live.lines().filter(|line| start(line) > last).collect()
+    }
+
     /// The table begins after `last`, and from there on it is that of the job that was live all the way.
     fn assert_table_after(&self, last: &str) {
-        let later: Vec<&str> = self.live.lines().filter(|line| start(line) > last).collect();
+        let later = self.live_after(last);
         assert!(later.len() > 5 && later.len() < self.live.lines().count(), "the boundary {last} divides the findings");
         assert_eq!(self.table().lines().collect::<Vec<_>>(), later);
         tree::assert_whole(&self.pipeline.url);
@@ -102,8 +114,8 @@ fn states(state: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 /// Start of the last interval that the newest checkpoint of a state calls judged.
 fn judged(state: &Path) -> String {
     let is_checkpoint = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("checkpoint-");
-    let own = states(state).into_iter().filter(|(path, _)| path.parent() == Some(state) && is_checkpoint(path));
-    let (_, bytes) = own.last().unwrap();
+    let mut own = states(state).into_iter().filter(|(path, _)| path.parent() == Some(state) && is_checkpoint(path));
+    let (_, bytes) = own.next_back().unwrap();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let (_, behind) = text.split_once("\"judged\":\"").unwrap();
     behind.split('/').next().unwrap().to_owned()
@@ -136,6 +148,49 @@ fn run_begins_with_a_detector_where_there_is_no_state() {
     assert!(!ended.stderr.contains("learned anew"), "{}", ended.stderr);
     ended.good();
     case.assert_table_after(&last);
+}
+
+/// So many series that their state takes several checkpoints.
+fn many() -> Settings {
+    let names = |letter: char, count: usize| (0..count).map(|number| format!("{letter}{number:02}")).collect();
+    let parameters = Parameters {
+        seed: SEED,
+        extent: Extent::Steps(70),
+        series: SeriesSet::Product { platforms: names('p', 16), marketplaces: names('m', 14) },
+        anomaly_probability: 0.02,
+        records_mean: 2,
+        ..Parameters::default()
+    };
+    Settings::new(parameters).unwrap()
+}
+
+#[test]
+fn a_detector_of_many_series_is_promoted_in_pieces() {
+    let case = Case::over(&many()).interrupt(Line::Etl, Some(Point::Manifest), Blow::Stop);
+    fs::remove_dir_all(case.state()).unwrap();
+    let last = case.promote(&["--promote"]);
+    let pieces: Vec<PathBuf> = states(&case.state()).into_iter().map(|(path, _)| path).collect();
+    assert!(pieces.len() > 3, "{pieces:?}");
+    // one that was cut off before all of it was written is made good by the job
+    let cut = case.pipeline.to(&case.directory.path().join("cut"));
+    copy(&case.pipeline.url, &cut.url);
+    fs::remove_file(cut.url.join("state").join(pieces.last().unwrap().file_name().unwrap())).unwrap();
+    for (pipeline, is_cut) in [(&case.pipeline, false), (&cut, true)] {
+        let ended = tidewatch(&["run", &pipeline.write()]);
+        assert_eq!(ended.stderr.contains("the detector has learned anew"), is_cut, "{}", ended.stderr);
+        ended.good();
+        let later = case.live_after(&last);
+        assert!(!later.is_empty());
+        assert_eq!(tree::anomalies(&tree::read(&pipeline.url)).lines().collect::<Vec<_>>(), later, "{is_cut}");
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() { copy(&entry.path(), &to) } else { drop(fs::copy(entry.path(), to)) }
+    }
 }
 
 #[test]
