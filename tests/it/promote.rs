@@ -259,6 +259,28 @@ fn a_detect_with_a_state_goes_on_where_it_stood() {
 }
 
 #[test]
+fn an_interval_that_may_still_grow_is_left_to_the_job() {
+    let case = Case::interrupted(Line::Etl, None, Blow::Stop);
+    // as another program would have written them: without manifests, the newest in a day that is not over
+    let bare = case.pipeline.to(&case.directory.path().join("bare"));
+    let parts = tree::read(&case.pipeline.url).into_iter().filter(|(name, _)| name.contains("/part-r0000-"));
+    let parts: Vec<(String, Vec<u8>)> = parts.collect();
+    let newest = parts.last().unwrap().0.clone();
+    for (name, bytes) in &parts {
+        let name = if *name == newest { name.replace("intvl_date=2024", "intvl_date=2199") } else { name.clone() };
+        fs::create_dir_all(bare.url.join(&name).parent().unwrap()).unwrap();
+        fs::write(bare.url.join(&name), bytes).unwrap();
+    }
+    let case = Case { pipeline: bare, ..case };
+    let last = case.promote(&["--promote=detect"]);
+    let before: Vec<&str> = parts[parts.len() - 2].0.split(['=', '/']).collect();
+    assert_eq!(last, format!("{} {}:{}:00", before[2], &before[4][..2], &before[4][2..]), "{before:?}");
+    let printed = tidewatch(&["detect", "--once", &case.pipeline.write()]).good();
+    assert!(printed.contains("intervals  0 judged now"), "{printed}");
+    assert_eq!(case.table(), "");
+}
+
+#[test]
 fn what_cannot_be_promoted_is_refused() {
     let mut case = Case::interrupted(Line::Run, None, Blow::Stop);
     case.assert_refused(&["--promote", "--input", "source"], &["learned from the source", "--input partitions"]);
