@@ -1,10 +1,12 @@
 //! The backtest as an instrument: a sweep says at each sensitivity what a backtest of that sensitivity says alone, and
 //! a comparison says of each configuration what its own backtest says.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tidewatch::model::AnomalyGroup;
 
 use crate::support::pipeline::Pipeline;
 use crate::support::process::tidewatch;
@@ -149,6 +151,20 @@ fn counts(printed: &str, csv: &str) -> [usize; 3] {
     [summary[0], summary[1], summary[2]]
 }
 
+/// Start, end, measure and dimension values of each anomaly in lines of an anomaly table.
+fn anomalies(table: &str) -> BTreeSet<Vec<String>> {
+    let mut ends = BTreeMap::new();
+    for line in table.lines() {
+        let group: AnomalyGroup = serde_json::from_str(line).unwrap();
+        for finding in group.findings {
+            let values = finding.dimensions.iter().map(|(_, value)| value.to_owned()).collect::<Vec<_>>();
+            ends.insert((finding.since.to_string(), group.measure.clone(), values), group.interval.end().to_string());
+        }
+    }
+    let each = ends.into_iter().map(|((start, measure, values), end)| [vec![start, end, measure], values].concat());
+    each.collect()
+}
+
 #[test]
 fn two_configurations_are_compared_over_one_history() {
     let case = Case::new();
@@ -182,8 +198,13 @@ fn two_configurations_are_compared_over_one_history() {
 
     let (_, _, back) = compare(&second, &first);
     assert_eq!(back, [lost, gained, kept], "the other way round");
-    let (_, _, same) = compare(&first, &first);
+    let (_, csv, same) = compare(&first, &first);
     assert_eq!((same[0], same[1]), (0, 0));
+    // from the first interval of an anomaly to the end of its last
+    let groups = case.place("groups.jsonl");
+    tidewatch(&["backtest", &first, "--anomalies", &groups.display().to_string()]).good();
+    let told = csv.lines().skip(1).map(|line| line.split(',').skip(1).take(5).map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(told.collect::<BTreeSet<_>>(), anomalies(&read(&groups)));
 }
 
 #[test]
