@@ -51,7 +51,7 @@ fn value_of(cell: &Cell, column: usize, aggregation: Aggregation) -> Option<f64>
     .filter(|value| value.is_finite())
 }
 
-codec!(Parent { value, forecast });
+codec!(Parent { value, basis, is_odd });
 
 // there is one of these for every series and interval: small numbers take few bytes
 impl Codec for Arrival {

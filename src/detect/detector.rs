@@ -162,14 +162,14 @@ impl Detector {
         for (index, context) in self.fleet.contexts().iter().enumerate() {
             let values = arrivals.iter().filter_map(|arrival| arrival.given.get(index)?.value);
             let value: f64 = values.sum::<f64>().clamp(-VALUE_MAX, VALUE_MAX);
-            let mut forecast = None;
+            let mut parent = Parent { value, basis: None, is_odd: false };
             if let Some(total) = self.totals.get_mut(index).filter(|_| context.empty_is_zero) {
                 let judgement = total.step(context, place, Some(value));
-                let is_odd = matches!(judgement.state, State::Anomalous { .. });
-                let basis = if is_odd { judgement.expected } else { value };
-                forecast = Some(basis).filter(|_| total.remaining() == 0);
+                parent.is_odd = matches!(judgement.state, State::Anomalous { .. });
+                let basis = if parent.is_odd { judgement.expected } else { value };
+                parent.basis = Some(basis).filter(|_| total.remaining() == 0);
             }
-            parents.push(Parent { value, forecast });
+            parents.push(parent);
         }
         parents
     }

@@ -3,7 +3,8 @@
 //! A series is kept with a quick forest ([`Form::Full`]), with a small one ([`Form::Compact`]) that says the same to the
 //! bit, or without one ([`Form::Tail`], see `sparse`). The forest of a series that has sent nothing for a while is parked
 //! as its snapshot, and woken before the series is judged again. While everything fits, all is full and nothing is
-//! parked; where it does not, the lightest move down, and up again when there is room (`plan`). The smallest form is
+//! parked; where it does not, those with a few rows in an interval, which forests have little to tell of, get along without
+//! one, and of the others the lightest move down, and up again when there is room (`plan`). The smallest form is
 //! kept beside the others, so that whoever moves down goes on at once, and whoever moves up is judged by it until
 //! the new forest speaks.
 //!
@@ -26,7 +27,7 @@ use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 use super::sparse::{Given, Parent, Sparse};
 use crate::model::SeriesKey;
 
-use plan::{Candidate, plan};
+use plan::{Candidate, INCUMBENT, plan};
 
 pub(super) use step::{Fleet, Said};
 
@@ -34,6 +35,8 @@ pub(super) use step::{Fleet, Said};
 const COLD: u32 = 24;
 /// Memory of the weights, in intervals.
 const MEMORY: u32 = 576;
+/// Mean rows of an interval below which a series is light.
+const LIGHT: f64 = 8.0;
 /// Intervals without rows that a new series is taken to have behind it: it must show its weight first.
 const PRIOR: u32 = 12;
 /// Characters set aside for the value of a dimension; the text itself must not decide about forms.
@@ -232,6 +235,13 @@ impl Member {
         let magnitude = arrival.map_or(0.0, |arrival| arrival.magnitude);
         self.rows += gain * (rows - self.rows);
         self.magnitude += gain * (magnitude.min(f64::MAX / 4.0) - self.magnitude);
+    }
+
+    /// Whether a forest has nothing to tell of it: values that add up and come one by one, a few in an interval, are
+    /// judged better by their sums over several intervals. Who has a forest keeps it until it is clearly lighter.
+    pub(super) fn is_light(&self, contexts: &[Context]) -> bool {
+        let limit = if self.form == Form::Tail { LIGHT } else { LIGHT / INCUMBENT };
+        self.rows < limit && contexts.iter().all(|context| context.empty_is_zero)
     }
 
     /// As a candidate for another form, by its number in [`Form::ALL`].

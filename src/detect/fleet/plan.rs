@@ -7,7 +7,7 @@
 //! told apart stay together: if not all of them fit, none moves up.
 
 /// A member is as good as one that is heavier by this factor and a level below.
-const INCUMBENT: f64 = 1.25;
+pub(super) const INCUMBENT: f64 = 1.25;
 /// One part in so many is not for those who move up.
 const CALM: u64 = 20;
 

@@ -114,12 +114,14 @@ impl Fleet {
         let parks = cold.iter_mut().filter(|(_, member)| !member.is_parked());
         make_all(parks.map(|(key, member)| (*key, &mut **member, Change::Park)).collect());
         let parked: u64 = cold.iter().map(|(_, member)| member.set_aside(sizes)).sum();
+        let (light, awake): (Vec<_>, Vec<_>) = awake.into_iter().partition(|(_, member, _)| member.is_light(contexts));
         let mut candidates: Vec<Candidate> = awake.iter().map(|(_, member, _)| member.candidate()).collect();
         // the totals are there, or will be as soon as they are needed
-        let fixed = parked + sizes.of_form(Form::Full);
+        let fixed = parked + sizes.of_form(Form::Full) + light.len() as u64 * sizes.of_form(Form::Tail);
         plan(&mut candidates, &Form::ALL.map(|form| sizes.of_form(form)), budget.saturating_sub(fixed));
         let changes =
             awake.into_iter().zip(&candidates).map(|((key, member, _), to)| (key, member, Form::ALL[to.level]));
+        let changes = light.into_iter().map(|(key, member, _)| (key, member, Form::Tail)).chain(changes);
         let changes = changes.filter(|(_, member, form)| member.form() != *form || member.is_parked());
         let (smaller, larger): (Vec<_>, Vec<_>) = changes
             .partition(|(_, member, form)| *form < member.form() && (!member.is_parked() || *form == Form::Tail));

@@ -1,7 +1,10 @@
 //! A series too light for a forest of its own: it is expected to have its share of what all series together have.
 //!
 //! With `F` the forecast of the parent (the sum over all series of the measure), `f = F s` is expected, where the share
-//! `s` depends on the time of day and is learned with exponentially fading memory (`share`). Values come one by one, as
+//! `s` depends on the time of day and is learned with exponentially fading memory (`share`). An error of the forecast that
+//! is usual for the parent is no news of the series: then its value takes the place of the forecast. While the forecast
+//! is far off, either the parent or its forecast is wrong; anything between the share of it and the series' own mean at
+//! this time of day is taken as expected, and nothing adds up. Values come one by one, as
 //! in a Poisson process, so the variance is taken as `p f`, with the dispersion `p` learned and never below the size of
 //! one row. The surprise of the last interval, and of sums over longer windows, in which a few events too many or too
 //! few add up, is that of Chernoff's bound (`window`), ranked against the series' own past; the largest counts.
@@ -80,8 +83,10 @@ pub(super) struct Given {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Parent {
     pub(super) value: f64,
-    /// What was forecast of it; none while the parent still learns.
-    pub(super) forecast: Option<f64>,
+    /// What was forecast of it if that was far off, else what it is; none while the parent still learns.
+    pub(super) basis: Option<f64>,
+    /// Whether the forecast was far off.
+    pub(super) is_odd: bool,
 }
 
 impl Sparse {
@@ -119,12 +124,16 @@ impl Sparse {
         self.absent = if value.is_some() { 0 } else { self.absent.saturating_add(1) };
         let remaining = self.remaining();
         let learning = (remaining > 0).then_some(State::Learning { remaining });
-        let expected = self.expected(context, place, parent);
-        let Some(value) = value.or(context.empty_is_zero.then_some(0.0)) else {
+        let value = value.or(context.empty_is_zero.then_some(0.0));
+        let expected = self.expected(context, place, value, parent);
+        let Some(value) = value else {
             return self.judgement(context, expected, expected, 0.0, learning.unwrap_or(State::Normal));
         };
         let value = value.clamp(-VALUE_MAX, VALUE_MAX);
         let spread = self.spread(context, expected);
+        if parent.is_odd {
+            self.begin_anew();
+        }
         let (raw, window, score) = self.look(context, value, expected, spread);
         let state = learning.unwrap_or_else(|| self.decide(context, place.number, window, score));
         let is_odd = matches!(state, State::Anomalous { .. });
@@ -141,16 +150,19 @@ impl Sparse {
         if is_odd && accepted {
             (self.values, self.episode) = (self.values.min(WARM_UP), None);
             self.share.forget();
-            self.windows.iter_mut().for_each(Window::clear);
+            self.begin_anew();
         }
         let taught = if is_odd && !accepted { expected } else { value };
         self.learn(context, place, taught, expected, rows, parent.value);
         judgement
     }
 
-    fn expected(&self, context: &Context, place: &Place, parent: Parent) -> f64 {
-        let forecast = parent.forecast.filter(|_| context.empty_is_zero);
-        let share = forecast.and_then(|forecast| Some(forecast.max(0.0) * self.share.at(context, place, self.row)?));
+    fn expected(&self, context: &Context, place: &Place, value: Option<f64>, parent: Parent) -> f64 {
+        let share = parent.basis.filter(|_| context.empty_is_zero).and_then(|basis| {
+            let share = basis.max(0.0) * self.share.at(context, place, self.row)?;
+            let mean = self.share.mean(context, place).filter(|_| parent.is_odd).unwrap_or(share);
+            Some(value.unwrap_or(share).clamp(share.min(mean), share.max(mean)))
+        });
         share.unwrap_or(self.own)
     }
 
@@ -196,17 +208,23 @@ impl Sparse {
             if goes_on {
                 return State::Anomalous { high: episode.high, since: episode.since };
             }
-            self.episode = None;
             if episode.window > 0 {
-                self.windows.iter_mut().for_each(Window::clear);
+                self.begin_anew();
                 return State::Normal;
             }
+            self.episode = None;
         }
         if score < context.alarm {
             return State::Normal;
         }
         self.episode = Some(Episode { since: number, high, window });
         State::Anomalous { high, since: number }
+    }
+
+    /// Forgets what has added up over the longer windows, and an anomaly that they showed.
+    fn begin_anew(&mut self) {
+        self.windows.iter_mut().for_each(Window::clear);
+        self.episode = self.episode.filter(|episode| episode.window == 0);
     }
 
     fn learn(&mut self, context: &Context, place: &Place, value: f64, expected: f64, rows: u64, parent: f64) {

@@ -104,3 +104,57 @@ impl Window {
 fn chernoff(value: f64, mean: f64) -> f64 {
     if value <= 0.0 { mean - value } else { value * libm::log(value / mean) - value + mean }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_adds_up_and_what_was_expected_does_not() {
+        let (mut short, mut long) = (Window::new(), Window::new());
+        for _ in 0..200 {
+            short.add(0.5, 0.5, 0.5, 1.0);
+            long.add(0.5, 0.5, 0.5, 16.0);
+        }
+        assert!(short.surprise(true, 0.1) < 1e-9 && long.surprise(true, 0.1) < 1e-9);
+        for _ in 0..8 {
+            short.add(2.0, 0.5, 0.5, 1.0);
+            long.add(2.0, 0.5, 0.5, 16.0);
+        }
+        assert!(short.surprise(true, 0.1) < 1.0, "{}", short.surprise(true, 0.1));
+        assert!(long.surprise(true, 0.1) > 3.0, "{}", long.surprise(true, 0.1));
+        assert!(long.is_high() && long.is_off(true) && !long.is_off(false));
+    }
+
+    #[test]
+    fn the_bound_holds_for_counts() {
+        // P(X >= v) and P(X <= v) of a Poisson variable, summed
+        for mean in [0.5f64, 3.0, 20.0] {
+            let mut probability = vec![(-mean).exp()];
+            (1..200).for_each(|k| probability.push(probability[k - 1] * mean / k as f64));
+            for value in 0..60usize {
+                let exact: f64 = if value as f64 >= mean {
+                    probability[value..].iter().sum()
+                } else {
+                    probability[..=value].iter().sum()
+                };
+                let mut window = Window::new();
+                window.add(value as f64, mean, mean, 1.0);
+                let bound = libm::pow(10.0, -window.surprise(true, 1e-9));
+                assert!(bound >= exact * (1.0 - 1e-9), "{mean} {value}: {bound} {exact}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_edges_of_the_band_rank_as_asked() {
+        for (expected, variance) in [(0.3, 0.3), (4.0, 4.0), (50.0, 200.0)] {
+            let window = Window::new();
+            let (below, above) = window.reach(4.0, true, expected, variance);
+            let mut edge = window;
+            edge.add(expected + above, expected, variance, 1.0);
+            assert!((edge.rank(edge.surprise(true, 1e-9)) - 4.0).abs() < 0.01, "{expected}");
+            assert!(below > 0.0 && below <= expected);
+        }
+    }
+}

@@ -2,14 +2,17 @@
 //!
 //! `scripts/bench/fleet` builds and runs it: `--series N` (20,000), `--mix F/C/T` the shares
 //! of full, compact and tail series in percent (0/100/0), `--threads N` (all cores), `--trees`, `--shingle`, `--sample` the forests (30, 8, 256), `--learn N` the intervals that
-//! each template learns (6,000), `--templates N` (300). Series in steady state are costly to make, so some hundred different ones are
+//! each template learns (6,000), `--templates N` (300). `--quality` measures instead what each form finds (`quality`). Series in steady state are costly to make, so some hundred different ones are
 //! grown and copied; each copy is then judged for an interval with a value of its own. Times are of one interval: all
 //! series updated and scored (the first touches the memory of the copies for the first time, and moves series that the
-//! detector would rather have in another form), then the whole state written, piece by piece, and dropped; then increments,
-//! one after each interval, and the restoring from them.
+//! detector would rather have in another form), then the whole state written, piece by piece, and dropped. `--increments`
+//! goes on with increments, one after each interval, and the restoring from them; it takes as much of the temporary
+//! directory as the state.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop at any surprise")]
+
+mod quality;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -33,6 +36,7 @@ struct Options {
     learn: usize,
     templates: usize,
     rounds: usize,
+    increments: bool,
 }
 
 fn main() {
@@ -45,6 +49,9 @@ fn main() {
     let series = number("--series", 20_000);
     let mix = text("--mix").map_or("0/100/0", String::as_str).split('/').map(|part| part.parse::<f64>().unwrap());
     let mix: Vec<usize> = mix.map(|percent| (percent * series as f64 / 100.0).round() as usize).collect();
+    if args.iter().any(|arg| arg == "--quality") {
+        return quality::print(number("--seed", 1) as u64);
+    }
     run(&Options {
         series: mix.iter().sum(),
         mix: [mix[2], mix[1], mix[0]],
@@ -53,6 +60,7 @@ fn main() {
         learn: number("--learn", 6000),
         templates: number("--templates", 300),
         rounds: number("--rounds", 3),
+        increments: args.iter().any(|arg| arg == "--increments"),
     });
 }
 
@@ -66,7 +74,8 @@ fn run(options: &Options) {
         options.shape.shingle,
         threads.count()
     );
-    println!("copies of {} different series, each {} intervals old", options.templates, options.learn);
+    println!("copies of {} different series in each form, each {} intervals old", options.templates, options.learn);
+    println!("\n{:24} {:>9} {:>9} {:>12}", "growing them", "wall s", "CPU s", "CPU us/series");
 
     let sizes = Sizes::of(&settings(options, u64::MAX));
     let grown = grow(options);
@@ -76,7 +85,7 @@ fn run(options: &Options) {
         println!("  {:8} {:>9} {held:>9}", form.name(), sizes.of_form(*form));
     }
 
-    // who is up stays so as long as the budget holds them; the sums over all series need some too
+    // the sums over all series need some too
     let needed: u64 = Form::ALL.iter().zip(options.mix).map(|(form, count)| count as u64 * sizes.of_form(*form)).sum();
     let mut fleet = Detector::new(settings(options, needed + sizes.of_form(Form::Full)));
     let before = resident_bytes();
@@ -106,6 +115,9 @@ fn run(options: &Options) {
     timed("snapshot", series, || fleet.snapshot_in_pieces(&threads, |piece| bytes += piece.len()));
     println!("\nsnapshot {} MB, {} bytes a series", bytes / 1_000_000, bytes / series.max(1));
     println!("peak resident memory {} MB", peak_bytes() / 1_000_000);
+    if !options.increments {
+        return;
+    }
     increments(fleet, options, last.offset(options.rounds as i64));
 }
 
@@ -148,30 +160,24 @@ fn increments(mut fleet: Detector, options: &Options, last: Interval) {
     assert_eq!(restored.series_count(), series);
 }
 
-/// Templates in each form, the smallest first.
+/// Templates in each form, the smallest first, as heavy as those that they stand for.
 fn grow(options: &Options) -> [(Form, Detector); Form::ALL.len()] {
-    let mut detector = Detector::new(settings(options, u64::MAX));
-    timed("growing", options.templates, || {
-        for step in 0..options.learn - 1 {
-            detector.observe_on(&templates(options, step), &options.threads);
-        }
-    });
-    let bytes = detector.snapshot();
-    let last = templates(options, options.learn - 1);
     Form::ALL.map(|form| {
         let sizes = Sizes::of(&settings(options, u64::MAX));
-        let budget = sizes.of_form(form) * options.templates as u64 + sizes.of_form(Form::Full);
-        let mut detector = Detector::restore(settings(options, budget), &bytes).unwrap();
-        detector.observe_on(&last, &options.threads);
-        assert!(detector.kept().all(|(_, kept)| kept == form));
+        let all = sizes.of_form(form) * options.templates as u64;
+        // the sums over all, and the twentieth that nobody moves up into
+        let budget = if form == Form::Full { u64::MAX } else { (all + sizes.of_form(Form::Full)) * 20 / 19 + 1 };
+        let mut detector = Detector::new(settings(options, budget));
+        timed(form.name(), options.templates, || {
+            for step in 0..options.learn {
+                // as heavy as each other: all of them fit into a form or none
+                let cells = (0..options.templates).map(|at| cell(at, step, ROWS[form as usize])).collect();
+                detector.observe_on(&ClosedInterval { interval: interval(step), cells }, &options.threads);
+            }
+        });
+        assert!(detector.kept().all(|(_, kept)| kept == form), "{} {:?}", form.name(), detector.status());
         (form, detector)
     })
-}
-
-fn templates(options: &Options, step: usize) -> ClosedInterval {
-    // as heavy as each other: all of them fit into a form or none
-    let cells = (0..options.templates).map(|at| cell(at, step, ROWS[1])).collect();
-    ClosedInterval { interval: interval(step), cells }
 }
 
 fn interval(step: usize) -> Interval {
