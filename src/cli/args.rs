@@ -88,11 +88,60 @@ pub(super) struct Backtest {
     #[arg(long, value_name = "FILE")]
     pub(super) labels: Option<PathBuf>,
     /// Write every scored point as CSV
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sweep", "against"])]
     pub(super) scores: Option<PathBuf>,
     /// Write the anomaly groups as JSON lines
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sweep", "against"])]
     pub(super) anomalies: Option<PathBuf>,
+    /// Judge at several sensitivities side by side, and print a table: with labels precision, recall and delay at each,
+    /// without them how often it alerts. A detector for each is in memory. The sensitivity of the configuration and the
+    /// one that holds by default are always among them
+    #[arg(
+        long,
+        value_name = "SENSITIVITY,...",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = SWEEP,
+        value_parser = sensitivities,
+        conflicts_with = "against"
+    )]
+    pub(super) sweep: Option<Sensitivities>,
+    /// With `--sweep` and `--labels`: draw precision over recall as SVG
+    #[arg(long, value_name = "FILE", requires = "sweep", requires = "labels")]
+    pub(super) plot: Option<PathBuf>,
+    /// Judge the same history by a second configuration, and print what it finds that the first does not, and the other
+    /// way round; with labels, the figures of both
+    #[arg(long, value_name = "CONFIG")]
+    pub(super) against: Option<PathBuf>,
+    /// With `--against`: write what was gained, lost and kept as CSV
+    #[arg(long, value_name = "FILE", requires = "against")]
+    pub(super) against_out: Option<PathBuf>,
+    /// Make the trained detector that of the job: `run`, or `detect`, goes on with it at the next interval. Of a state
+    /// that is there the detector alone is replaced, and it learns up to where the job stands
+    #[arg(
+        long,
+        value_name = "JOB",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "run",
+        conflicts_with_all = ["sweep", "against"]
+    )]
+    pub(super) promote: Option<Promote>,
+}
+
+/// Sensitivities that are looked at where none are given.
+const SWEEP: &str = "0.005,0.01,0.02,0.05,0.1,0.2,0.5,1,2";
+
+/// Some sensitivities.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Sensitivities(pub(super) Vec<f64>);
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Promote {
+    /// The whole line
+    Run,
+    /// The detector over partitions that another job writes
+    Detect,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -264,6 +313,13 @@ fn severity(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "it is not a number from 0 to 100".to_owned())
 }
 
+/// Numbers with commas between; whether they are in range is told by the detector.
+fn sensitivities(text: &str) -> Result<Sensitivities, String> {
+    let numbers = text.split(',').map(|number| number.trim().parse::<f64>());
+    let numbers: Result<Vec<f64>, _> = numbers.collect();
+    numbers.map(Sensitivities).map_err(|_| "these are no numbers with commas between".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -277,5 +333,12 @@ mod tests {
     fn a_severity_lies_between_0_and_100() {
         assert_eq!(["0", "70.5", "100"].map(severity), [Ok(0.0), Ok(70.5), Ok(100.0)]);
         assert!(["-1", "100.1", "NaN", "inf", "much", ""].map(severity).iter().all(Result::is_err));
+    }
+
+    #[test]
+    fn sensitivities_are_numbers_with_commas_between() {
+        assert_eq!(sensitivities("0.05, 1,7"), Ok(Sensitivities(vec![0.05, 1.0, 7.0])));
+        assert!(["", "1,,2", "much", "1;2"].map(sensitivities).iter().all(Result::is_err));
+        assert!(sensitivities(SWEEP).is_ok_and(|Sensitivities(all)| all.len() == 9));
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments in, a command of the library out, its results printed. stdout is data, stderr is talk.
 //! Exit codes: 0 fine, 1 something that the user can mend, 2 a fault of ours.
 
+mod against;
 mod anomalies;
 mod args;
 mod backtest;
@@ -9,10 +10,13 @@ mod format;
 mod generate;
 mod host;
 mod listener;
+mod plot;
 mod run;
+mod sweep;
 
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chrono::NaiveDate;
@@ -44,6 +48,8 @@ enum CliError {
     Discover(#[from] DiscoverError),
     #[error("not all that the job needs works; hint: each step that failed is told above")]
     Unusable,
+    #[error("`{path}` cannot be written: {source}")]
+    Output { path: PathBuf, source: io::Error },
     #[error("cannot print: {0}")]
     Print(#[from] io::Error),
     #[error("the runtime cannot start: {0}")]

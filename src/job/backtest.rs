@@ -1,27 +1,36 @@
-//! The detector over history: partitions that are there, or the configured source from its beginning. Nothing of the
-//! job's state is read or changed. Over the partitions that `run` wrote it gives the findings that `run` gave (D1).
+//! The detector over history: partitions that are there, or the configured source from its beginning. Over the
+//! partitions that `run` wrote it gives the findings that `run` gave (D1). Nothing of the job's state is read or
+//! changed, unless the detector that has learned is to be promoted.
 //!
 //! The detector learns from all history up to the last date; what it says is reported, written and scored from the
 //! first date on. So the dates choose what is looked at and do not change what is found.
+//!
+//! Here is one detector over history. [`sweep()`] and [`against()`] step several side by side over one reading of it;
+//! [`promote`] is how one that has learned becomes the detector of a job.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+mod against;
+mod output;
+pub mod promote;
+mod several;
+mod sweep;
+mod walk;
+
+use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
 use super::error::JobError;
-use super::feed::{Fed, Input};
-use super::history::History;
-use super::host::{Event, Host, Summary};
+use super::host::{Host, Summary};
 use super::judge::{Judge, Verdict};
-use super::schema;
 use super::score::{Labels, Score, Scorer};
 use crate::config::Config;
-use crate::interval::{Intervals, ResumePoint};
-use crate::model::{AnomalyGroup, Area, Closing, Columns, Interval, Point, PointState, Rows};
-use crate::partition::Descriptor;
-use crate::store::{Place, Store};
+use crate::model::{AnomalyGroup, Columns, Interval, Rows};
+use output::Output;
+use promote::{Promoted, Promotion, Target};
+use walk::{End, Learner};
+
+pub use against::{Against, AgainstError, Change, Kind, Part, Side, against};
+pub use sweep::{Step, Sweep, sweep};
 
 /// Where the history is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +41,9 @@ pub enum From {
     Source,
 }
 
-/// What to backtest.
+/// Which history, and what it is measured by.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct Span {
     /// Where the history is; partitions where there are any, if it is not said.
     pub input: Option<From>,
     /// First local date to report; the detector learns from what lies before.
@@ -43,10 +52,28 @@ pub struct Options {
     pub to: NaiveDate,
     /// Labelled incidents to score against.
     pub labels: Option<PathBuf>,
+}
+
+impl Span {
+    fn read_labels(&self, config: &Config, columns: &Columns) -> Result<Option<Labels>, JobError> {
+        let measures: Vec<String> = config.detect.measures.iter().map(|measure| measure.name.to_string()).collect();
+        let length = config.interval.length;
+        let labels = self.labels.as_deref().map(|path| Labels::read(path, &columns.dimensions, &measures, length));
+        Ok(labels.transpose()?)
+    }
+}
+
+/// What to backtest.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which history.
+    pub span: Span,
     /// Writes every scored point as CSV.
     pub scores: Option<PathBuf>,
     /// Writes the anomaly groups as JSON lines, as the anomaly table has them.
     pub anomalies: Option<PathBuf>,
+    /// Whose detector the trained one becomes.
+    pub promote: Option<Target>,
 }
 
 /// What came out.
@@ -56,97 +83,53 @@ pub struct Report {
     pub summary: Summary,
     /// Intervals before the first date, which the detector learned from.
     pub learned: u64,
+    /// Intervals after the last date, which a detector that was promoted learned from as well.
+    pub learned_after: u64,
     /// The figures, where there are labels.
     pub score: Option<Score>,
     /// All anomaly groups.
     pub groups: Vec<AnomalyGroup>,
+    /// Where the detector went.
+    pub promoted: Option<Promoted>,
 }
 
 /// Runs the detector over history.
 ///
 /// # Errors
-/// When there is no history, it cannot be read, or an output cannot be written.
+/// When there is no history, it cannot be read, an output cannot be written, or the detector cannot be promoted.
 pub async fn run(config: &Config, options: &Options, host: Host<'_>) -> Result<Report, JobError> {
-    let has_partitions = has_partitions(config).await?;
-    let from = options.input.unwrap_or(if has_partitions { From::Partitions } else { From::Source });
-    match from {
-        From::Partitions if !has_partitions => Err(JobError::NoHistory(config.partition.url.clone())),
-        From::Partitions => over_partitions(config, options, host).await,
-        From::Source => over_source(config, options, host).await,
-    }
-}
-
-/// Whether there are any; a directory that is not there is not made.
-async fn has_partitions(config: &Config) -> Result<bool, JobError> {
-    let url = &config.partition.url;
-    if Place::parse(url)?.directory().is_some_and(|directory| !directory.is_dir()) {
-        return Ok(false);
-    }
-    let store = Store::open(url, &config.store).await?;
-    Ok(!store.list_folders(Area::Data.folder()).await?.is_empty())
-}
-
-async fn over_partitions(config: &Config, options: &Options, host: Host<'_>) -> Result<Report, JobError> {
-    let store = Store::open(&config.partition.url, &config.store).await?;
-    let columns = match Descriptor::load(&store).await? {
-        Some(_) => schema::claim(config, &store, None).await?,
-        None => schema::of_partitions(config, &store, NaiveDate::MIN, options.to).await?,
+    let from = walk::input(config, &options.span).await?;
+    let promotion = match options.promote {
+        None => None,
+        Some(target) => Some(Promotion::begin(config, target, from, options.span.to).await?),
     };
-    let mut history = History::new(config, store, &columns).await?;
-    let mut run = Run::new(config, options, &columns)?;
-    let listed = history.list(NaiveDate::MIN, options.to).await?;
-    host.listener.on(Event::Started { total_bytes: None, resumed: false });
-    for (done, interval) in (1..).zip(&listed) {
-        if host.shutdown.is_requested() {
-            run.summary.stopped = true;
-            break;
+    let report = judged(config, options, from, promotion.as_ref(), host).await;
+    match (report, promotion) {
+        (Ok((mut report, mut judge)), Some(promotion)) => {
+            report.promoted = Some(promotion.finish(&mut judge, report.summary.stopped).await?);
+            Ok(report)
         }
-        if let Some(rows) = history.rows(interval).await? {
-            run.judge(interval.interval, rows.iter())?;
+        (Ok((report, _)), None) => Ok(report),
+        (Err(error), promotion) => {
+            if let Some(promotion) = promotion {
+                promotion.release().await;
+            }
+            Err(error)
         }
-        host.listener.on(Event::Judged { intervals: done, total: listed.len() as u64 });
     }
-    if history.rejected > 0 {
-        let warning = format!("{} records of the partitions could not be read and are left out", history.rejected);
-        host.listener.on(Event::Warning(&warning));
-    }
-    run.summary.tally.rejected = history.rejected;
-    run.report(&host)
 }
 
-async fn over_source(config: &Config, options: &Options, mut host: Host<'_>) -> Result<Report, JobError> {
-    if !config.source.is_finite() {
-        return Err(JobError::Endless);
-    }
-    let mut input = Input::open(config, &ResumePoint::default(), host.clock.now()).await?;
-    let columns = schema::of_source(config, &mut input).await?;
-    host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed: false });
-    let mut feed = input.start(&columns, host.clock.clone())?;
-    let mut run = Run::new(config, options, &columns)?;
-    let mut intervals = Intervals::new(config.interval);
-    loop {
-        let closings = tokio::select! {
-            biased;
-            () = host.shutdown.requested() => {
-                run.summary.stopped = true;
-                break;
-            }
-            fed = feed.next() => match fed?.1 {
-                Fed::Batch(batch, bytes) => {
-                    let closings = intervals.push(*batch)?;
-                    let (records, watermark) = (intervals.state().read, intervals.watermark());
-                    host.listener.on(Event::Read { bytes, records, watermark });
-                    closings
-                }
-                Fed::Idle(_) => continue,
-                Fed::End => break,
-            },
-        };
-        run.take(&closings)?;
-    }
-    run.take(&intervals.finish())?;
-    run.summary.read = intervals.state().read;
-    run.report(&host)
+async fn judged(
+    config: &Config,
+    options: &Options,
+    from: From,
+    promotion: Option<&Promotion>,
+    mut host: Host<'_>,
+) -> Result<(Report, Judge), JobError> {
+    let end = promotion.map_or(End::Date(options.span.to), Promotion::end);
+    let make = |columns: &Columns| Run::new(config, options, columns);
+    let (run, read) = walk::walk(config, (from, end), &mut host, make).await?;
+    run.report(read, &host)
 }
 
 /// A backtest under way.
@@ -161,55 +144,26 @@ struct Run<'a> {
     groups: Vec<AnomalyGroup>,
     summary: Summary,
     learned: u64,
+    learned_after: u64,
 }
 
-impl<'a> Run<'a> {
-    fn new(config: &'a Config, options: &'a Options, columns: &Columns) -> Result<Run<'a>, JobError> {
-        let length = config.interval.length;
-        let measures: Vec<String> = config.detect.measures.iter().map(|measure| measure.name.to_string()).collect();
-        let labels = options.labels.as_deref().map(|path| Labels::read(path, &columns.dimensions, &measures, length));
-        let mut scores = options.scores.as_deref().map(Output::create).transpose()?;
-        if let Some(scores) = &mut scores {
-            scores.header(&columns.dimensions)?;
-        }
-        Ok(Run {
-            options,
-            config,
-            judge: Judge::new(config, columns)?,
-            labels: labels.transpose()?,
-            scorer: Scorer::default(),
-            scores,
-            anomalies: options.anomalies.as_deref().map(Output::create).transpose()?,
-            groups: Vec::new(),
-            summary: Summary::default(),
-            learned: 0,
-        })
-    }
-
-    /// Counts closed intervals and judges those that are whole.
-    fn take(&mut self, closings: &[Closing]) -> Result<(), JobError> {
-        for closing in closings {
-            self.summary.tally.add(&closing.tally);
-            if closing.complete {
-                self.judge(closing.interval, closing.rows.rows())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn judge<'r>(&mut self, interval: Interval, rows: impl Iterator<Item = &'r Rows>) -> Result<(), JobError> {
-        let mut rows = rows.filter(|rows| !rows.is_empty()).peekable();
-        if rows.peek().is_none() || interval.date() > self.options.to {
+impl Learner for Run<'_> {
+    fn take(&mut self, interval: Interval, rows: &[&Rows]) -> Result<(), JobError> {
+        let Span { from, to, .. } = self.options.span;
+        if interval.date() > to {
+            // beyond what is looked at, and before where a job goes on
+            self.judge.learn(interval, rows.iter().copied());
+            self.learned_after += 1;
             return Ok(());
         }
-        let Verdict { mut points, mut groups, .. } = self.judge.judge(interval, rows);
-        if interval.date() < self.options.from {
+        let Verdict { mut points, mut groups, .. } = self.judge.judge(interval, rows.iter().copied());
+        if interval.date() < from {
             self.learned += 1;
             return Ok(());
         }
         // of the intervals without a row before the first one reported, some may lie before the first date
-        points.retain(|point| point.interval.date() >= self.options.from);
-        groups.retain(|group| group.interval.date() >= self.options.from);
+        points.retain(|point| point.interval.date() >= from);
+        groups.retain(|group| group.interval.date() >= from);
         self.summary.intervals += 1;
         self.summary.groups += groups.len() as u64;
         self.summary.findings += groups.iter().map(|group| group.findings.len() as u64).sum::<u64>();
@@ -225,78 +179,58 @@ impl<'a> Run<'a> {
         self.groups.extend(groups);
         Ok(())
     }
+}
 
-    fn report(mut self, host: &Host<'_>) -> Result<Report, JobError> {
+impl<'a> Run<'a> {
+    fn new(config: &'a Config, options: &'a Options, columns: &Columns) -> Result<Run<'a>, JobError> {
+        let labels = options.span.read_labels(config, columns)?;
+        let mut scores = options.scores.as_deref().map(Output::create).transpose()?;
+        if let Some(scores) = &mut scores {
+            scores.header(&columns.dimensions)?;
+        }
+        Ok(Run {
+            options,
+            config,
+            judge: Judge::new(config, columns)?,
+            labels,
+            scorer: Scorer::default(),
+            scores,
+            anomalies: options.anomalies.as_deref().map(Output::create).transpose()?,
+            groups: Vec::new(),
+            summary: Summary::default(),
+            learned: 0,
+            learned_after: 0,
+        })
+    }
+
+    fn report(mut self, read: Summary, host: &Host<'_>) -> Result<(Report, Judge), JobError> {
         for output in [self.scores.take(), self.anomalies.take()].into_iter().flatten() {
             output.finish()?;
         }
         let status = self.judge.detector().status();
-        self.summary.series = status.series as u64;
-        self.summary.learning = status.learning as u64;
-        self.summary.elapsed = host.clock.elapsed();
+        let summary = Summary {
+            series: status.series as u64,
+            learning: status.learning as u64,
+            elapsed: host.clock.elapsed(),
+            intervals: self.summary.intervals,
+            groups: self.summary.groups,
+            findings: self.summary.findings,
+            ..read
+        };
         let length = self.config.interval.length;
         let score = self.labels.as_ref().map(|labels| self.scorer.score(labels, length));
-        Ok(Report { summary: self.summary, learned: self.learned, score, groups: self.groups })
-    }
-}
-
-/// A file that the backtest writes.
-struct Output {
-    path: PathBuf,
-    writer: BufWriter<File>,
-}
-
-impl Output {
-    fn create(path: &Path) -> Result<Output, JobError> {
-        let file = File::create(path).map_err(|source| JobError::Output { path: path.to_owned(), source })?;
-        Ok(Output { path: path.to_owned(), writer: BufWriter::new(file) })
-    }
-
-    fn header(&mut self, dimensions: &[String]) -> Result<(), JobError> {
-        let measured = ["measure", "value", "expected", "lower", "upper", "score", "severity", "anomaly"];
-        let names = dimensions.iter().map(String::as_str);
-        self.record(std::iter::once("interval_start").chain(names).chain(measured))
-    }
-
-    /// One line per scored point; a series that learns has no score.
-    fn point(&mut self, point: &Point) -> Result<(), JobError> {
-        if matches!(point.state, PointState::Learning { .. }) {
-            return Ok(());
-        }
-        let anomaly = if matches!(point.state, PointState::Anomalous { .. }) { "1" } else { "0" };
-        let start = point.interval.to_string();
-        let numbers = [point.expected, point.lower, point.upper, point.score, point.severity].map(|n| n.to_string());
-        let value = point.value.map(|value| value.to_string()).unwrap_or_default();
-        let front = [start.as_str()].into_iter().chain(point.key.values());
-        let back = [&*point.measure, value.as_str()].into_iter().chain(numbers.iter().map(String::as_str));
-        self.record(front.chain(back).chain([anomaly]))
-    }
-
-    fn group(&mut self, group: &AnomalyGroup) -> Result<(), JobError> {
-        let written = serde_json::to_writer(&mut self.writer, group).map_err(std::io::Error::from);
-        let written = written.and_then(|()| self.writer.write_all(b"\n"));
-        written.map_err(|source| JobError::Output { path: self.path.clone(), source })
-    }
-
-    fn record<'r>(&mut self, fields: impl Iterator<Item = &'r str>) -> Result<(), JobError> {
-        let mut line = csv::Writer::from_writer(Vec::new());
-        let written = line.write_record(fields).map_err(std::io::Error::from);
-        let bytes = written.and_then(|()| line.into_inner().map_err(|error| std::io::Error::other(error.to_string())));
-        let written = bytes.and_then(|bytes| self.writer.write_all(&bytes));
-        written.map_err(|source| JobError::Output { path: self.path.clone(), source })
-    }
-
-    fn finish(mut self) -> Result<(), JobError> {
-        self.writer.flush().map_err(|source| JobError::Output { path: self.path, source })
+        let (learned, learned_after) = (self.learned, self.learned_after);
+        Ok((Report { summary, learned, learned_after, score, groups: self.groups, promoted: None }, self.judge))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
     use std::sync::Arc;
 
     use super::*;
-    use crate::job::{Listener, Shutdown, SystemClock};
+    use crate::job::{Event, Listener, Shutdown, SystemClock};
 
     struct Deaf;
 
@@ -314,12 +248,15 @@ mod tests {
         let config = crate::config::parse(&text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
         let scores = directory.join("scores.csv");
         let options = Options {
-            input: Some(From::Source),
-            from: from.unwrap_or(NaiveDate::MIN),
-            to: NaiveDate::MAX,
-            labels: None,
+            span: Span {
+                input: Some(From::Source),
+                from: from.unwrap_or(NaiveDate::MIN),
+                to: NaiveDate::MAX,
+                labels: None,
+            },
             scores: Some(scores.clone()),
             anomalies: None,
+            promote: None,
         };
         let (_stopper, shutdown) = Shutdown::new();
         let host = Host { clock: Arc::new(SystemClock::start()), shutdown, listener: &mut Deaf, watch: None };

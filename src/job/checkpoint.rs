@@ -232,6 +232,14 @@ impl Checkpoints {
         }
     }
 
+    /// Whether there is any checkpoint.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn any(store: &Store) -> Result<bool, CheckpointError> {
+        Ok(!Listed::of(store).await?.checkpoints.is_empty())
+    }
+
     /// The increment in a checkpoint.
     ///
     /// # Errors

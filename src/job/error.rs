@@ -1,5 +1,7 @@
 //! Why a job cannot go on, sorted by who can do something about it.
 
+use super::backtest::AgainstError;
+use super::backtest::promote::PromoteError;
 use super::checkpoint::CheckpointError;
 use super::detector::DetectorError;
 use super::lock::LockError;
@@ -74,6 +76,12 @@ pub enum JobError {
     /// The lock of the state.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// Promoting a detector.
+    #[error(transparent)]
+    Promote(#[from] PromoteError),
+    /// Comparing two configurations.
+    #[error(transparent)]
+    Against(#[from] AgainstError),
     /// Labels.
     #[error(transparent)]
     Labels(#[from] LabelsError),

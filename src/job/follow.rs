@@ -16,7 +16,7 @@ use super::lock::Lock;
 use super::schema;
 use crate::alert::{AnomalyTable, worth_telling};
 use crate::config::Config;
-use crate::model::{Area, Interval};
+use crate::model::{Area, Interval, Timestamp};
 use crate::partition::{Descriptor, Listed};
 use crate::store::{Patience, Store, Sweep};
 
@@ -180,16 +180,20 @@ async fn waiting(
     let from = last.map_or(NaiveDate::MIN, |last| last.date());
     let mut listed = history.list(from, NaiveDate::MAX - TimeDelta::days(1)).await?;
     listed.retain(|listed| last.is_none_or(|last| listed.interval > last));
+    keep_complete(config, &mut listed, host.clock.now());
+    Ok(listed)
+}
+
+/// Leaves the first incomplete interval of a list out, and those after it.
+pub(super) fn keep_complete(config: &Config, listed: &mut Vec<Listed>, now: Timestamp) {
     let newest = listed.last().map(|listed| listed.interval);
     let offset = i64::try_from(config.interval.offset_micros).unwrap_or(i64::MAX);
-    let now = host.clock.now();
     let is_complete = |listed: &Listed| {
         let over = listed.interval.end_instant(config.interval.zone).saturating_add_micros(offset);
         listed.committed || newest.is_some_and(|newest| listed.interval < newest) || over <= now
     };
     let complete = listed.iter().take_while(|listed| is_complete(listed)).count();
     listed.truncate(complete);
-    Ok(listed)
 }
 
 #[cfg(test)]

@@ -141,6 +141,11 @@ impl Score {
 }
 
 impl Labels {
+    /// No incident at all: every episode is false.
+    pub(super) fn none() -> Labels {
+        Labels { dimensions: Vec::new(), incidents: Vec::new() }
+    }
+
     /// Reads a CSV file with the header `start,end,<dimensions>,measure`, in any order and with further columns. Times
     /// are local to the intervals' zone. Without a column `measure` a label counts for each of `measures`.
     ///

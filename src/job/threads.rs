@@ -30,15 +30,23 @@ impl Threads {
     pub fn count(&self) -> usize {
         self.0.get()
     }
-}
 
-impl Spread for Threads {
-    fn each_run<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut [T]) + Sync)) {
-        let threads = self.count().min(items.len() / ITEMS_LEAST);
+    /// So many for each of some pieces of work that are done at the same time.
+    pub fn shared_by(&self, pieces: usize) -> Threads {
+        Threads(NonZeroUsize::new(self.count() / pieces.max(1)).unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// Does work on each of a few items that are worth a thread each.
+    pub fn each<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
+        let threads = self.count().min(items.len());
+        self.spread(items, 1, threads, &|run| run.iter_mut().for_each(work));
+    }
+
+    fn spread<T: Send>(&self, items: &mut [T], size: usize, threads: usize, work: &(impl Fn(&mut [T]) + Sync)) {
         if threads <= 1 {
             return work(items);
         }
-        let runs = Mutex::new(items.chunks_mut(items.len().div_ceil(RUNS * threads)));
+        let runs = Mutex::new(items.chunks_mut(size));
         // the next run leaves the lock before it is worked on
         let next = || runs.lock().unwrap_or_else(PoisonError::into_inner).next();
         let all = || {
@@ -50,6 +58,13 @@ impl Spread for Threads {
             (1..threads).for_each(|_| drop(scope.spawn(all)));
             all();
         });
+    }
+}
+
+impl Spread for Threads {
+    fn each_run<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut [T]) + Sync)) {
+        let threads = self.count().min(items.len() / ITEMS_LEAST);
+        self.spread(items, items.len().div_ceil(RUNS * threads.max(1)), threads, work);
     }
 }
 
@@ -76,5 +91,22 @@ mod tests {
             assert!(items.iter().all(|item| *item == 1));
             assert_eq!(seen.lock().unwrap().len(), wanted, "{threads} threads, {count} items");
         }
+    }
+
+    #[test]
+    fn a_few_large_items_have_a_thread_each() {
+        for (threads, count, wanted) in [(1, 3, 1), (2, 1, 1), (2, 3, 2), (4, 0, 0)] {
+            let mut items = vec![0u32; count];
+            let seen = Mutex::new(HashSet::new());
+            Threads::new(NonZeroUsize::new(threads).unwrap()).each(&mut items, &|item| {
+                seen.lock().unwrap().insert(thread::current().id());
+                thread::sleep(Duration::from_millis(20));
+                *item += 1;
+            });
+            assert!(items.iter().all(|item| *item == 1));
+            assert_eq!(seen.lock().unwrap().len(), wanted, "{threads} threads, {count} items");
+        }
+        let four = Threads::new(NonZeroUsize::new(4).unwrap());
+        assert_eq!([0, 1, 2, 3, 9].map(|pieces| four.shared_by(pieces).count()), [4, 4, 2, 1, 1]);
     }
 }

@@ -1,6 +1,7 @@
 //! The one integration binary: linking is paid once. A module per subject; what they share is in `support`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod backtest;
 mod bucket;
 mod check;
 mod cli;
@@ -13,6 +14,7 @@ mod kill;
 mod kinesis;
 mod layering;
 mod oracle;
+mod promote;
 mod rebuild;
 mod restart;
 mod sample;

@@ -123,3 +123,15 @@ fn the_median_of_an_even_number_of_delays_is_the_lower_one() {
                 1970-01-01 01:40:00,1970-01-01 02:05:00,a\n";
     assert_eq!(scorer.score(&labels(text), length()).delay_median, Some(1));
 }
+
+#[test]
+fn without_labels_every_episode_counts_as_an_alert() {
+    let mut scorer = Scorer::default();
+    for number in 0..2016 {
+        scorer.add(&[point("a", number, [7, 8, 50].contains(&number))]);
+    }
+    let score = scorer.score(&Labels::none(), length());
+    assert_eq!((score.incidents, score.episodes, score.false_episodes), (0, 2, 2));
+    assert!((score.false_per_series_week().unwrap() - 2.0).abs() < 1e-12);
+    assert_eq!((score.recall(), score.f1()), (None, None));
+}
