@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tidewatch::job::live::Line;
-use tidewatch::source::generator::{Extent, Parameters, SeriesSet, Settings};
+use tidewatch::source::generator::Settings;
 
 use crate::support::data::{self, Layout};
 use crate::support::line::{Blow, Fault, Point, run};
@@ -150,23 +150,9 @@ fn run_begins_with_a_detector_where_there_is_no_state() {
     case.assert_table_after(&last);
 }
 
-/// So many series that their state takes several checkpoints.
-fn many() -> Settings {
-    let names = |letter: char, count: usize| (0..count).map(|number| format!("{letter}{number:02}")).collect();
-    let parameters = Parameters {
-        seed: SEED,
-        extent: Extent::Steps(70),
-        series: SeriesSet::Product { platforms: names('p', 16), marketplaces: names('m', 14) },
-        anomaly_probability: 0.02,
-        records_mean: 2,
-        ..Parameters::default()
-    };
-    Settings::new(parameters).unwrap()
-}
-
 #[test]
 fn a_detector_of_many_series_is_promoted_in_pieces() {
-    let case = Case::over(&many()).interrupt(Line::Etl, Some(Point::Manifest), Blow::Stop);
+    let case = Case::over(&data::many(SEED, 70)).interrupt(Line::Etl, Some(Point::Manifest), Blow::Stop);
     fs::remove_dir_all(case.state()).unwrap();
     let last = case.promote(&["--promote"]);
     let pieces: Vec<PathBuf> = states(&case.state()).into_iter().map(|(path, _)| path).collect();

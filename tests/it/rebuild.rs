@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tidewatch::job::live::Line;
-use tidewatch::source::generator::{Extent, Parameters, SeriesSet, Settings};
+use tidewatch::source::generator::Settings;
 
 use crate::support::data::{self, Layout};
 use crate::support::line::{Blow, Fault, Point, rebuild, run};
@@ -205,24 +205,10 @@ fn without_its_partitions_a_detector_begins_anew_and_tells_nothing_twice() {
     assert!(tree::anomalies(&tree::read(&interrupted.pipeline.url)).starts_with(&told));
 }
 
-/// So many series that their state takes several increments.
-fn many() -> Settings {
-    let names = |letter: char, count: usize| (0..count).map(|number| format!("{letter}{number:02}")).collect();
-    let parameters = Parameters {
-        seed: 83,
-        extent: Extent::Steps(60),
-        series: SeriesSet::Product { platforms: names('p', 16), marketplaces: names('m', 14) },
-        anomaly_probability: 0.02,
-        records_mean: 2,
-        ..Parameters::default()
-    };
-    Settings::new(parameters).unwrap()
-}
-
 #[test]
 fn a_state_in_many_pieces_survives_stops_damage_and_a_rebuild() {
     let job = "stream_batch_time = \"100ms\"\nbatch_records_max = 300";
-    let interrupted = Interrupted::new(&many(), Blow::After, job);
+    let interrupted = Interrupted::new(&data::many(83, 60), Blow::After, job);
     let (pipeline, state) = (&interrupted.pipeline, interrupted.pipeline.url.join("state"));
     let pieces = checkpoints(&state);
     let sizes: Vec<u64> = pieces.iter().map(|path| fs::metadata(path).unwrap().len()).collect();

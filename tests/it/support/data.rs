@@ -47,6 +47,20 @@ pub(crate) fn settings(seed: u64, steps: u64) -> Settings {
     Settings::new(parameters).unwrap()
 }
 
+/// So many series that the detector's state takes several checkpoints.
+pub(crate) fn many(seed: u64, steps: u64) -> Settings {
+    let names = |letter: char, count: usize| (0..count).map(|number| format!("{letter}{number:02}")).collect();
+    let parameters = Parameters {
+        seed,
+        extent: Extent::Steps(steps),
+        series: SeriesSet::Product { platforms: names('p', 16), marketplaces: names('m', 14) },
+        anomaly_probability: 0.02,
+        records_mean: 2,
+        ..Parameters::default()
+    };
+    Settings::new(parameters).unwrap()
+}
+
 /// Writes the records into files in the order of their arrival.
 pub(crate) fn write(settings: &Settings, layout: Layout, directory: &Path) {
     fs::create_dir_all(directory).unwrap();
