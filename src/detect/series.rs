@@ -11,6 +11,7 @@ use super::habit::{Budget, Habit, Recurrence};
 use super::judgement::{Context, Judgement, State};
 use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile};
 use super::outlook::Outlook;
+use super::refractory::Refractory;
 use super::settings::ForestShape;
 use super::severity::severity;
 use super::snapshot::codec;
@@ -65,6 +66,7 @@ pub(super) struct Series {
     budget: Budget,
     /// How many episodes began lately; fades within a day.
     unrest: f64,
+    refractory: Refractory,
 }
 
 codec!(Series {
@@ -87,6 +89,7 @@ codec!(Series {
     habit,
     budget,
     unrest,
+    refractory,
 });
 
 impl Series {
@@ -112,6 +115,7 @@ impl Series {
             habit: Habit::default(),
             budget: Budget::default(),
             unrest: 0.0,
+            refractory: Refractory::default(),
         }
     }
 
@@ -164,11 +168,12 @@ impl Series {
             let seen = f64::from(self.age - self.absent).min(500.0);
             self.typical += (value.abs() - self.typical) / seen;
         }
-        match value {
+        let judgement = match value {
             Some(value) => self.judge(context, place, value, share),
             None if context.empty_is_zero => self.judge(context, place, 0.0, share),
             None => self.judge_silence(context, place, gap),
-        }
+        };
+        Judgement { score: self.refractory.say(judgement.score, context.alarm, context.per_day), ..judgement }
     }
 
     fn outlook(&self, context: &Context, place: &Place) -> Outlook {
@@ -359,10 +364,9 @@ impl Series {
         let news = (value - expected - before).abs().min((value - expected).abs());
         let news = outlook.unit.map_or(0.0, |unit| news / unit);
         let score = self.combined.surprise(self.windows.surprise_of_one(outlook.best.unwrap_or(0), news.min(1e9)));
-        // it has been told: only another side is news again
-        let (since, told) = (episode.since, score.min(TOLD * context.alarm));
-        let outcome = episode.step(place.number, value, expected, shape, context.per_day);
-        let score = if episode.since == since { told } else { score };
+        // it has been told
+        let score = score.min(TOLD * context.alarm);
+        let outcome = episode.step(value, expected, shape, context.per_day);
         let threshold = episode.threshold(shape);
         let state = match outcome {
             Outcome::Goes => State::Anomalous { high: episode.high, since: episode.since },
