@@ -249,10 +249,6 @@ mod tests {
         assert_eq!(episode.step(290.0, 300.0, 1.0, 288), Outcome::Ends);
         let mut clipped = Episode::new(0, Mode::Riding { jump: -300.0 }, -300.0, 20.0, 1, 60);
         assert_eq!(clipped.step(0.0, 300.0, 1.0, 288), Outcome::Goes);
-        assert_eq!(
-            clipped.step(110.0, 300.0, 1.0, 288),
-            Outcome::Ends,
-            "up by 110 against the direction of the jump"
-        );
+        assert_eq!(clipped.step(110.0, 300.0, 1.0, 288), Outcome::Ends, "up by 110 against the direction of the jump");
     }
 }

@@ -6,7 +6,7 @@
 //! teaches only what was expected.
 
 use super::episode::{Echo, Episode, Mode, Outcome};
-use super::evidence::{Errors, ForestEvidence, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
+use super::evidence::{Errors, ForestEvidence, Rank, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
 use super::habit::{Budget, Habit, Recurrence};
 use super::judgement::{Context, Judgement, State};
 use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile};
@@ -28,6 +28,8 @@ const COMBINED_TAIL: (f64, f64) = (2.0, 0.48);
 const COMBINED_SHAPE: f64 = 0.13;
 /// By how much the forest may lift the surprise of the sums: it does not alarm where nothing is far from expected.
 const FOREST_LIFT: f64 = 1.5;
+/// `log10 3`: three kinds of evidence are asked, so each may be three times rarer than it seems.
+const RANK_COST: f64 = 0.477;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
 const BELOW: f64 = 0.95;
 /// Days before slow levels are asked.
@@ -67,6 +69,10 @@ pub(super) struct Series {
     /// How many episodes began lately; fades within a day.
     unrest: f64,
     refractory: Refractory,
+    /// The last value, and the ranks of steps from value to value and of errors.
+    last: f64,
+    steps: Rank,
+    misses: Rank,
 }
 
 codec!(Series {
@@ -90,6 +96,9 @@ codec!(Series {
     budget,
     unrest,
     refractory,
+    last,
+    steps,
+    misses,
 });
 
 impl Series {
@@ -116,6 +125,9 @@ impl Series {
             budget: Budget::default(),
             unrest: 0.0,
             refractory: Refractory::default(),
+            last: 0.0,
+            steps: Rank::new(),
+            misses: Rank::new(),
         }
     }
 
@@ -208,6 +220,7 @@ impl Series {
         if self.echo.as_mut().is_some_and(|echo| !echo.age()) {
             self.echo = None;
         }
+        let (step, miss) = self.rank(value, &outlook);
         if self.episode.is_some() {
             return self.go_on(context, place, value, &outlook);
         }
@@ -221,6 +234,7 @@ impl Series {
         let shape = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
         let largest = sums.max(shape.min(sums + FOREST_LIFT));
         let mut score = self.combined.surprise(largest);
+        score = score.max(step.max(miss) - RANK_COST);
         let speaks = self.remaining() == 0 && self.settle == 0;
 
         if let (true, true, Some(lead)) = (speaks, score >= context.alarm, lead) {
@@ -265,6 +279,17 @@ impl Series {
         }
         let score = if self.remaining() > 0 { 0.0 } else { score };
         self.judgement(context, &outlook, value, score, state)
+    }
+
+    /// How rare the step from the last value is, and the error, among all that this series has shown.
+    fn rank(&mut self, value: f64, outlook: &Outlook) -> (f64, f64) {
+        let (step, miss) = ((value - self.last).abs(), (value - outlook.expected).abs());
+        self.last = value;
+        let least = self.noise.least();
+        let ranks = (self.steps.surprise(step, least), self.misses.surprise(miss, least));
+        self.steps.learn(step, least);
+        self.misses.learn(miss, least);
+        ranks
     }
 
     /// Opens an episode.
