@@ -124,15 +124,15 @@ impl Episode {
     }
 
     /// Takes the next interval: `expected` without the incident, the noise `shape` there, and the length of a day.
-    pub(super) fn step(&mut self, number: i64, value: f64, expected: f64, shape: f64, per_day: u32) -> Outcome {
+    pub(super) fn step(&mut self, value: f64, expected: f64, shape: f64, per_day: u32) -> Outcome {
         self.age = self.age.saturating_add(1);
         match self.mode {
-            Mode::Held { .. } => self.step_held(number, value - expected, self.threshold * shape, per_day),
+            Mode::Held { .. } => self.step_held(value - expected, self.threshold * shape, per_day),
             Mode::Riding { jump } => self.step_riding(value - expected, jump, self.threshold * shape, per_day),
         }
     }
 
-    fn step_held(&mut self, number: i64, deviation: f64, threshold: f64, per_day: u32) -> Outcome {
+    fn step_held(&mut self, deviation: f64, threshold: f64, per_day: u32) -> Outcome {
         if deviation.abs() <= EXIT * threshold && deviation.abs() < BACK * self.deviation.abs() {
             // a clear return needs no averaging
             self.deviation = deviation;
@@ -161,10 +161,10 @@ impl Episode {
         if near(rest) {
             return Outcome::Accepted(self.deviation);
         }
-        let high = rest >= 0.0;
-        if high != self.high {
-            (self.high, self.since, self.accepted) = (high, number, 0.0);
+        if f64::from(self.age) > day {
+            return Outcome::Accepted(self.deviation);
         }
+        self.high = rest >= 0.0;
         Outcome::Goes
     }
 
@@ -221,7 +221,7 @@ mod tests {
     fn a_lasting_shift_is_accepted_within_a_day_and_a_small_one_sooner() {
         for (shift, longest) in [(12.0, 60), (100.0, 288), (1e6, 288)] {
             let mut episode = held(shift);
-            let steps = (1..400).find(|step| episode.step(*step, shift, 0.0, 1.0, 288) == Outcome::Accepted(shift));
+            let steps = (1..400).find(|_| episode.step(shift, 0.0, 1.0, 288) == Outcome::Accepted(shift));
             assert!(steps.unwrap() <= longest, "{shift}: {steps:?}");
         }
     }
@@ -229,30 +229,26 @@ mod tests {
     #[test]
     fn five_hours_of_a_strong_incident_stay_one_episode() {
         let mut episode = held(60.0);
-        assert!((1..=60).all(|step| episode.step(step, 60.0, 0.0, 1.0, 288) == Outcome::Goes));
-        assert_eq!(episode.step(61, 1.0, 0.0, 1.0, 288), Outcome::Quiet);
-        assert_eq!(episode.step(62, -1.0, 0.0, 1.0, 288), Outcome::Ends);
+        assert!((1..=60).all(|_| episode.step(60.0, 0.0, 1.0, 288) == Outcome::Goes));
+        assert_eq!(episode.step(1.0, 0.0, 1.0, 288), Outcome::Quiet);
+        assert_eq!(episode.step(-1.0, 0.0, 1.0, 288), Outcome::Ends);
     }
 
     #[test]
-    fn the_other_side_is_another_anomaly() {
+    fn the_other_side_is_the_same_episode() {
         let mut episode = held(60.0);
-        episode.step(1, 60.0, 0.0, 1.0, 288);
-        assert_eq!(episode.step(2, -60.0, 0.0, 1.0, 288), Outcome::Goes);
-        assert_eq!((episode.since, episode.high), (2, false));
+        episode.step(60.0, 0.0, 1.0, 288);
+        assert_eq!(episode.step(-60.0, 0.0, 1.0, 288), Outcome::Goes);
+        assert_eq!((episode.since, episode.high), (0, false));
     }
 
     #[test]
     fn a_riding_episode_ends_where_the_jump_is_undone() {
         let mut episode = Episode::new(0, Mode::Riding { jump: -200.0 }, -200.0, 20.0, 1, 60);
-        assert_eq!(episode.step(1, 95.0, 300.0, 1.0, 288), Outcome::Goes);
-        assert_eq!(episode.step(2, 290.0, 300.0, 1.0, 288), Outcome::Ends);
+        assert_eq!(episode.step(95.0, 300.0, 1.0, 288), Outcome::Goes);
+        assert_eq!(episode.step(290.0, 300.0, 1.0, 288), Outcome::Ends);
         let mut clipped = Episode::new(0, Mode::Riding { jump: -300.0 }, -300.0, 20.0, 1, 60);
-        assert_eq!(clipped.step(1, 0.0, 300.0, 1.0, 288), Outcome::Goes);
-        assert_eq!(
-            clipped.step(2, 110.0, 300.0, 1.0, 288),
-            Outcome::Ends,
-            "up by 110 against the direction of the jump"
-        );
+        assert_eq!(clipped.step(0.0, 300.0, 1.0, 288), Outcome::Goes);
+        assert_eq!(clipped.step(110.0, 300.0, 1.0, 288), Outcome::Ends, "up by 110 against the direction of the jump");
     }
 }

@@ -6,11 +6,12 @@
 //! teaches only what was expected.
 
 use super::episode::{Echo, Episode, Mode, Outcome};
-use super::evidence::{Errors, ForestEvidence, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
+use super::evidence::{Errors, ForestEvidence, Rank, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
 use super::habit::{Budget, Habit, Recurrence};
 use super::judgement::{Context, Judgement, State};
 use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile};
 use super::outlook::Outlook;
+use super::refractory::Refractory;
 use super::settings::ForestShape;
 use super::severity::severity;
 use super::snapshot::codec;
@@ -27,6 +28,8 @@ const COMBINED_TAIL: (f64, f64) = (2.0, 0.48);
 const COMBINED_SHAPE: f64 = 0.13;
 /// By how much the forest may lift the surprise of the sums: it does not alarm where nothing is far from expected.
 const FOREST_LIFT: f64 = 1.5;
+/// `log10 3`: three kinds of evidence are asked, so each may be three times rarer than it seems.
+const RANK_COST: f64 = 0.477;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
 const BELOW: f64 = 0.95;
 /// Days before slow levels are asked.
@@ -65,6 +68,11 @@ pub(super) struct Series {
     budget: Budget,
     /// How many episodes began lately; fades within a day.
     unrest: f64,
+    refractory: Refractory,
+    /// The last value, and the ranks of steps from value to value and of errors.
+    last: f64,
+    steps: Rank,
+    misses: Rank,
 }
 
 codec!(Series {
@@ -87,6 +95,10 @@ codec!(Series {
     habit,
     budget,
     unrest,
+    refractory,
+    last,
+    steps,
+    misses,
 });
 
 impl Series {
@@ -112,6 +124,10 @@ impl Series {
             habit: Habit::default(),
             budget: Budget::default(),
             unrest: 0.0,
+            refractory: Refractory::default(),
+            last: 0.0,
+            steps: Rank::new(),
+            misses: Rank::new(),
         }
     }
 
@@ -164,11 +180,12 @@ impl Series {
             let seen = f64::from(self.age - self.absent).min(500.0);
             self.typical += (value.abs() - self.typical) / seen;
         }
-        match value {
+        let judgement = match value {
             Some(value) => self.judge(context, place, value, share),
             None if context.empty_is_zero => self.judge(context, place, 0.0, share),
             None => self.judge_silence(context, place, gap),
-        }
+        };
+        Judgement { score: self.refractory.say(judgement.score, context.alarm, context.per_day), ..judgement }
     }
 
     fn outlook(&self, context: &Context, place: &Place) -> Outlook {
@@ -203,6 +220,7 @@ impl Series {
         if self.echo.as_mut().is_some_and(|echo| !echo.age()) {
             self.echo = None;
         }
+        let (step, miss) = self.rank(value, &outlook);
         if self.episode.is_some() {
             return self.go_on(context, place, value, &outlook);
         }
@@ -216,6 +234,7 @@ impl Series {
         let shape = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
         let largest = sums.max(shape.min(sums + FOREST_LIFT));
         let mut score = self.combined.surprise(largest);
+        score = score.max(step.max(miss) - RANK_COST);
         let speaks = self.remaining() == 0 && self.settle == 0;
 
         if let (true, true, Some(lead)) = (speaks, score >= context.alarm, lead) {
@@ -260,6 +279,17 @@ impl Series {
         }
         let score = if self.remaining() > 0 { 0.0 } else { score };
         self.judgement(context, &outlook, value, score, state)
+    }
+
+    /// How rare the step from the last value is, and the error, among all that this series has shown.
+    fn rank(&mut self, value: f64, outlook: &Outlook) -> (f64, f64) {
+        let (step, miss) = ((value - self.last).abs(), (value - outlook.expected).abs());
+        self.last = value;
+        let least = self.noise.least();
+        let ranks = (self.steps.surprise(step, least), self.misses.surprise(miss, least));
+        self.steps.learn(step, least);
+        self.misses.learn(miss, least);
+        ranks
     }
 
     /// Opens an episode.
@@ -359,10 +389,9 @@ impl Series {
         let news = (value - expected - before).abs().min((value - expected).abs());
         let news = outlook.unit.map_or(0.0, |unit| news / unit);
         let score = self.combined.surprise(self.windows.surprise_of_one(outlook.best.unwrap_or(0), news.min(1e9)));
-        // it has been told: only another side is news again
-        let (since, told) = (episode.since, score.min(TOLD * context.alarm));
-        let outcome = episode.step(place.number, value, expected, shape, context.per_day);
-        let score = if episode.since == since { told } else { score };
+        // it has been told
+        let score = score.min(TOLD * context.alarm);
+        let outcome = episode.step(value, expected, shape, context.per_day);
         let threshold = episode.threshold(shape);
         let state = match outcome {
             Outcome::Goes => State::Anomalous { high: episode.high, since: episode.since },

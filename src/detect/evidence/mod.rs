@@ -2,12 +2,14 @@
 //! its own past on this series and becomes a probability; the score is `-log10` of it.
 
 mod forest;
+mod rank;
 mod repeats;
 mod silence;
 mod tail;
 mod windows;
 
 pub(super) use forest::{BOXES_COMPACT, BOXES_FULL, ForestEvidence, forest_settings};
+pub(super) use rank::Rank;
 pub(super) use repeats::Repeats;
 pub(super) use silence::Silence;
 pub(super) use tail::Tail;

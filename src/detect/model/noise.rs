@@ -19,6 +19,10 @@ const MARGIN: f64 = 0.01;
 const FLOOR_SHARE: f64 = 0.05;
 /// Least noise, as a share of the mean magnitude: a flat line still needs a unit.
 const LEAST_SHARE: f64 = 1e-4;
+/// The same as a share of the mean step from value to value over a month: a stretch without any change, however long,
+/// is no reason to find the next change infinitely large.
+const STEP_SHARE: f64 = 0.02;
+const STEP_MEMORY: u32 = 10_000;
 /// An error larger than this many times the mean error counts as that much.
 const CLIP: f64 = 4.0;
 
@@ -29,6 +33,10 @@ pub(in crate::detect) struct Noise {
     magnitude: f64,
     values: u32,
     negative: bool,
+    last: f64,
+    /// Mean step from value to value.
+    step: f64,
+    steps: u32,
     /// Per power: mean of |e|/h and of ln h.
     spread: [f64; 3],
     log_shape: [f64; 3],
@@ -36,7 +44,7 @@ pub(in crate::detect) struct Noise {
     power: u8,
 }
 
-codec!(Noise { magnitude, values, negative, spread, log_shape, errors, power });
+codec!(Noise { magnitude, values, negative, last, step, steps, spread, log_shape, errors, power });
 
 impl Noise {
     /// Of a series that nothing is known of.
@@ -45,6 +53,9 @@ impl Noise {
             magnitude: 0.0,
             values: 0,
             negative: false,
+            last: 0.0,
+            step: 0.0,
+            steps: 0,
             spread: [0.0; 3],
             log_shape: [0.0; 3],
             errors: 0,
@@ -59,7 +70,7 @@ impl Noise {
 
     /// The least noise that is believed, in the unit of the values; above 0.
     pub(in crate::detect) fn least(&self) -> f64 {
-        (LEAST_SHARE * self.magnitude).max(1e-150)
+        (LEAST_SHARE * self.magnitude).max(STEP_SHARE * self.step).max(1e-150)
     }
 
     /// Whether a value was ever below zero.
@@ -70,6 +81,11 @@ impl Noise {
     /// Takes a value in.
     pub(in crate::detect) fn value(&mut self, value: f64) {
         self.negative |= value < 0.0;
+        if self.values > 0 {
+            self.steps = (self.steps + 1).min(STEP_MEMORY);
+            self.step += ((value - self.last).abs() - self.step) / f64::from(self.steps);
+        }
+        self.last = value;
         self.values = (self.values + 1).min(MEMORY);
         self.magnitude += (value.abs() - self.magnitude) / f64::from(self.values);
     }
