@@ -1,13 +1,13 @@
 //! Many series through one interval: time to judge and to write the state down, bytes of a series in each form.
 //!
-//! `scripts/bench/fleet` builds and runs it: `--series N` (20,000), `--mix F/C/T` the shares
-//! of full, compact and tail series in percent (0/100/0), `--threads N` (all cores), `--trees`, `--shingle`, `--sample` the forests (30, 8, 256), `--learn N` the intervals that
-//! each template learns (6,000), `--templates N` (300). `--quality` measures instead what each form finds (`quality`). Series in steady state are costly to make, so some hundred different ones are
-//! grown and copied; each copy is then judged for an interval with a value of its own. Times are of one interval: all
-//! series updated and scored (the first touches the memory of the copies for the first time, and moves series that the
-//! detector would rather have in another form), then the whole state written, piece by piece, and dropped. `--increments`
-//! goes on with increments, one after each interval, and the restoring from them; it takes as much of the temporary
-//! directory as the state.
+//! `scripts/bench/fleet` builds and runs it: `--series N` (20,000), `--mix F/C/T` the shares of full, compact and tail
+//! series in percent (0/100/0), `--threads N` (all cores), `--trees`, `--shingle`, `--sample` the forests (30, 8, 256),
+//! `--learn N` the intervals that each template learns (6,000), `--templates N` (300). Series in steady state are costly
+//! to make, so some hundred different ones are grown and copied; each copy is then judged for an interval with a value of
+//! its own. Times are of one interval: all series updated and scored (the first touches the memory of the copies for the
+//! first time, and moves series that the detector would rather have in another form), then the whole state written, piece
+//! by piece, and dropped. `--increments` goes on with increments, one after each interval, and the restoring from them; it
+//! takes as much of the temporary directory as the state. `--quality` measures instead what each form finds (`quality`).
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
 #![expect(clippy::unwrap_used, reason = "a benchmark may stop at any surprise")]

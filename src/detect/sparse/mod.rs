@@ -4,9 +4,10 @@
 //! `s` depends on the time of day and is learned with exponentially fading memory (`share`). An error of the forecast that
 //! is usual for the parent is no news of the series: then its value takes the place of the forecast. While the forecast
 //! is far off, either the parent or its forecast is wrong; anything between the share of it and the series' own mean at
-//! this time of day is taken as expected, and nothing adds up. Values come one by one, as
-//! in a Poisson process, so the variance is taken as `p f`, with the dispersion `p` learned and never below the size of
-//! one row. The surprise of the last interval, and of sums over longer windows, in which a few events too many or too
+//! this time of day is taken as expected, and nothing adds up.
+//!
+//! Values come one by one, as in a Poisson process, so the variance is taken as `p f`, with the dispersion `p` learned and
+//! never below the size of one row. The surprise of the last interval, and of sums over longer windows, in which a few events too many or too
 //! few add up, is that of Chernoff's bound (`window`), ranked against the series' own past; the largest counts.
 //!
 //! An anomaly that one interval alone shows is kept out of the longer windows, and ends with it. One that shows in a

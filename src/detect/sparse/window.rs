@@ -1,7 +1,8 @@
 //! What came in the last intervals against what was expected in them, with exponentially fading weights.
 //!
-//! With the weighted sums `v` of the values, `m` of what was expected and `w` of the variances (with squared weights), Chernoff's bound of a Poisson variable whose
-//! jumps are `p = w / m` puts the probability of `v` or something further away at `exp(-(v ln(v / m) - v + m) / p)`.
+//! With the weighted sums `v` of the values, `m` of what was expected and `w` of the variances (with squared weights),
+//! Chernoff's bound of a Poisson variable whose jumps are `p = w / m` puts the probability of `v` or something further away
+//! at `exp(-(v ln(v / m) - v + m) / p)`.
 //! Values that do not add up are taken as normal: `exp(-(v - m)^2 / 2w)`.
 
 use crate::detect::evidence::Tail;
