@@ -10,8 +10,8 @@
 //!
 //! Read in this order: [`Settings`], [`Aggregator`], `arrival` (what a step is given), [`Detector`], then `series` (the
 //! step that joins everything), and the parts it joins: `model` (profile, noise, baselines), `evidence` (windows, tail,
-//! forest, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many series need: `fleet` (forms within a memory budget), `sparse` (the smallest form),
-//! `spread` (many series at the same time).
+//! forest, ranks, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many series need: `fleet` (forms
+//! within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time).
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
 //! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`), whole
 //! or in increments (`increment`, D2).
