@@ -49,7 +49,7 @@ fn a_detector_that_follows_another_job_finds_what_the_whole_line_finds() {
 #[test]
 fn a_short_budget_is_told_once_and_every_series_is_judged() {
     let directory = tempfile::tempdir().unwrap();
-    let mut pipeline = Pipeline::over(&data::settings(62, 120), Layout::PLAIN, directory.path());
+    let mut pipeline = Pipeline::over(&data::many(62, 40), Layout::PLAIN, directory.path());
     // forests of which the budget holds a few
     pipeline.detect = "memory = \"16MB\"\ntrees = 200\nsample = 256\nshingle = 8".into();
     let ended = tidewatch(&["run", &pipeline.write()]);
