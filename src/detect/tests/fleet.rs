@@ -12,7 +12,7 @@ use crate::detect::{Aggregation, Detector, ForestShape, Form, Measure, Settings,
 use crate::model::{Cell, ClosedInterval, Interval, Length, Point, PointState, SeriesKey, Stats};
 
 /// Two threads, the later half first.
-struct Halves;
+pub(super) struct Halves;
 
 impl Spread for Halves {
     fn each_run<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut [T]) + Sync)) {

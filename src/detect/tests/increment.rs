@@ -1,10 +1,10 @@
 //! Increments: whatever happens to a fleet, and wherever it is stopped, what is restored from them is what was there.
 
 use std::sync::Arc;
-use std::thread;
 
 use proptest::prelude::*;
 
+use super::fleet::Halves;
 use super::random::Random;
 use crate::detect::increment::Pace;
 use crate::detect::{
@@ -12,19 +12,6 @@ use crate::detect::{
     SnapshotError, Spread,
 };
 use crate::model::{Cell, ClosedInterval, Interval, Length, SeriesKey, Stats};
-
-/// Two threads, whatever there is to do.
-struct Halves;
-
-impl Spread for Halves {
-    fn each_run<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut [T]) + Sync)) {
-        let (front, back) = items.split_at_mut(items.len() / 2);
-        thread::scope(|scope| {
-            scope.spawn(|| work(back));
-            work(front);
-        });
-    }
-}
 
 /// What a fleet measures.
 #[derive(Clone, Copy, Debug)]
