@@ -62,6 +62,9 @@ impl Judge {
     }
 
     fn news(&mut self) -> Option<String> {
+        if self.budget == Budget::Exceeded {
+            return None;
+        }
         let status = self.detector.status();
         let budget = self.detector.settings().memory_bytes();
         let now = if status.set_aside_bytes > budget {
