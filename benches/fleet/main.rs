@@ -185,7 +185,7 @@ fn interval(step: usize) -> Interval {
 }
 
 fn settings(options: &Options, memory_bytes: u64) -> Settings {
-    let measure = Measure { name: Arc::from("views"), column: 0, aggregation: Aggregation::Sum };
+    let measure = Measure::new(Arc::from("views"), 0, Aggregation::Sum);
     let length = Length::from_seconds(300).unwrap();
     let settings = Settings::new(vec!["shop".to_owned()], vec![measure], length, 1).unwrap();
     settings.with_forest(options.shape).unwrap().with_memory(memory_bytes)

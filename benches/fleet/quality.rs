@@ -85,7 +85,7 @@ fn count_false(alarms: &[usize], incidents: &[Incident]) -> usize {
 /// The intervals in which each series alarms.
 fn alarms(form: Form, seed: u64, incidents: &[Vec<Incident>]) -> Vec<Vec<usize>> {
     let length = Length::from_seconds(300).unwrap();
-    let measure = Measure { name: Arc::from("orders"), column: 0, aggregation: Aggregation::Sum };
+    let measure = Measure::new(Arc::from("orders"), 0, Aggregation::Sum);
     let settings = Settings::new(vec!["shop".to_owned()], vec![measure], length, seed).unwrap();
     let sizes = Sizes::of(&settings);
     let count = incidents.len();

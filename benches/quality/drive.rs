@@ -33,7 +33,7 @@ pub(crate) fn settings(
     seed: u64,
 ) -> Settings {
     let measures = names.iter().enumerate();
-    let measures = measures.map(|(column, name)| Measure { name: Arc::from(*name), column, aggregation }).collect();
+    let measures = measures.map(|(column, name)| Measure::new(Arc::from(*name), column, aggregation)).collect();
     let dimensions = dimensions.iter().map(|name| (*name).to_owned()).collect();
     Settings::new(dimensions, measures, Length::from_seconds(60 * minutes as u64).unwrap(), seed).unwrap()
 }

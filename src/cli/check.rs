@@ -106,6 +106,7 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
     let measures = series.checked_div(*combinations).unwrap_or(0);
     let combinations = format::count(*combinations);
     writeln!(out, "series     {} ({combinations} combinations x {measures} measures)", format::count(*series))?;
+    rules(out, config)?;
     let memory = format::size(series * series_bytes);
     writeln!(out, "memory     {memory} for the detector, {} a series after a week", format::size(*series_bytes))?;
     let (held, out_of_budget) = inspection.forms();
@@ -124,6 +125,25 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
     }
     let minutes = u64::from(*warm_up_intervals) * u64::from(config.interval.length.seconds()) / 60;
     writeln!(out, "speaks     {warm_up_intervals} intervals ({}) after a series' first row", format::minutes(minutes))?;
+    Ok(())
+}
+
+/// What is not to be told.
+fn rules(out: &mut impl Write, config: &Config) -> Result<(), CliError> {
+    let mut title = "rules";
+    for measure in &config.detect.measures {
+        let increase = measure.is_counter.then(|| format!("the increase of `{}`", measure.column));
+        let rules: Vec<String> = increase.into_iter().chain(measure.margin.description()).collect();
+        if !rules.is_empty() {
+            writeln!(out, "{title:<10} `{}`: {}", measure.name, rules.join(", "))?;
+            title = "";
+        }
+    }
+    let mut title = "calendars";
+    for calendar in &config.detect.calendars {
+        writeln!(out, "{title:<10} `{}`: {}", calendar.name(), calendar.description())?;
+        title = "";
+    }
     Ok(())
 }
 
@@ -219,6 +239,28 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rules_are_shown() {
+        let text = "[source.stdin]\n[select]\ntimestamp = 'at'\ndimensions = ['shop']\nmeasures = ['views', 'bytes']\n\
+                    [partition]\nurl = 'out/x'\n\
+                    [[detect.measure]]\ncolumn = 'views'\nmin_change = 50\nmin_change_ratio = 0.1\ndirection = 'high'\n\
+                    [[detect.measure]]\ncolumn = 'views'\naggregation = 'avg'\n\
+                    [[detect.measure]]\ncolumn = 'bytes'\naggregation = 'max'\ncounter = true\n\
+                    [[detect.calendar]]\nname = 'holidays'\ndates = ['2026-12-25', '2027-01-01']\n\
+                    dimensions = { shop = ['a', 'b'] }\n\
+                    [[detect.calendar]]\nname = 'backups'\nweekly = 'sat 22:00-sun 04:00'\n";
+        let config = crate::config::parse(text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        let mut out = Vec::new();
+        rules(&mut out, &config).unwrap();
+        let lines = [
+            "rules      `views`: changes up to 50 are ignored, changes up to 10 % are ignored, high values alone are told",
+            "           `bytes_increase`: the increase of `bytes`",
+            "calendars  `holidays`: 2 stretches, the first from 2026-12-25T00:00:00Z: shop a or b",
+            "           `backups`: 1 stretch of every week: all series",
+        ];
+        assert_eq!(String::from_utf8(out).unwrap().lines().collect::<Vec<_>>(), lines);
+    }
 
     #[test]
     fn what_is_written_for_a_file_without_a_header_runs() {

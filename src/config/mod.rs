@@ -5,6 +5,7 @@
 //! settings. What depends on the data (types of measures that the file does not name) is left to `job`.
 
 mod aws;
+mod calendar;
 mod decode;
 mod problem;
 mod raw;

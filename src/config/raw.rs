@@ -109,6 +109,15 @@ impl<'a> Section<'a> {
         self.get(key).is_some()
     }
 
+    /// Whether the file has this key with an array, or a section, of nothing.
+    pub(super) fn is_empty(&self, key: &'static str) -> bool {
+        self.get(key).is_some_and(|value| match value.get_ref() {
+            DeValue::Array(array) => array.is_empty(),
+            DeValue::Table(table) => table.is_empty(),
+            _ => false,
+        })
+    }
+
     /// A text.
     pub(super) fn text(&self, key: &'static str) -> Option<String> {
         self.text_of(key, self.get(key)?)
@@ -129,6 +138,19 @@ impl<'a> Section<'a> {
     /// One text, or an array of texts.
     pub(super) fn texts(&self, key: &'static str) -> Vec<String> {
         self.get(key).map(|value| self.texts_of(key, value)).unwrap_or_default()
+    }
+
+    /// One time, or an array of them, each a text or one of TOML's own.
+    pub(super) fn moments(&self, key: &'static str) -> Vec<String> {
+        let moment = |value: &'a Spanned<DeValue<'a>>| match value.get_ref() {
+            DeValue::Datetime(datetime) => Some(datetime.to_string()),
+            _ => self.text_of(key, value),
+        };
+        match self.get(key).map(|value| (value, value.get_ref())) {
+            Some((_, DeValue::Array(array))) => array.iter().filter_map(moment).collect(),
+            Some((value, _)) => moment(value).into_iter().collect(),
+            None => Vec::new(),
+        }
     }
 
     /// All keys of a section whose names are the user's own, with their texts.

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::aws::aws;
+use super::calendar::calendars;
 use super::decode::{Decode, decode};
 use super::raw::Section;
 use super::source::{Source, apart, source};
 use super::units::{DAY, KB, MB, SECOND, usize_of};
 use crate::alert;
 use crate::decode::TimestampFormat;
-use crate::detect::{self, Aggregation, ForestShape};
+use crate::detect::{self, Aggregation, Calendar, ForestShape, Margin, Sides};
 use crate::interval::{self, CloseAt, Lanes};
 use crate::model::{Format, Length, MeasureType, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
@@ -99,6 +100,8 @@ pub struct Detect {
     pub memory_bytes: u64,
     /// What is measured.
     pub measures: Vec<DetectMeasure>,
+    /// When series are ignored.
+    pub calendars: Vec<Calendar>,
 }
 
 /// One measure.
@@ -110,6 +113,10 @@ pub struct DetectMeasure {
     pub column: String,
     /// How values become one number per interval.
     pub aggregation: Aggregation,
+    /// Which of its changes count.
+    pub margin: Margin,
+    /// Whether the column only grows, and its increase is judged.
+    pub is_counter: bool,
 }
 
 /// Who is told about what.
@@ -123,8 +130,9 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let select = select(&root.section("select"));
     let interval = interval(&root.section("interval"), source.as_ref());
     // what is measured can be checked against the columns even where the rest of their section is wrong
-    let columns = root.section("select").texts("measures");
-    let detect = detect(&root.section("detect"), &columns);
+    let [columns, dimensions] = ["measures", "dimensions"].map(|key| root.section("select").texts(key));
+    let zone = interval.as_ref().map_or(Zone::UTC, |(interval, _)| interval.zone);
+    let detect = detect(&root.section("detect"), &columns, &dimensions, zone);
     let alerts = root.sections("alert").iter().map(|section| alert(section, detect.as_ref())).collect();
     let store = store(&root.section("store"));
     if let (Some(Source::Files(files)), Some(partition)) = (&source, &partition) {
@@ -294,7 +302,7 @@ fn store(section: &Section<'_>) -> Option<store::Settings> {
     Some(store::Settings { aws: aws?, addressing, encryption, part_bytes })
 }
 
-fn detect(section: &Section<'_>, columns: &[String]) -> Option<Detect> {
+fn detect(section: &Section<'_>, columns: &[String], dimensions: &[String], zone: Zone) -> Option<Detect> {
     let shape = ForestShape::default();
     let number =
         |key, default: usize, range: RangeInclusive<u64>| usize_of(section.integer(key, default as u64, range));
@@ -312,6 +320,7 @@ fn detect(section: &Section<'_>, columns: &[String]) -> Option<Detect> {
         },
         memory_bytes: section.size("memory", detect::MEMORY_BYTES, 16 * MB..=1_000_000_000 * MB),
         measures: section.sections("measure").iter().filter_map(|measure| detect_measure(measure, columns)).collect(),
+        calendars: calendars(section, dimensions, zone),
     };
     section.finish();
     let mut detect = detect;
@@ -328,7 +337,8 @@ fn detect(section: &Section<'_>, columns: &[String]) -> Option<Detect> {
 }
 
 fn sum_of(column: &str) -> DetectMeasure {
-    DetectMeasure { name: Arc::from(column), column: column.to_owned(), aggregation: Aggregation::Sum }
+    let (name, column) = (Arc::from(column), column.to_owned());
+    DetectMeasure { name, column, aggregation: Aggregation::Sum, margin: Margin::NONE, is_counter: false }
 }
 
 fn detect_measure(section: &Section<'_>, columns: &[String]) -> Option<DetectMeasure> {
@@ -337,6 +347,18 @@ fn detect_measure(section: &Section<'_>, columns: &[String]) -> Option<DetectMea
         .map(|a| (a.name(), a));
     let aggregation = section.choice("aggregation", Aggregation::Sum, &aggregations);
     let name = section.text("name");
+    let change = section.number("min_change", 0.0, 0.0..=detect::MIN_CHANGE_MAX);
+    let ratio = section.number("min_change_ratio", 0.0, 0.0..=detect::MIN_CHANGE_RATIO_MAX);
+    let sides = section.choice("direction", Sides::Both, &Sides::NAMES);
+    let margin = Margin::new(change, ratio, sides).map_err(|error| section.section_problem(&error.to_string()));
+    let is_counter = section.flag("counter", false);
+    if is_counter && aggregation != Aggregation::Max {
+        let name = aggregation.name();
+        section.problem(
+            "counter",
+            &format!("is for the largest value of an interval, not for `{name}`; hint: set `aggregation = \"max\"`"),
+        );
+    }
     section.finish();
     let column = column?;
     if !columns.contains(&column) {
@@ -344,10 +366,13 @@ fn detect_measure(section: &Section<'_>, columns: &[String]) -> Option<DetectMea
         let hint = near.map_or_else(|| "add it to `select.measures`".into(), |near| format!("did you mean `{near}`?"));
         section.problem("column", &format!("is `{column}`, which is not among `select.measures`; hint: {hint}"));
     }
-    let plain =
-        || if aggregation == Aggregation::Sum { column.clone() } else { format!("{column}_{}", aggregation.name()) };
-    let name = name.unwrap_or_else(plain);
-    Some(DetectMeasure { name: Arc::from(name), column, aggregation })
+    let plain = || match aggregation {
+        _ if is_counter => format!("{column}_increase"),
+        Aggregation::Sum => column.clone(),
+        other => format!("{column}_{}", other.name()),
+    };
+    let name = Arc::from(name.unwrap_or_else(plain));
+    Some(DetectMeasure { name, column, aggregation, margin: margin.ok()?, is_counter })
 }
 
 fn alert(section: &Section<'_>, detect: Option<&Detect>) -> Alert {
@@ -365,7 +390,7 @@ fn alert(section: &Section<'_>, detect: Option<&Detect>) -> Alert {
     Alert { severity_threshold, measures }
 }
 
-fn zone(section: &Section<'_>, key: &'static str) -> Option<Zone> {
+pub(super) fn zone(section: &Section<'_>, key: &'static str) -> Option<Zone> {
     let Some(name) = section.text(key) else { return Some(Zone::UTC) };
     let zone = Zone::from_name(&name);
     if let Err(error) = &zone {

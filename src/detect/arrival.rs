@@ -21,8 +21,8 @@ impl Arrival {
     /// What these measures take from a cell.
     pub(super) fn of(cell: &Cell, measures: &[Measure]) -> Arrival {
         let given = |measure: &Measure| Given {
-            value: value_of(cell, measure.column, measure.aggregation),
-            rows: cell.stats.get(measure.column).map_or(0, Stats::count),
+            value: value_of(cell, measure.column(), measure.aggregation()),
+            rows: cell.stats.get(measure.column()).map_or(0, Stats::count),
         };
         Arrival {
             key: cell.key.clone(),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use super::arrival::Arrival;
 use super::fleet::{Fleet, Form, Member, Said, Sizes};
 use super::increment::Journal;
-use super::judgement::{Judgement, State};
+use super::judgement::{Context, Judgement, State};
+use super::margin::Margin;
 use super::model::Place;
 use super::series::{Series, VALUE_MAX, WARM_UP};
 use super::settings::Settings;
@@ -156,14 +157,24 @@ impl Detector {
         if self.totals.is_empty() { 0 } else { self.fleet.sizes().of_form(Form::Full) }
     }
 
-    /// Steps the sums over all series, and says what each measure's is and was forecast to be.
-    fn step_totals(&mut self, place: &Place, arrivals: &[Arrival]) -> Vec<Parent> {
+    /// Steps the sums over all series, and says what each measure's is and was forecast to be. Where all series are
+    /// ignored, a sum is taken to be what was forecast.
+    fn step_totals(&mut self, interval: Interval, place: &Place, arrivals: &[Arrival]) -> Vec<Parent> {
+        let is_ignored = self.settings().calendars().at(interval).ignores_all();
         let mut parents = Vec::with_capacity(self.measures());
         for (index, context) in self.fleet.contexts().iter().enumerate() {
             let values = arrivals.iter().filter_map(|arrival| arrival.given.get(index)?.value);
             let value: f64 = values.sum::<f64>().clamp(-VALUE_MAX, VALUE_MAX);
             let mut parent = Parent { value, basis: None, is_odd: false };
             if let Some(total) = self.totals.get_mut(index).filter(|_| context.empty_is_zero) {
+                // a change that is small in a series may be large in all together, and the other way round
+                let context = &Context { margin: Margin::NONE, ..*context };
+                if is_ignored {
+                    let expected = total.pass(context, place).expected;
+                    let basis = Some(expected).filter(|_| total.remaining() == 0);
+                    parents.push(Parent { value: expected, basis, is_odd: false });
+                    continue;
+                }
                 let judgement = total.step(context, place, Some(value));
                 parent.is_odd = matches!(judgement.state, State::Anomalous { .. });
                 let basis = if parent.is_odd { judgement.expected } else { value };
@@ -182,7 +193,7 @@ impl Detector {
             self.totals = self.fleet.new_series(&SeriesKey::new([]));
         }
         let place = Place::of(interval);
-        let parents = self.step_totals(&place, &arrivals);
+        let parents = self.step_totals(interval, &place, &arrivals);
         let said = self.fleet.judge(&place, &arrivals, &parents, spread);
         self.tell(interval, &said, points);
         self.fleet.forget();
@@ -207,7 +218,7 @@ impl Detector {
         for (index, measure) in measures.iter().enumerate() {
             for (key, said) in self.fleet.members.keys().zip(said.chunks_exact(measures.len())) {
                 if let Some((value, judgement)) = said[index] {
-                    points.push(point(interval, key, &measure.name, value, judgement));
+                    points.push(point(interval, key, measure.name(), value, judgement));
                 }
             }
         }

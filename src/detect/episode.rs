@@ -123,16 +123,20 @@ impl Episode {
         self.threshold * shape
     }
 
-    /// Takes the next interval: `expected` without the incident, the noise `shape` there, and the length of a day.
-    pub(super) fn step(&mut self, value: f64, expected: f64, shape: f64, per_day: u32) -> Outcome {
+    /// Takes the next interval: `expected` without the incident, the noise `shape` there, the length of a day, and the
+    /// largest change that does not count.
+    pub(super) fn step(&mut self, value: f64, expected: f64, shape: f64, (per_day, margin): (u32, f64)) -> Outcome {
         self.age = self.age.saturating_add(1);
+        let threshold = self.threshold * shape;
         match self.mode {
-            Mode::Held { .. } => self.step_held(value - expected, self.threshold * shape, per_day),
-            Mode::Riding { jump } => self.step_riding(value - expected, jump, self.threshold * shape, per_day),
+            Mode::Held { .. } => self.step_held(value - expected, threshold, (per_day, margin)),
+            // without margins a value that is as expected is nearer to it than to the jump
+            Mode::Riding { .. } if (value - expected).abs() <= margin => Outcome::Ends,
+            Mode::Riding { jump } => self.step_riding(value - expected, jump, threshold, per_day),
         }
     }
 
-    fn step_held(&mut self, deviation: f64, threshold: f64, per_day: u32) -> Outcome {
+    fn step_held(&mut self, deviation: f64, threshold: f64, (per_day, margin): (u32, f64)) -> Outcome {
         if deviation.abs() <= EXIT * threshold && deviation.abs() < BACK * self.deviation.abs() {
             // a clear return needs no averaging
             self.deviation = deviation;
@@ -151,7 +155,8 @@ impl Episode {
         let (high, quiet) = (self.high, self.quiet);
         let near = |distance: f64| {
             let on = (distance >= 0.0) == high && quiet == 0;
-            distance.abs() <= if on { EXIT * threshold } else { threshold }
+            let limit = if on { EXIT * threshold } else { threshold };
+            distance.abs() <= limit.max(margin)
         };
         if near(self.deviation) {
             self.quiet += 1;
@@ -213,6 +218,9 @@ impl Echo {
 mod tests {
     use super::*;
 
+    /// Length of a day, and no margin.
+    const DAY: (u32, f64) = (288, 0.0);
+
     fn held(deviation: f64) -> Episode {
         Episode::new(0, Mode::Held { baseline: 3, level: 0.0 }, deviation, 10.0, 1, 600)
     }
@@ -221,7 +229,7 @@ mod tests {
     fn a_lasting_shift_is_accepted_within_a_day_and_a_small_one_sooner() {
         for (shift, longest) in [(12.0, 60), (100.0, 288), (1e6, 288)] {
             let mut episode = held(shift);
-            let steps = (1..400).find(|_| episode.step(shift, 0.0, 1.0, 288) == Outcome::Accepted(shift));
+            let steps = (1..400).find(|_| episode.step(shift, 0.0, 1.0, DAY) == Outcome::Accepted(shift));
             assert!(steps.unwrap() <= longest, "{shift}: {steps:?}");
         }
     }
@@ -229,26 +237,39 @@ mod tests {
     #[test]
     fn five_hours_of_a_strong_incident_stay_one_episode() {
         let mut episode = held(60.0);
-        assert!((1..=60).all(|_| episode.step(60.0, 0.0, 1.0, 288) == Outcome::Goes));
-        assert_eq!(episode.step(1.0, 0.0, 1.0, 288), Outcome::Quiet);
-        assert_eq!(episode.step(-1.0, 0.0, 1.0, 288), Outcome::Ends);
+        assert!((1..=60).all(|_| episode.step(60.0, 0.0, 1.0, DAY) == Outcome::Goes));
+        assert_eq!(episode.step(1.0, 0.0, 1.0, DAY), Outcome::Quiet);
+        assert_eq!(episode.step(-1.0, 0.0, 1.0, DAY), Outcome::Ends);
+    }
+
+    #[test]
+    fn an_episode_ends_within_the_margin() {
+        let steps = |mut episode: Episode, value: f64, margin: f64| {
+            [(); 2].map(|()| episode.step(value, 0.0, 1.0, (288, margin)))
+        };
+        assert_eq!(steps(held(60.0), 25.0, 0.0), [Outcome::Goes, Outcome::Goes]);
+        assert_eq!(steps(held(60.0), 25.0, 30.0), [Outcome::Quiet, Outcome::Ends]);
+        assert_eq!(steps(held(60.0), 35.0, 30.0), [Outcome::Goes, Outcome::Goes]);
+        let riding = || Episode::new(0, Mode::Riding { jump: -200.0 }, -200.0, 20.0, 1, 60);
+        assert_eq!(steps(riding(), -180.0, 0.0)[0], Outcome::Goes);
+        assert_eq!(steps(riding(), -180.0, 190.0)[0], Outcome::Ends);
     }
 
     #[test]
     fn the_other_side_is_the_same_episode() {
         let mut episode = held(60.0);
-        episode.step(60.0, 0.0, 1.0, 288);
-        assert_eq!(episode.step(-60.0, 0.0, 1.0, 288), Outcome::Goes);
+        episode.step(60.0, 0.0, 1.0, DAY);
+        assert_eq!(episode.step(-60.0, 0.0, 1.0, DAY), Outcome::Goes);
         assert_eq!((episode.since, episode.high), (0, false));
     }
 
     #[test]
     fn a_riding_episode_ends_where_the_jump_is_undone() {
         let mut episode = Episode::new(0, Mode::Riding { jump: -200.0 }, -200.0, 20.0, 1, 60);
-        assert_eq!(episode.step(95.0, 300.0, 1.0, 288), Outcome::Goes);
-        assert_eq!(episode.step(290.0, 300.0, 1.0, 288), Outcome::Ends);
+        assert_eq!(episode.step(95.0, 300.0, 1.0, DAY), Outcome::Goes);
+        assert_eq!(episode.step(290.0, 300.0, 1.0, DAY), Outcome::Ends);
         let mut clipped = Episode::new(0, Mode::Riding { jump: -300.0 }, -300.0, 20.0, 1, 60);
-        assert_eq!(clipped.step(0.0, 300.0, 1.0, 288), Outcome::Goes);
-        assert_eq!(clipped.step(110.0, 300.0, 1.0, 288), Outcome::Ends, "up by 110 against the direction of the jump");
+        assert_eq!(clipped.step(0.0, 300.0, 1.0, DAY), Outcome::Goes);
+        assert_eq!(clipped.step(110.0, 300.0, 1.0, DAY), Outcome::Ends, "up by 110 against the direction of the jump");
     }
 }

@@ -1,5 +1,7 @@
 //! What goes into a step of a series beside the value, and what comes out of it.
 
+use super::margin::Margin;
+
 /// What a step needs to know of the settings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context {
@@ -9,6 +11,10 @@ pub(super) struct Context {
     pub(super) alarm: f64,
     /// Whether an empty interval has the value 0.
     pub(super) empty_is_zero: bool,
+    /// Which changes count.
+    pub(super) margin: Margin,
+    /// Whether the increase of the values is judged.
+    pub(super) is_counter: bool,
 }
 
 /// What a step says.

@@ -11,13 +11,16 @@
 //! Read in this order: [`Settings`], [`Aggregator`], `arrival` (what a step is given), [`Detector`], then `series` (the
 //! step that joins everything), and the parts it joins: `model` (profile, noise, baselines), `evidence` (windows, tail,
 //! forest, ranks, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many series need: `fleet` (forms
-//! within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time).
+//! within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time). The rules that a user
+//! sets: `margin` (which changes count), `calendar` (when nothing counts), `counter` (what only grows).
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
 //! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`), whole
 //! or in increments (`increment`, D2).
 
 mod aggregate;
 mod arrival;
+mod calendar;
+mod counter;
 mod detector;
 mod episode;
 mod evidence;
@@ -25,6 +28,7 @@ mod fleet;
 mod habit;
 mod increment;
 mod judgement;
+mod margin;
 mod model;
 mod outlook;
 mod refractory;
@@ -36,9 +40,11 @@ mod sparse;
 mod spread;
 
 pub use aggregate::Aggregator;
+pub use calendar::{Calendar, CalendarError, Calendars, Stretch, Weekly};
 pub use detector::{Detector, Status};
 pub use fleet::{Form, Sizes};
 pub use increment::{Increment, Restoring};
+pub use margin::{MIN_CHANGE_MAX, MIN_CHANGE_RATIO_MAX, Margin, MarginError, Sides};
 pub use settings::{
     Aggregation, ForestShape, MEMORY_BYTES, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings,
     SettingsError,

@@ -187,7 +187,29 @@ impl Series {
             None if context.empty_is_zero => self.judge(context, place, 0.0, share),
             None => self.judge_silence(context, place, gap),
         };
+        let judgement = self.told(context, judgement, value);
         Judgement { score: self.refractory.say(judgement.score, context.alarm, context.per_day), ..judgement }
+    }
+
+    /// A judgement within the margins: a flat line and a gap are told however near to what was expected they are.
+    fn told(&self, context: &Context, judgement: Judgement, value: Option<f64>) -> Judgement {
+        let is_flat = self.flat_since != 0 && self.episode.is_none();
+        match value.or(context.empty_is_zero.then_some(0.0)) {
+            Some(value) if is_flat => context.margin.widened(judgement, value),
+            Some(value) => context.margin.told(judgement, value, context.alarm),
+            None => context.margin.told_of_silence(judgement, context.alarm),
+        }
+    }
+
+    /// Passes over an interval: learns nothing, and says what was expected. An episode stays open. The longer it lasts,
+    /// the older is what the local levels know; the next step is one from what was expected.
+    pub(super) fn pass(&mut self, context: &Context, place: &Place) -> Judgement {
+        let outlook = self.outlook(context, place);
+        self.last = outlook.expected;
+        self.settle = (self.settle + 1).min(SETTLE);
+        let remaining = self.remaining();
+        let state = if remaining > 0 { State::Learning { remaining } } else { State::Normal };
+        self.judgement(context, &outlook, outlook.expected, 0.0, state)
     }
 
     fn outlook(&self, context: &Context, place: &Place) -> Outlook {
@@ -237,7 +259,9 @@ impl Series {
         let largest = sums.max(shape.min(sums + FOREST_LIFT));
         let mut score = self.combined.surprise(largest);
         score = score.max(step.max(miss) - RANK_COST);
-        let speaks = self.remaining() == 0 && self.settle == 0;
+        let is_small =
+            |lead: &Verdict| context.margin.is_small(lead.error / WIDTHS[lead.window] as f64, outlook.expected);
+        let speaks = self.remaining() == 0 && self.settle == 0 && !lead.as_ref().is_some_and(is_small);
 
         if let (true, true, Some(lead)) = (speaks, score >= context.alarm, lead) {
             let returned = self.echo.as_ref().and_then(|echo| echo.matches(value - outlook.expected, outlook.shape));
@@ -251,7 +275,9 @@ impl Series {
             if let Some(recurrence) = self.habit.knows(place.number, value, outlook.expected, context.per_day) {
                 return self.get_used(context, place, value, &outlook, recurrence);
             }
-            if self.budget.spend(place.number, score, context.alarm, context.per_day) {
+            // what is not told does not use up what may be told
+            let is_asked = context.margin.asks(lead.error >= 0.0);
+            if !is_asked || self.budget.spend(place.number, score, context.alarm, context.per_day) {
                 self.habit.note(place.number, value, context.per_day);
                 return self.alarm(context, place, &outlook, &errors, lead, (largest, score));
             }

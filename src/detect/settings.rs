@@ -1,9 +1,11 @@
-//! What the detector is told: measures, interval length, sensitivity, size of the forests. Values are checked here once;
-//! nothing below meets an unchecked number.
+//! What the detector is told: measures, interval length, sensitivity, size of the forests, calendars. Values are checked
+//! here once; nothing below meets an unchecked number.
 
 use std::sync::Arc;
 
-use crate::model::Length;
+use super::calendar::{Calendar, CalendarError, Calendars};
+use super::margin::Margin;
+use crate::model::{Length, Zone};
 
 /// Sensitivity where the user says nothing: about one false alert per series in twenty weeks.
 pub const SENSITIVITY: f64 = 0.05;
@@ -47,15 +49,74 @@ impl Aggregation {
     }
 }
 
-/// One measure: a numeric column and how it is aggregated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One measure: a numeric column, how it is aggregated, and which of its changes count.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Measure {
+    name: Arc<str>,
+    column: usize,
+    aggregation: Aggregation,
+    margin: Margin,
+    is_counter: bool,
+}
+
+impl Measure {
+    /// A measure named `name` in findings, of the measure column `column` of [`crate::model::Columns`], of which every
+    /// change counts.
+    pub fn new(name: Arc<str>, column: usize, aggregation: Aggregation) -> Measure {
+        Measure { name, column, aggregation, margin: Margin::NONE, is_counter: false }
+    }
+
+    /// Sets which of its changes count.
+    #[must_use]
+    pub fn with_margin(mut self, margin: Margin) -> Measure {
+        self.margin = margin;
+        self
+    }
+
+    /// Says that the column only grows: its increase from interval to interval is judged.
+    ///
+    /// # Errors
+    /// When it is not the largest value of an interval that is taken.
+    pub fn with_counter(mut self) -> Result<Measure, SettingsError> {
+        if self.aggregation != Aggregation::Max {
+            return Err(SettingsError::Counter(self.name.to_string()));
+        }
+        self.is_counter = true;
+        Ok(self)
+    }
+
     /// Its name in findings.
-    pub name: Arc<str>,
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
     /// Index into the measure columns of [`crate::model::Columns`].
-    pub column: usize,
+    pub fn column(&self) -> usize {
+        self.column
+    }
+
     /// How values become one number.
-    pub aggregation: Aggregation,
+    pub fn aggregation(&self) -> Aggregation {
+        self.aggregation
+    }
+
+    /// Which of its changes count.
+    pub fn margin(&self) -> Margin {
+        self.margin
+    }
+
+    /// Whether the column only grows.
+    pub fn is_counter(&self) -> bool {
+        self.is_counter
+    }
+
+    /// How it becomes what the state has learned of it.
+    fn description(&self) -> String {
+        let Measure { name: _, column, aggregation, margin, is_counter } = self;
+        let increase = if *is_counter { "increase of " } else { "" };
+        let margin = margin.description().map_or_else(String::new, |margin| format!(", {margin}"));
+        format!("{increase}{} of column {column}{margin}", aggregation.name())
+    }
 }
 
 /// Size of the forest of one series.
@@ -85,6 +146,7 @@ pub struct Settings {
     sensitivity: f64,
     forest: ForestShape,
     memory_bytes: u64,
+    calendars: Calendars,
 }
 
 /// What cannot be a detector's setting.
@@ -111,6 +173,14 @@ pub enum SettingsError {
         /// Most allowed.
         high: usize,
     },
+    /// A counter of something else than its largest value.
+    #[error(
+        "measure `{0}` is a counter, whose largest value in an interval is what counts; hint: aggregate it by `max`"
+    )]
+    Counter(String),
+    /// A calendar of something that there is not.
+    #[error("a calendar {0}")]
+    Calendar(#[from] CalendarError),
 }
 
 impl Settings {
@@ -133,8 +203,8 @@ impl Settings {
             }
         }
         let forest = ForestShape::default();
-        let memory_bytes = MEMORY_BYTES;
-        Ok(Settings { dimensions, measures, length, seed, sensitivity: SENSITIVITY, forest, memory_bytes })
+        let (memory_bytes, calendars) = (MEMORY_BYTES, Calendars::default());
+        Ok(Settings { dimensions, measures, length, seed, sensitivity: SENSITIVITY, forest, memory_bytes, calendars })
     }
 
     /// Sets the sensitivity: the number of false alerts that one series may raise in a week, in expectation. It is the
@@ -174,6 +244,16 @@ impl Settings {
         self
     }
 
+    /// Sets the calendars, of intervals in this zone. They are no part of what a state was learned under as far as they
+    /// are of times to come; what they said of the intervals before is written with it.
+    ///
+    /// # Errors
+    /// When a calendar names a dimension that there is not.
+    pub fn with_calendars(mut self, calendars: Vec<Calendar>, zone: Zone) -> Result<Settings, SettingsError> {
+        self.calendars = Calendars::new(calendars, &self.dimensions, zone)?;
+        Ok(self)
+    }
+
     /// Names of the dimensions, in the order of the values of a key.
     pub fn dimensions(&self) -> &[String] {
         &self.dimensions
@@ -209,6 +289,11 @@ impl Settings {
         self.memory_bytes
     }
 
+    /// When series are ignored.
+    pub fn calendars(&self) -> &Calendars {
+        &self.calendars
+    }
+
     /// Probability of an alarm per interval of a quiet series that the sensitivity allows.
     pub(super) fn alarm_probability(&self) -> f64 {
         (self.sensitivity / (7.0 * f64::from(self.length.per_day()))).min(0.02)
@@ -226,8 +311,7 @@ impl Settings {
             ("shingle".to_owned(), self.forest.shingle.to_string()),
         ];
         for measure in &self.measures {
-            let text = format!("{} of column {}", measure.aggregation.name(), measure.column);
-            pairs.push((format!("measure `{}`", measure.name), text));
+            pairs.push((format!("measure `{}`", measure.name), measure.description()));
         }
         pairs
     }
@@ -238,7 +322,7 @@ mod tests {
     use super::*;
 
     fn measure(name: &str) -> Measure {
-        Measure { name: Arc::from(name), column: 0, aggregation: Aggregation::Sum }
+        Measure::new(Arc::from(name), 0, Aggregation::Sum)
     }
 
     fn settings(measures: Vec<Measure>) -> Result<Settings, SettingsError> {

@@ -169,7 +169,7 @@ fn read(config: &Config, columns: &Columns, chunks: &[Chunk], inspection: &mut I
 /// Measured, not computed: what one series takes after a week of values that never repeat.
 fn series_bytes(settings: &Settings) -> u64 {
     let mut detector = Detector::new(settings.clone());
-    let columns = settings.measures().iter().map(|measure| measure.column + 1).max().unwrap_or(0);
+    let columns = settings.measures().iter().map(|measure| measure.column() + 1).max().unwrap_or(0);
     let first = Interval::containing(0, settings.length());
     for number in 0..i64::from(settings.length().per_day()) * 7 {
         let mut stats = Stats::EMPTY;

@@ -1,7 +1,7 @@
 //! The detector as all drivers use it: rows of an interval in, verdicts and anomaly groups out.
 
 use crate::config::Config;
-use crate::detect::{Aggregator, Detector, Increment, Measure, Settings, Status};
+use crate::detect::{Aggregator, Detector, Increment, Measure, Settings, SettingsError, Status};
 use crate::explain;
 use crate::model::{AnomalyGroup, Columns, Interval, Point, Rows};
 
@@ -117,13 +117,14 @@ impl Judge {
 /// The detector's settings that a configuration gives for these columns.
 pub(super) fn settings(config: &Config, columns: &Columns) -> Result<Settings, JobError> {
     let column = |name: &str| columns.measures.iter().position(|(measure, _)| measure == name).unwrap_or(0);
-    let measures = config.detect.measures.iter().map(|measure| Measure {
-        name: measure.name.clone(),
-        column: column(&measure.column),
-        aggregation: measure.aggregation,
+    let measures = config.detect.measures.iter().map(|measure| {
+        let checked = Measure::new(measure.name.clone(), column(&measure.column), measure.aggregation);
+        let checked = checked.with_margin(measure.margin);
+        if measure.is_counter { checked.with_counter() } else { Ok(checked) }
     });
-    let settings =
-        Settings::new(columns.dimensions.clone(), measures.collect(), config.interval.length, config.detect.seed)?;
+    let measures = measures.collect::<Result<Vec<Measure>, SettingsError>>()?;
+    let settings = Settings::new(columns.dimensions.clone(), measures, config.interval.length, config.detect.seed)?;
     let settings = settings.with_sensitivity(config.detect.sensitivity)?.with_forest(config.detect.forest)?;
+    let settings = settings.with_calendars(config.detect.calendars.clone(), config.interval.zone)?;
     Ok(settings.with_memory(config.detect.memory_bytes))
 }

@@ -17,6 +17,7 @@ mod oracle;
 mod promote;
 mod rebuild;
 mod restart;
+mod rules;
 mod sample;
 mod servers;
 mod shipped;

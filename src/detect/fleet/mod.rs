@@ -18,11 +18,12 @@ mod plan;
 mod step;
 
 use super::arrival::Arrival;
+use super::counter::{Counter, Increase};
 use super::evidence::{BOXES_COMPACT, BOXES_FULL, forest_settings};
 use super::judgement::{Context, Judgement};
 use super::model::Place;
 use super::series::Series;
-use super::settings::Settings;
+use super::settings::{Measure, Settings};
 use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 use super::sparse::{Given, Parent, Sparse};
 use crate::model::SeriesKey;
@@ -105,7 +106,8 @@ impl Sizes {
         // a tree of keys is two thirds full
         let entry = (size_of::<SeriesKey>() + size_of::<Member>()) * 3 / 2;
         let measures = settings.measures().len();
-        let tail = (entry + name + measures * size_of::<Sparse>()) as u64;
+        let counters = counters_of(settings) * size_of::<Counter>();
+        let tail = (entry + name + counters + measures * size_of::<Sparse>()) as u64;
         let bare = tail + (measures * series) as u64;
         let forms = Form::ALL.map(|form| {
             let forest = form.box_mass().and_then(|mass| forest_settings(shape, mass));
@@ -131,12 +133,14 @@ pub(super) struct Member {
     is_parked: bool,
     /// Whether its forests are younger than it is.
     is_late: bool,
+    /// One for each measure, if one of them is a counter.
+    counters: Vec<Counter>,
     sparse: Vec<Sparse>,
     /// None in the smallest form.
     all: Vec<Series>,
 }
 
-codec!(Member { rows, magnitude, age, form, is_parked, is_late, sparse, all });
+codec!(Member { rows, magnitude, age, form, is_parked, is_late, counters, sparse, all });
 
 /// What is to become of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -168,8 +172,8 @@ impl Codec for Change {
 }
 
 impl Member {
-    /// Of so many series that nothing is known of.
-    pub(super) fn new(measures: usize) -> Member {
+    /// Of the series of a key that nothing is known of.
+    pub(super) fn new(settings: &Settings) -> Member {
         Member {
             rows: 0.0,
             magnitude: 0.0,
@@ -177,15 +181,28 @@ impl Member {
             form: Form::Tail,
             is_parked: false,
             is_late: false,
-            sparse: vec![Sparse::new(); measures],
+            counters: vec![Counter::default(); counters_of(settings)],
+            sparse: vec![Sparse::new(); settings.measures().len()],
             all: Vec::new(),
         }
     }
 
-    /// Whether a state of so many measures could be its own.
-    pub(super) fn fits(&self, measures: usize) -> bool {
+    /// Whether a detector with these settings could have it.
+    pub(super) fn fits(&self, settings: &Settings) -> bool {
+        let measures = settings.measures().len();
         let series = if self.form == Form::Tail { 0 } else { measures };
-        self.sparse.len() == measures && self.all.len() == series
+        self.sparse.len() == measures && self.all.len() == series && self.counters.len() == counters_of(settings)
+    }
+
+    /// What there is to judge of measure `index` where the rows brought `given`; none where a value cannot be judged,
+    /// because it is a counter's first.
+    pub(super) fn reading(&mut self, index: usize, context: &Context, given: Given) -> Option<Given> {
+        let Some(counter) = self.counters.get_mut(index).filter(|_| context.is_counter) else { return Some(given) };
+        match counter.take(given.value) {
+            Increase::Silent => Some(given),
+            Increase::Unknown => None,
+            Increase::By(increase) => Some(Given { value: Some(increase), ..given }),
+        }
     }
 
     /// Judges an interval of measure `index`.
@@ -198,9 +215,22 @@ impl Member {
         parent: Parent,
     ) -> Judgement {
         let small = self.sparse[index].step(context, place, given, parent);
+        let small = match given.value.or(context.empty_is_zero.then_some(0.0)) {
+            Some(value) => context.margin.told(small, value, context.alarm),
+            None => context.margin.widened(small, small.expected),
+        };
         let Some(series) = self.all.get_mut(index) else { return small };
         let whole = series.step(context, place, given.value);
         if self.is_late && series.remaining() > 0 { small } else { whole }
+    }
+
+    /// Passes over an interval of measure `index`, which is neither judged nor taught: says what was expected of it.
+    pub(super) fn pass(&mut self, index: usize, context: &Context, place: &Place, parent: Parent) -> Judgement {
+        let small = self.sparse[index].pass(context, place, parent);
+        let Some(series) = self.all.get_mut(index) else { return context.margin.widened(small, small.expected) };
+        let whole = series.pass(context, place);
+        let said = if self.is_late && series.remaining() > 0 { small } else { whole };
+        context.margin.widened(said, said.expected)
     }
 
     /// Intervals until its series speak.
@@ -285,7 +315,13 @@ impl Member {
     /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         let spare = (self.all.capacity() - self.all.len()) * size_of::<Series>();
-        let sparse = self.sparse.capacity() * size_of::<Sparse>();
+        let sparse = self.sparse.capacity() * size_of::<Sparse>() + self.counters.capacity() * size_of::<Counter>();
         sparse + spare + self.all.iter().map(Series::bytes).sum::<usize>()
     }
+}
+
+/// Counters that are kept for a key.
+fn counters_of(settings: &Settings) -> usize {
+    let measures = settings.measures();
+    if measures.iter().any(Measure::is_counter) { measures.len() } else { 0 }
 }

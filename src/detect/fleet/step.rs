@@ -14,7 +14,7 @@ use crate::detect::series::Series;
 use crate::detect::settings::Settings;
 use crate::detect::sparse::{Given, Parent};
 use crate::detect::spread::{Spread, on_each};
-use crate::model::SeriesKey;
+use crate::model::{Interval, SeriesKey};
 
 /// What a series was given and said.
 pub(in crate::detect) type Said = Option<(Option<f64>, Judgement)>;
@@ -32,6 +32,7 @@ pub(in crate::detect) struct Fleet {
 struct Task<'a> {
     member: &'a mut Member,
     arrival: Option<&'a Arrival>,
+    is_ignored: bool,
     said: &'a mut [Said],
 }
 
@@ -40,9 +41,13 @@ impl Fleet {
     pub(in crate::detect) fn new(settings: Settings) -> Fleet {
         let alarm = -libm::log10(settings.alarm_probability());
         let per_day = settings.length().per_day();
-        let contexts = settings.measures().iter();
-        let contexts =
-            contexts.map(|measure| Context { per_day, alarm, empty_is_zero: measure.aggregation.empty_is_zero() });
+        let contexts = settings.measures().iter().map(|measure| Context {
+            per_day,
+            alarm,
+            empty_is_zero: measure.aggregation().empty_is_zero(),
+            margin: measure.margin(),
+            is_counter: measure.is_counter(),
+        });
         Fleet { contexts: contexts.collect(), sizes: Sizes::of(&settings), settings, members: BTreeMap::new() }
     }
 
@@ -68,7 +73,7 @@ impl Fleet {
     pub(in crate::detect) fn admit(&mut self, arrivals: &[Arrival]) {
         for arrival in arrivals {
             if !self.members.contains_key(&arrival.key) {
-                self.members.insert(arrival.key.clone(), Member::new(self.contexts.len()));
+                self.members.insert(arrival.key.clone(), Member::new(&self.settings));
             }
         }
     }
@@ -148,7 +153,8 @@ impl Fleet {
         count
     }
 
-    /// Judges an interval: what each series was given and said, in the order of the members and of their measures.
+    /// Judges an interval: what each series was given and said, in the order of the members and of their measures. Those
+    /// that a calendar ignores pass over it, but for their counters, which go on.
     pub(in crate::detect) fn judge(
         &mut self,
         place: &Place,
@@ -157,6 +163,8 @@ impl Fleet {
         spread: &impl Spread,
     ) -> Vec<Said> {
         let contexts = &self.contexts;
+        let length = self.settings.length();
+        let active = self.settings.calendars().at(Interval::containing(place.number * length.micros(), length));
         let mut said: Vec<Said> = vec![None; self.members.len() * contexts.len()];
         let mut arrivals = arrivals.iter().peekable();
         let mut tasks = Vec::with_capacity(self.members.len());
@@ -164,15 +172,21 @@ impl Fleet {
             // both sides are ordered by key
             while arrivals.next_if(|arrival| arrival.key < *key).is_some() {}
             let arrival = arrivals.next_if(|arrival| arrival.key == *key);
-            tasks.push(Task { member, arrival, said });
+            tasks.push(Task { member, arrival, is_ignored: active.ignores(key), said });
         }
         on_each(spread, &mut tasks, &|task| {
-            task.member.weigh(task.arrival);
+            if !task.is_ignored {
+                task.member.weigh(task.arrival);
+            }
             for (index, context) in contexts.iter().enumerate() {
                 let given = task.arrival.and_then(|arrival| arrival.given.get(index));
                 let given = given.copied().unwrap_or(Given::NOTHING);
-                let judgement = task.member.step(index, context, place, given, parents[index]);
-                task.said[index] = Some((given.value, judgement));
+                let read = task.member.reading(index, context, given);
+                let judgement = match read.filter(|_| !task.is_ignored) {
+                    Some(read) => task.member.step(index, context, place, read, parents[index]),
+                    None => task.member.pass(index, context, place, parents[index]),
+                };
+                task.said[index] = Some((read.and_then(|read| read.value), judgement));
             }
         });
         said
@@ -197,7 +211,7 @@ fn make(mut changes: Vec<(&SeriesKey, &mut Member, Change)>, settings: &Settings
 fn new_series(settings: &Settings, key: &SeriesKey) -> Vec<Series> {
     let (length, forest) = (settings.length(), settings.forest());
     let seed = |name: &str| seed_of(settings.seed(), name, key);
-    settings.measures().iter().map(|measure| Series::new(length, forest, seed(&measure.name))).collect()
+    settings.measures().iter().map(|measure| Series::new(length, forest, seed(measure.name()))).collect()
 }
 
 /// A seed of its own for every series: FNV-1a over the measure's name and the key, mixed with the job's seed.

@@ -16,7 +16,7 @@
 //! from 5. The content of an increment, in the envelope of `snapshot`:
 //!
 //! ```text
-//! checksum of the increment before it u32, 0 for the first | last interval | totals
+//! checksum of the increment before it u32, 0 for the first | last interval | mark of the calendars u32 | totals
 //! first key | members, 1 before each: key, size, state | 0 | first key that is not among them, none at the end
 //! parts owed u32 | steps: how many, each as in `journal`
 //! ```
@@ -142,6 +142,7 @@ impl Detector {
     fn write_head(&self, previous: u32, from: Option<&SeriesKey>, to: &mut Writer) {
         previous.write(to);
         self.last().map(|last| last.number()).write(to);
+        self.settings().calendars().mark(self.last()).write(to);
         self.totals.write(to);
         from.cloned().write(to);
     }

@@ -27,6 +27,16 @@ pub struct Restoring {
     replayed: u64,
 }
 
+/// What an increment begins with.
+struct Head {
+    /// Checksum of the increment before it.
+    previous: u32,
+    /// Number of the last interval.
+    last: Option<i64>,
+    /// Tells what was ignored up to then.
+    calendars: u32,
+}
+
 /// The members of an increment, as bytes.
 struct Segment<'a> {
     from: Option<SeriesKey>,
@@ -40,7 +50,8 @@ impl Restoring {
     /// # Errors
     /// When it is damaged, of another version, or learned under other settings.
     pub fn check(settings: &Settings, increment: &[u8]) -> Result<(), SnapshotError> {
-        snapshot::open(settings, increment).map(drop)
+        let mut from = snapshot::open(settings, increment)?;
+        Head::read(&mut from)?.check(settings)
     }
 
     /// Before the first increment.
@@ -55,8 +66,10 @@ impl Restoring {
     /// be made of what was taken.
     pub fn take(&mut self, increment: &[u8], spread: &impl Spread) -> Result<(), SnapshotError> {
         let from = &mut snapshot::open(self.detector.settings(), increment)?;
-        let previous = u32::read(from)?;
-        let (last, totals) = (Option::<i64>::read(from)?, Vec::<Series>::read(from)?);
+        let head = Head::read(from)?;
+        head.check(self.detector.settings())?;
+        let Head { previous, last, .. } = head;
+        let totals = Vec::<Series>::read(from)?;
         if !totals.is_empty() && totals.len() != self.measures() {
             return Err(SnapshotError::Inconsistent("a total"));
         }
@@ -72,7 +85,7 @@ impl Restoring {
         };
         self.put(&segment, spread)?;
         round.advance(segment.to);
-        self.detector.last = last.map(|number| self.interval(number)).transpose()?;
+        self.detector.last = last.map(|number| interval_of(number, self.detector.settings())).transpose()?;
         self.detector.totals = totals;
         self.journal = Some(Journal::after(snapshot::checksum(increment), round, owed));
         Ok(())
@@ -97,13 +110,6 @@ impl Restoring {
         self.detector.fleet.contexts().len()
     }
 
-    fn interval(&self, number: i64) -> Result<Interval, SnapshotError> {
-        let length = self.detector.settings().length();
-        let micros = number.checked_mul(length.micros()).filter(|micros| micros.abs() < MICROS_MAX);
-        let interval = micros.map(|micros| Interval::containing(micros, length));
-        interval.ok_or(SnapshotError::Inconsistent("an interval"))
-    }
-
     /// Does the steps of an increment again with the members that are there, but for those that it has itself.
     fn replay(
         &mut self,
@@ -124,7 +130,7 @@ impl Restoring {
                     }
                     arrivals.retain(|arrival| is_here(&arrival.key));
                     let changes: BTreeMap<_, _> = changes.into_iter().filter(|(key, _)| is_here(key)).collect();
-                    let place = Place::of(self.interval(interval)?);
+                    let place = Place::of(interval_of(interval, self.detector.settings())?);
                     let fleet = &mut self.detector.fleet;
                     fleet.admit(&arrivals);
                     if fleet.make(&changes, spread) != changes.len() {
@@ -141,16 +147,36 @@ impl Restoring {
 
     /// Puts the members of an increment in the place of those in its range.
     fn put(&mut self, segment: &Segment<'_>, spread: &impl Spread) -> Result<(), SnapshotError> {
-        let measures = self.measures();
+        let settings = self.detector.settings();
         let undecided = || Err(SnapshotError::Inconsistent("a series"));
         let mut read: Vec<_> = segment.members.iter().map(|(key, bytes)| (key, *bytes, undecided())).collect();
-        on_each(spread, &mut read, &|(_, bytes, member)| *member = member_of(bytes, measures));
+        on_each(spread, &mut read, &|(_, bytes, member)| *member = member_of(bytes, settings));
         let members = &mut self.detector.fleet.members;
         members.retain(|key, _| !segment.has(key));
         for (key, _, member) in read {
             members.insert(key.clone(), member?);
         }
         Ok(())
+    }
+}
+
+impl Head {
+    fn read(from: &mut Reader<'_>) -> Result<Head, SnapshotError> {
+        Ok(Head { previous: u32::read(from)?, last: Option::read(from)?, calendars: u32::read(from)? })
+    }
+
+    /// Whether these settings ignore the same of the time that the state has seen.
+    fn check(&self, settings: &Settings) -> Result<(), SnapshotError> {
+        let last = self.last.map(|number| interval_of(number, settings)).transpose()?;
+        let now = settings.calendars().mark(last);
+        match last {
+            Some(last) if now != self.calendars => Err(SnapshotError::Settings {
+                name: format!("calendars for the time up to {}", last.end()),
+                was: format!("{:08x}", self.calendars),
+                is: format!("{now:08x}"),
+            }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -176,9 +202,16 @@ impl<'a> Segment<'a> {
     }
 }
 
-fn member_of(bytes: &[u8], measures: usize) -> Result<Member, SnapshotError> {
+fn member_of(bytes: &[u8], settings: &Settings) -> Result<Member, SnapshotError> {
     let mut reader = Reader::of(bytes);
     let member = Member::read(&mut reader)?;
     reader.finish()?;
-    if member.fits(measures) { Ok(member) } else { Err(SnapshotError::Inconsistent("a series")) }
+    if member.fits(settings) { Ok(member) } else { Err(SnapshotError::Inconsistent("a series")) }
+}
+
+fn interval_of(number: i64, settings: &Settings) -> Result<Interval, SnapshotError> {
+    let length = settings.length();
+    let micros = number.checked_mul(length.micros()).filter(|micros| micros.abs() < MICROS_MAX);
+    let interval = micros.map(|micros| Interval::containing(micros, length));
+    interval.ok_or(SnapshotError::Inconsistent("an interval"))
 }

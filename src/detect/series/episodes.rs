@@ -64,7 +64,7 @@ impl Series {
         let score = self.combined.surprise(self.windows.surprise_of_one(outlook.best.unwrap_or(0), news.min(1e9)));
         // it has been told
         let score = score.min(TOLD * context.alarm);
-        let outcome = episode.step(value, expected, shape, context.per_day);
+        let outcome = episode.step(value, expected, shape, (context.per_day, context.margin.at(expected)));
         let threshold = episode.threshold(shape);
         let state = match outcome {
             Outcome::Goes => State::Anomalous { high: episode.high, since: episode.since },

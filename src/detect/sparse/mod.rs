@@ -136,7 +136,9 @@ impl Sparse {
             self.begin_anew();
         }
         let (raw, window, score) = self.look(context, value, expected, spread);
-        let state = learning.unwrap_or_else(|| self.decide(context, place.number, window, score));
+        // a small change begins nothing and is learned
+        let news = if context.margin.is_small(value - expected, expected) { 0.0 } else { score };
+        let state = learning.unwrap_or_else(|| self.decide(context, place.number, window, news));
         let is_odd = matches!(state, State::Anomalous { .. });
         let judgement = self.judgement(context, expected, value, if remaining > 0 { 0.0 } else { score }, state);
         if self.values > 0 && !is_odd {
@@ -156,6 +158,14 @@ impl Sparse {
         let taught = if is_odd && !accepted { expected } else { value };
         self.learn(context, place, taught, expected, rows, parent.value);
         judgement
+    }
+
+    /// Passes over an interval: learns nothing, and says what was expected.
+    pub(super) fn pass(&self, context: &Context, place: &Place, parent: Parent) -> Judgement {
+        let expected = self.expected(context, place, None, parent);
+        let remaining = self.remaining();
+        let state = if remaining > 0 { State::Learning { remaining } } else { State::Normal };
+        self.judgement(context, expected, expected, 0.0, state)
     }
 
     fn expected(&self, context: &Context, place: &Place, value: Option<f64>, parent: Parent) -> f64 {

@@ -79,12 +79,13 @@ fn parts(context: &Context, place: &Place) -> [(usize, f64); 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::margin::Margin;
     use crate::model::{Interval, Length};
 
     #[test]
     fn the_share_follows_the_time_of_day_and_begins_with_the_share_of_all_parts() {
         let length = Length::from_seconds(900).unwrap();
-        let context = Context { per_day: 96, alarm: 4.0, empty_is_zero: true };
+        let context = Context { per_day: 96, alarm: 4.0, empty_is_zero: true, margin: Margin::NONE, is_counter: false };
         let place = |step: i64| Place::of(Interval::containing(0, length).offset(step));
         // half of the parent's by day, nothing by night
         let by_day = |step: i64| if (24..72).contains(&step.rem_euclid(96)) { 50.0 } else { 0.0 };

@@ -13,7 +13,7 @@ const DAY: usize = 288;
 
 /// A detector of one measure, with a small forest: the forest's part is tested elsewhere.
 fn detector(aggregation: Aggregation) -> Detector {
-    let measure = Measure { name: Arc::from("views"), column: 0, aggregation };
+    let measure = Measure::new(Arc::from("views"), 0, aggregation);
     let settings = Settings::new(vec!["cell".into()], vec![measure], Length::from_seconds(300).unwrap(), 1).unwrap();
     Detector::new(settings.with_forest(ForestShape { trees: 10, sample: 64, shingle: 4 }).unwrap())
 }

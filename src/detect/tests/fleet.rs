@@ -45,7 +45,7 @@ fn two_threads_say_what_one_says() {
 
 /// A fleet of one mean per key, in intervals of 15 minutes.
 fn settings(memory_bytes: u64) -> Settings {
-    let measure = Measure { name: Arc::from("latency"), column: 0, aggregation: Aggregation::Avg };
+    let measure = Measure::new(Arc::from("latency"), 0, Aggregation::Avg);
     let length = Length::from_seconds(900).unwrap();
     let settings = Settings::new(vec!["host".to_owned()], vec![measure], length, 7).unwrap();
     settings.with_forest(ForestShape { trees: 16, sample: 64, shingle: 4 }).unwrap().with_memory(memory_bytes)
@@ -180,7 +180,7 @@ fn shop(mean: f64, step: usize, random: &mut Random) -> usize {
 /// Shops of 0.5 to 7.85 orders in an interval on average, all in the smallest form.
 #[test]
 fn the_smallest_form_is_quiet_on_sparse_counts_and_sees_them_change() {
-    let measure = Measure { name: Arc::from("orders"), column: 0, aggregation: Aggregation::Count };
+    let measure = Measure::new(Arc::from("orders"), 0, Aggregation::Count);
     let length = Length::from_seconds(900).unwrap();
     let settings = Settings::new(vec!["shop".to_owned()], vec![measure], length, 7).unwrap();
     let sizes = Sizes::of(&settings);
@@ -228,7 +228,7 @@ fn the_smallest_form_is_quiet_on_sparse_counts_and_sees_them_change() {
 
 #[test]
 fn the_light_get_along_without_a_forest_where_memory_is_short() {
-    let measure = Measure { name: Arc::from("orders"), column: 0, aggregation: Aggregation::Count };
+    let measure = Measure::new(Arc::from("orders"), 0, Aggregation::Count);
     let length = Length::from_seconds(900).unwrap();
     let settings = Settings::new(vec!["shop".to_owned()], vec![measure], length, 7).unwrap();
     let sizes = Sizes::of(&settings);

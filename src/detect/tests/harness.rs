@@ -9,7 +9,7 @@ use crate::model::{Cell, ClosedInterval, Interval, Length, Point, PointState, Se
 
 /// Settings for worlds with views and revenue.
 pub(crate) fn settings(sensitivity: f64, seed: u64) -> Settings {
-    let measure = |name: &str, column| Measure { name: Arc::from(name), column, aggregation: Aggregation::Sum };
+    let measure = |name: &str, column| Measure::new(Arc::from(name), column, Aggregation::Sum);
     let dimensions = vec!["platform".to_owned(), "marketplace".to_owned()];
     let length = Length::from_seconds(300).unwrap();
     let measures = vec![measure("views", 0), measure("revenue", 1)];

@@ -8,10 +8,10 @@ use super::fleet::Halves;
 use super::random::Random;
 use crate::detect::increment::Pace;
 use crate::detect::{
-    Aggregation, Detector, ForestShape, Form, Increment, Measure, Restoring, Sequential, Settings, Sizes,
-    SnapshotError, Spread,
+    Aggregation, Calendar, Detector, ForestShape, Form, Increment, Margin, Measure, Restoring, Sequential, Settings,
+    Sides, Sizes, SnapshotError, Spread, Stretch, Weekly,
 };
-use crate::model::{Cell, ClosedInterval, Interval, Length, SeriesKey, Stats};
+use crate::model::{Cell, ClosedInterval, Interval, Length, SeriesKey, Stats, Zone};
 
 /// What a fleet measures.
 #[derive(Clone, Copy, Debug)]
@@ -21,26 +21,46 @@ enum Kind {
     /// Sums: whoever is light is judged by the share of the total.
     Sums,
     Both,
+    /// A counter, and sums with margins; some hosts are ignored for some hours of every week.
+    Ruled,
 }
 
 fn settings(kind: Kind, budget: Option<[u64; 3]>) -> Settings {
-    let measure = |name: &str, aggregation| Measure { name: Arc::from(name), column: 0, aggregation };
+    let measure = |name: &str, aggregation| Measure::new(Arc::from(name), 0, aggregation);
     let measures = match kind {
         Kind::Means => vec![measure("mean", Aggregation::Avg), measure("most", Aggregation::Max)],
         Kind::Sums => vec![measure("sum", Aggregation::Sum)],
         Kind::Both => vec![measure("count", Aggregation::Count), measure("least", Aggregation::Min)],
+        Kind::Ruled => {
+            let margin = Margin::new(50.0, 0.1, Sides::High).unwrap();
+            let counter = measure("increase", Aggregation::Max).with_counter().unwrap();
+            vec![counter, measure("sum", Aggregation::Sum).with_margin(margin)]
+        }
     };
     // a day has 24 intervals: a gap beyond it is a jump, which few enough steps come with to be done again, and who is
     // silent is soon forgotten
     let length = Length::from_seconds(3600).unwrap();
     let settings = Settings::new(vec!["host".to_owned()], measures, length, 7).unwrap();
     let settings = settings.with_forest(ForestShape { trees: 4, sample: 16, shingle: 2 }).unwrap();
+    let settings = match kind {
+        Kind::Ruled => settings.with_calendars(calendars(), Zone::UTC).unwrap(),
+        _ => settings,
+    };
     let sizes = Sizes::of(&settings);
     let bytes = budget.map_or(u64::MAX, |keys| {
         let all: u64 = Form::ALL.into_iter().zip(keys).map(|(form, keys)| keys * sizes.of_form(form)).sum();
         (all + sizes.of_form(Form::Full)) * 20 / 19 + 1
     });
     settings.with_memory(bytes)
+}
+
+fn calendars() -> Vec<Calendar> {
+    let calendar = |name, begin: u32, end: u32| {
+        let weekly = vec![Weekly::new(60 * begin, 60 * end).unwrap()];
+        Calendar::weekly(name, weekly, Zone::UTC, Stretch::ALWAYS).unwrap()
+    };
+    let some = vec![("host".to_owned(), vec![host(1), host(4), host(8)])];
+    vec![calendar("all", 30, 35), calendar("some", 90, 140).only(some)]
 }
 
 /// What comes, and what is done with it.
@@ -206,6 +226,13 @@ fn a_fleet_of_sums_is_restored_while_some_are_judged_by_their_share() {
 }
 
 #[test]
+fn a_fleet_with_counters_and_calendars_is_restored() {
+    let seen = tell(&Story { kind: Kind::Ruled, budget: Some([12, 3, 3]), ..STORY });
+    assert!(seen.longest_chain >= 7 && seen.restarts > 10 && seen.replayed > 50, "{seen:?}");
+    assert!(seen.tail > 1 && seen.full > 1 && seen.jumps > 1, "{seen:?}");
+}
+
+#[test]
 fn a_small_fleet_is_written_whole_each_time() {
     let mut detector = Detector::new(settings(Kind::Both, None));
     let mut random = Random::new(3);
@@ -310,7 +337,7 @@ proptest! {
     #[test]
     fn any_fleet_is_restored_from_its_increments(
         seed in any::<u64>(),
-        kind in prop_oneof![Just(Kind::Means), Just(Kind::Sums), Just(Kind::Both)],
+        kind in prop_oneof![Just(Kind::Means), Just(Kind::Sums), Just(Kind::Both), Just(Kind::Ruled)],
         hosts in 1..20usize,
         budget in proptest::option::of([0..12u64, 0..6u64, 0..6u64]),
         parts in 1..12usize,

@@ -149,11 +149,10 @@ pub async fn against(
 /// Names all that is in the way.
 fn comparable(a: &Config, b: &Config) -> Result<(), AgainstError> {
     let measures = |config: &Config| {
-        let each = config
-            .detect
-            .measures
-            .iter()
-            .map(|measure| format!("{} ({} of `{}`)", measure.name, measure.aggregation.name(), measure.column));
+        let each = config.detect.measures.iter().map(|measure| {
+            let increase = if measure.is_counter { "increase of the " } else { "" };
+            format!("{} ({increase}{} of `{}`)", measure.name, measure.aggregation.name(), measure.column)
+        });
         let mut names: Vec<String> = each.collect();
         names.sort();
         names.join(", ")
