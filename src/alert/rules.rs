@@ -1,5 +1,6 @@
-//! Which findings are worth an alert.
+//! Which findings are worth an alert, and which of their revisions.
 
+use super::revisions::Revision;
 use crate::model::AnomalyGroup;
 
 /// One `[[alert]]` section.
@@ -27,6 +28,14 @@ pub fn worth_telling(rules: &[Rule], groups: &[AnomalyGroup]) -> Vec<AnomalyGrou
         (!findings.is_empty()).then(|| AnomalyGroup { findings, ..group.clone() })
     };
     groups.iter().filter_map(told).collect()
+}
+
+/// The revisions to tell of: those that a rule lets pass by the severity that was told, or that there is now. So whoever
+/// was alarmed by a finding hears that it is withdrawn.
+pub fn revisions_worth_telling(rules: &[Rule], revisions: &[Revision]) -> Vec<Revision> {
+    let severity = |revision: &Revision| revision.severity_before.unwrap_or(0.0).max(revision.severity);
+    let passes = |revision: &&Revision| rules.iter().any(|rule| rule.lets_pass(&revision.measure, severity(revision)));
+    revisions.iter().filter(passes).cloned().collect()
 }
 
 #[cfg(test)]

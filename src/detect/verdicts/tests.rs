@@ -1,0 +1,1 @@
+//! The comparison by itself: a band, a value, late rows.
