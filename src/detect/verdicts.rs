@@ -285,7 +285,7 @@ codec!(Common { rows, waiting });
 impl Verdicts {
     /// How many intervals are remembered of so many series.
     pub(super) fn reach(per_day: u32, series: usize) -> usize {
-        (BYTES / (size_of::<Said>() * series.max(1))).clamp(1, per_day.max(1) as usize)
+        (BYTES / size_of::<Said>().saturating_mul(series.max(1))).clamp(1, per_day.max(1) as usize)
     }
 
     /// What is not of one key.

@@ -6,5 +6,6 @@ mod harness;
 mod increment;
 mod quality;
 mod random;
+mod revision;
 mod state;
 mod world;
