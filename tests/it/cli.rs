@@ -16,7 +16,7 @@ use crate::support::tree;
 const STEPS: u64 = 40;
 
 /// What the help of each command must speak of.
-const HELP: [(&str, &[&str]); 10] = [
+const HELP: [(&str, &[&str]); 11] = [
     ("run", &["Run the whole line", "<CONFIG>", "--rebuild"]),
     ("etl", &["up to the partitions", "<CONFIG>"]),
     ("detect", &["partitions that another job writes", "<CONFIG>", "--once", "--rebuild"]),
