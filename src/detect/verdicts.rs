@@ -70,7 +70,20 @@ struct Band {
     upper: f64,
 }
 
-codec!(Band { value, rows, expected, lower, upper });
+// there is one of these for every series and interval that is remembered: small numbers take few bytes
+impl Codec for Band {
+    fn write(&self, to: &mut Writer) {
+        let Band { value, rows, expected, lower, upper } = self;
+        value.write(to);
+        to.small(*rows);
+        [*expected, *lower, *upper].write(to);
+    }
+    fn read(from: &mut Reader<'_>) -> Result<Band, SnapshotError> {
+        let (value, rows) = (Option::read(from)?, from.small()?);
+        let [expected, lower, upper] = <[f64; 3]>::read(from)?;
+        Ok(Band { value, rows, expected, lower, upper })
+    }
+}
 
 /// What an anomalous interval is part of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -190,7 +203,6 @@ fn joined(first: Given, late: Given, aggregation: Aggregation) -> Option<Given> 
     Some(Given { value: Some(value.clamp(f64::MIN, f64::MAX)), rows })
 }
 
-// most of what is remembered is normal and of few rows
 impl Codec for Said {
     fn write(&self, to: &mut Writer) {
         match self {

@@ -85,12 +85,10 @@ impl Reference {
                 }
             }
         }
-        // a finite source is never silent
+        // a finite source is never silent, and no late row of these few records changes what was said (`revise` has some)
         let is_written = |point: &Point| match point {
-            Point::Raises => false,
+            Point::Raises | Point::Revisions => false,
             Point::Anomalies => self.line == Line::Run,
-            // at the end of a finite source nothing is late any more
-            Point::Revisions => self.line == Line::Run && self.summary.tally.late > 0,
             _ => true,
         };
         for point in Point::ALL.iter().filter(|point| is_written(point)) {
