@@ -249,9 +249,16 @@ impl Recent {
     }
 
     fn note(&mut self, said: &[fleet::Said], rows: &[u64], aggregations: &[Aggregation], reach: usize) {
-        let (measures, most) = (aggregations.len(), reach * aggregations.len());
+        let (measures, most) = (aggregations.len(), reach.saturating_mul(aggregations.len()));
         let surplus = (self.0.len() + measures).saturating_sub(most);
         self.0.drain(..surplus.min(self.0.len()));
+        // room for no more than is remembered in the end
+        let wanted = self.0.len() + measures;
+        if wanted > self.0.capacity() {
+            self.0.reserve_exact((2 * wanted).min(most.max(wanted)) - self.0.len());
+        } else if self.0.capacity() / 2 > most {
+            self.0.shrink_to(most);
+        }
         self.0.extend((0..measures).map(|at| match &said[at] {
             Some((value, judgement)) => Said::of(*value, rows[at], judgement, aggregations[at]),
             None => Said::Nothing,
@@ -260,7 +267,7 @@ impl Recent {
 
     /// Where the verdicts of the interval `back` intervals before the last are.
     fn place(&self, back: usize, measures: usize) -> Option<usize> {
-        self.0.len().checked_sub((back + 1) * measures)
+        self.0.len().checked_sub(back.checked_add(1)?.checked_mul(measures)?)
     }
 }
 
@@ -323,7 +330,7 @@ impl Verdicts {
             let Some((_, arrivals)) = waiting else { return Some(0) };
             return arrivals.as_ref().map(|arrivals| arrivals.iter().map(|arrival| arrival.rows).sum());
         }
-        let back = usize::try_from(last - number).ok()?;
+        let back = back(last, number)?;
         *self.common.rows.iter().rev().nth(back)?
     }
 
@@ -417,7 +424,7 @@ impl Verdicts {
 
     /// Adds late rows to the count of an interval; false where it is not remembered.
     pub(super) fn add(&mut self, last: i64, number: i64, arrivals: &[Arrival]) -> bool {
-        let Ok(back) = usize::try_from(last - number) else { return false };
+        let Some(back) = back(last, number) else { return false };
         let Some(Some(rows)) = self.common.rows.iter_mut().rev().nth(back) else { return false };
         *rows += arrivals.iter().map(|arrival| arrival.rows).sum::<u64>();
         true
@@ -430,7 +437,7 @@ impl Verdicts {
         arrivals: &[Arrival],
         aggregations: &[Aggregation],
     ) -> Vec<(usize, SeriesKey, Revision)> {
-        let Ok(back) = usize::try_from(last - number) else { return Vec::new() };
+        let Some(back) = back(last, number) else { return Vec::new() };
         let mut revised = Vec::new();
         for Arrival { key, given, .. } in arrivals {
             let Some(recent) = self.recent.get_mut(key) else { continue };
@@ -444,6 +451,11 @@ impl Verdicts {
         revised.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
         revised
     }
+}
+
+/// How many intervals one lies before the last; none where it lies after it.
+fn back(last: i64, number: i64) -> Option<usize> {
+    last.checked_sub(number).and_then(|back| usize::try_from(back).ok())
 }
 
 #[cfg(test)]

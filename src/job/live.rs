@@ -85,10 +85,10 @@ async fn locked<'a>(
 ) -> Result<Summary, JobError> {
     // a detector may run beside `etl`: what it stages is not ours
     state.sweep(Sweep::Root)?;
-    for area in [Area::Data, Area::Rejects].into_iter().chain((line == Line::Run).then_some(Area::Anomalies)) {
-        store.sweep(Sweep::Below(area.folder()))?;
+    let told = [Area::Anomalies.folder(), REVISIONS].into_iter().filter(|_| line == Line::Run);
+    for folder in [Area::Data.folder(), Area::Rejects.folder()].into_iter().chain(told) {
+        store.sweep(Sweep::Below(folder))?;
     }
-    store.sweep(Sweep::Below(REVISIONS))?;
     let (checkpoints, found) = Checkpoints::open(state, start).await?;
     let resumed = found.is_some();
     let checkpoint = found.as_ref().map(|found| found.checkpoint.clone()).unwrap_or_default();

@@ -139,10 +139,10 @@ impl Restoring {
                     if parents.len() != measures || !are_whole(&arrivals) {
                         return Err(SnapshotError::Inconsistent("a step"));
                     }
-                    last = interval;
                     arrivals.retain(|arrival| is_here(&arrival.key));
                     let changes: BTreeMap<_, _> = changes.into_iter().filter(|(key, _)| is_here(key)).collect();
                     let place = Place::of(self.interval(interval)?);
+                    last = interval;
                     let fleet = &mut self.detector.fleet;
                     fleet.admit(&arrivals);
                     if fleet.make(&changes, spread) != changes.len() {

@@ -265,6 +265,7 @@ fn chain() -> (Settings, Vec<Vec<u8>>) {
         let at = Interval::containing(0, settings.length()).offset(step as i64);
         detector.observe(&ClosedInterval { interval: at, cells: cells(step, &STORY, &mut random) });
         if step > 8 {
+            detector.revise(&ClosedInterval { interval: at.offset(-2), cells: cells(step, &STORY, &mut random) });
             kept.push(detector.increment_at(Pace { parts: 3, bytes: 0 }, &Sequential).bytes);
         }
     }
