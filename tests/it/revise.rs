@@ -96,15 +96,16 @@ struct Live {
     directory: TempDir,
     pipeline: Pipeline,
     tree: Tree,
+    printed: String,
 }
 
 impl Live {
     fn new() -> Live {
         let directory = tempfile::tempdir().unwrap();
         let pipeline = pipeline(directory.path());
-        tidewatch(&["run", &pipeline.write()]).good();
+        let printed = tidewatch(&["run", &pipeline.write()]).good();
         let tree = tree::read(&pipeline.url);
-        Live { directory, pipeline, tree }
+        Live { directory, pipeline, tree, printed }
     }
 }
 
@@ -178,6 +179,11 @@ fn what_people_read_tells_what_became_of_a_finding() {
     let mut json: Vec<&str> = json.lines().collect();
     json.sort_unstable();
     assert_eq!(json, tree::revisions(&live.tree));
+    // what is confirmed is no news
+    let news = revisions.iter().filter(|revision| revision.status != Status::Confirmed).count();
+    let told = live.printed.lines().filter(|line| line.contains("before late rows")).count();
+    assert!(told == news && news < count, "{}", live.printed);
+    assert!(live.printed.contains(&format!(", {count} revised by late rows")), "{}", live.printed);
     // the latest holds
     let is_at_three = |revision: &&Revision| revision.interval_start.format("%H:%M").to_string() == "15:00";
     let id = &revisions.iter().find(is_at_three).unwrap().id;
