@@ -1,5 +1,6 @@
-//! Which findings are worth an alert.
+//! Which findings are worth an alert, and which of their revisions.
 
+use super::revisions::{Revision, Status};
 use crate::model::AnomalyGroup;
 
 /// One `[[alert]]` section.
@@ -27,6 +28,15 @@ pub fn worth_telling(rules: &[Rule], groups: &[AnomalyGroup]) -> Vec<AnomalyGrou
         (!findings.is_empty()).then(|| AnomalyGroup { findings, ..group.clone() })
     };
     groups.iter().filter_map(told).collect()
+}
+
+/// The revisions to tell of: those that a rule lets pass by the severity that was told, or that there is now. So whoever
+/// was alarmed by a finding hears that it is withdrawn. That one is confirmed is no news: it is in the table alone.
+pub fn revisions_worth_telling(rules: &[Rule], revisions: &[Revision]) -> Vec<Revision> {
+    let severity = |revision: &Revision| revision.severity_before.unwrap_or(0.0).max(revision.severity);
+    let passes = |revision: &&Revision| rules.iter().any(|rule| rule.lets_pass(&revision.measure, severity(revision)));
+    let is_news = |revision: &&Revision| revision.status != Status::Confirmed;
+    revisions.iter().filter(is_news).filter(passes).cloned().collect()
 }
 
 #[cfg(test)]
@@ -74,5 +84,42 @@ mod tests {
         assert_eq!(told(&[(80.0, &[]), (50.0, &["revenue"])]), ["views-90", "revenue-60"]);
         assert_eq!(told(&[(0.0, &["revenue"])]), ["revenue-60"]);
         assert!(told(&[(95.0, &[])]).is_empty() && told(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_revision_is_told_by_what_was_told_or_is_and_only_where_it_is_news() {
+        let interval = Interval::containing(0, Length::from_seconds(300).unwrap());
+        let revision = |status, severity_before, severity| Revision {
+            id: format!("{status}-{severity}"),
+            measure: "views".to_owned(),
+            interval_start: interval.start(),
+            interval_end: interval.end(),
+            dimensions: Dimensions::new(&[], &SeriesKey::new([])),
+            status,
+            revised_with: interval.offset(3).start(),
+            since: interval.start(),
+            value_before: None,
+            value: 1.0,
+            expected: 1.0,
+            lower: 0.0,
+            upper: 2.0,
+            direction: Direction::Low,
+            severity_before,
+            severity,
+        };
+        let revisions = [
+            revision(Status::Withdrawn, Some(80.0), 3.0),
+            revision(Status::Confirmed, Some(80.0), 90.0),
+            revision(Status::Raised, None, 60.0),
+        ];
+        let told = |threshold, measures: &[&str]| {
+            let measures = measures.iter().map(ToString::to_string).collect();
+            let rule = Rule { severity_threshold: threshold, measures };
+            let told = revisions_worth_telling(&[rule], &revisions);
+            told.into_iter().map(|revision| revision.id).collect::<Vec<_>>()
+        };
+        assert_eq!(told(50.0, &[]), ["withdrawn-3", "raised-60"]);
+        assert_eq!(told(70.0, &["views"]), ["withdrawn-3"]);
+        assert!(told(90.0, &[]).is_empty() && told(0.0, &["revenue"]).is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use chrono::NaiveDate;
+use serde::de::DeserializeOwned;
 
 use crate::model::{AnomalyGroup, Area, Interval, Object, ObjectPath};
 use crate::store::{Store, StoreError};
@@ -18,10 +19,8 @@ pub struct AnomalyTable {
 /// A table that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// A line that is no anomaly group.
-    #[error(
-        "`{name}` line {line} is no anomaly group: {source}; hint: a newer version of the program may have written it"
-    )]
+    /// A line that is not what the table holds.
+    #[error("`{name}` line {line} cannot be read: {source}; hint: a newer version of the program may have written it")]
     Line {
         /// The object.
         name: String,
@@ -30,8 +29,8 @@ pub enum TableError {
         /// Why.
         source: serde_json::Error,
     },
-    /// A group that cannot be written as JSON; a fault of ours.
-    #[error("anomaly group cannot be encoded: {0}")]
+    /// A line that cannot be written as JSON; a fault of ours.
+    #[error("a line of the table cannot be encoded: {0}")]
     Encode(#[from] serde_json::Error),
     /// The store failed.
     #[error(transparent)]
@@ -81,7 +80,8 @@ impl AnomalyTable {
     }
 }
 
-fn parse(name: &str, bytes: &[u8]) -> Result<Vec<AnomalyGroup>, TableError> {
+/// The lines of an object.
+pub(super) fn parse<T: DeserializeOwned>(name: &str, bytes: &[u8]) -> Result<Vec<T>, TableError> {
     let lines = bytes.split(|byte| *byte == b'\n').enumerate().filter(|(_, line)| !line.is_empty());
     lines
         .map(|(index, line)| {

@@ -1,13 +1,15 @@
-//! `anomalies` and `explain`: the anomaly table as a table, JSON lines or CSV.
+//! `anomalies` and `explain`: the anomaly table as a table, JSON lines or CSV. What people read tells what late rows did to
+//! a finding; the other two are the lines as they were written.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use chrono::NaiveDate;
 
 use super::args::{Anomalies, Explain, OutputFormat};
 use super::format;
-use super::{CliError, dates};
-use crate::alert::AnomalyTable;
+use super::{CliError, dates, revisions};
+use crate::alert::{AnomalyTable, Revision, TableError};
 use crate::config::Config;
 use crate::job::JobError;
 use crate::model::{AnomalyGroup, Direction, Finding, nearest};
@@ -15,6 +17,9 @@ use crate::store::{Place, Store};
 
 pub(super) fn list(config: &Config, args: &Anomalies, out: &mut impl Write) -> Result<(), CliError> {
     let (from, to) = dates(args.from, args.to)?;
+    if args.revisions {
+        return revisions::list(config, args, (from, to), out);
+    }
     let mut groups = read(config, from, to)?;
     if let Some(measure) = &args.measure {
         groups.retain(|group| group.measure == *measure);
@@ -24,7 +29,11 @@ pub(super) fn list(config: &Config, args: &Anomalies, out: &mut impl Write) -> R
         }
     }
     groups.retain(|group| group.severity >= args.severity);
-    print(config, &groups, args.format, out)?;
+    let revised = match args.format {
+        OutputFormat::Table => revisions::latest(&revisions::read(config, from, to)?),
+        OutputFormat::Json | OutputFormat::Csv => BTreeMap::new(),
+    };
+    print(config, &groups, &revised, args.format, out)?;
     if groups.is_empty() {
         // to whoever reads along; nobody there is no reason to fail
         let _ = writeln!(io::stderr(), "no anomalies");
@@ -32,7 +41,7 @@ pub(super) fn list(config: &Config, args: &Anomalies, out: &mut impl Write) -> R
     Ok(())
 }
 
-fn known(config: &Config, measure: &str) -> Result<(), CliError> {
+pub(super) fn known(config: &Config, measure: &str) -> Result<(), CliError> {
     let names = || config.detect.measures.iter().map(|measure| &*measure.name);
     if names().any(|name| name == measure) {
         return Ok(());
@@ -52,8 +61,8 @@ pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> 
         return Err(CliError::NoAnomaly { id: args.id.clone(), url: config.partition.url.clone() });
     };
     match args.format {
-        OutputFormat::Table => card(group, &args.id, out),
-        format => print(config, &groups, format, out),
+        OutputFormat::Table => card(group, &args.id, &revisions::read(config, from, to)?, out),
+        format => print(config, &groups, &BTreeMap::new(), format, out),
     }
 }
 
@@ -66,27 +75,40 @@ fn date_of(id: &str) -> Option<NaiveDate> {
 }
 
 fn read(config: &Config, from: NaiveDate, to: NaiveDate) -> Result<Vec<AnomalyGroup>, CliError> {
+    stored(config, async |store| AnomalyTable::new(store).read(from, to).await)
+}
+
+/// Reads what is stored beside the partitions.
+pub(super) fn stored<T>(
+    config: &Config,
+    read: impl AsyncFnOnce(Store) -> Result<T, TableError>,
+) -> Result<T, CliError> {
     let url = &config.partition.url;
     let place = Place::parse(url).map_err(JobError::from)?;
     if place.directory().is_some_and(|directory| !directory.is_dir()) {
         return Err(CliError::NoTable { url: url.clone() });
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)?;
-    let read = async {
-        let table = AnomalyTable::new(Store::open(url, &config.store).await?);
-        Ok::<_, JobError>(table.read(from, to).await?)
-    };
+    let read = async { Ok::<_, JobError>(read(Store::open(url, &config.store).await?).await?) };
     Ok(runtime.block_on(read)?)
 }
 
-fn print(config: &Config, groups: &[AnomalyGroup], how: OutputFormat, out: &mut impl Write) -> Result<(), CliError> {
+fn print(
+    config: &Config,
+    groups: &[AnomalyGroup],
+    revised: &BTreeMap<String, Revision>,
+    how: OutputFormat,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
     match how {
         OutputFormat::Table => {
             let widest = groups.iter().flat_map(|group| &group.findings).map(|finding| finding.id.len()).max();
             let width = widest.unwrap_or(0);
             writeln!(out, "{:<width$}  {}", "ID", format::FINDING_HEADER)?;
             for (group, finding) in findings(groups) {
-                writeln!(out, "{:<width$}  {}", finding.id, format::finding_line(group, finding))?;
+                let status = revised.get(&finding.id).map(|revision| format!("  {}", format::status(revision)));
+                let line = format::finding_line(group, finding);
+                writeln!(out, "{:<width$}  {line}{}", finding.id, status.unwrap_or_default())?;
             }
         }
         OutputFormat::Json => {
@@ -105,11 +127,6 @@ fn findings(groups: &[AnomalyGroup]) -> impl Iterator<Item = (&AnomalyGroup, &Fi
 }
 
 fn csv(config: &Config, groups: &[AnomalyGroup], out: &mut impl Write) -> Result<(), CliError> {
-    // a reader that went away must be told from other failures: the conversion of the csv crate forgets it
-    let failed = |error: csv::Error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => CliError::Print(error),
-        kind => CliError::Print(io::Error::other(format!("{kind:?}"))),
-    };
     let mut writer = csv::Writer::from_writer(out);
     let dimensions = config.select.dimensions.iter().map(String::as_str);
     let front = ["id", "group", "interval_start", "since", "measure"].into_iter();
@@ -133,8 +150,16 @@ fn csv(config: &Config, groups: &[AnomalyGroup], out: &mut impl Write) -> Result
     Ok(writer.flush()?)
 }
 
-/// One anomaly group for people.
-fn card(group: &AnomalyGroup, id: &str, out: &mut impl Write) -> Result<(), CliError> {
+/// A reader that went away must be told from other failures: the conversion of the csv crate forgets it.
+pub(super) fn failed(error: csv::Error) -> CliError {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => CliError::Print(error),
+        kind => CliError::Print(io::Error::other(format!("{kind:?}"))),
+    }
+}
+
+/// One anomaly group for people, with what late rows did to it.
+fn card(group: &AnomalyGroup, id: &str, revisions: &[Revision], out: &mut impl Write) -> Result<(), CliError> {
     writeln!(
         out,
         "{}  {} in the interval from {} to {}",
@@ -154,6 +179,10 @@ fn card(group: &AnomalyGroup, id: &str, out: &mut impl Write) -> Result<(), CliE
         writeln!(out, "  value     {given}, expected {} ({by})", format::value(finding.expected))?;
         writeln!(out, "  band      {} to {}", format::value(finding.lower), format::value(finding.upper))?;
         writeln!(out, "  severity  {:.0}, score {}", finding.severity, format::value(finding.score))?;
+        for revision in revisions.iter().filter(|revision| revision.id == finding.id) {
+            let at = revision.revised_with;
+            writeln!(out, "  revised   {}, with the interval of {at}", format::status(revision))?;
+        }
     }
     for contribution in &group.contributions {
         let share = |share: &crate::model::Share| format!("{} {:.0} %", share.value, share.share * 100.0);

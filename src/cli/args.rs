@@ -23,6 +23,8 @@ pub(super) enum Command {
     Detect(Detect),
     /// Judge history and, with labels, measure how well
     Backtest(Backtest),
+    /// Tell where the jobs of a configuration stand, and which series still learn
+    Status(Job),
     /// Name every problem of a configuration, then look at its data
     Check(Job),
     /// Look at a sample of data and write a configuration for it
@@ -116,6 +118,9 @@ pub(super) struct Backtest {
     /// With `--against`: write what was gained, lost and kept as CSV
     #[arg(long, value_name = "FILE", requires = "against")]
     pub(super) against_out: Option<PathBuf>,
+    /// Write what late rows did to findings as JSON lines; they are in the source, in the order in which they came
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sweep", "against"])]
+    pub(super) revisions: Option<PathBuf>,
     /// Make the trained detector that of the job: `run`, or `detect`, goes on with it at the next interval. Of a state
     /// that is there the detector alone is replaced, and it learns up to where the job stands
     #[arg(
@@ -272,6 +277,9 @@ pub(super) struct Anomalies {
     /// Only this measure
     #[arg(long)]
     pub(super) measure: Option<String>,
+    /// List what late rows did to findings instead: confirmed, withdrawn, raised
+    #[arg(long)]
+    pub(super) revisions: bool,
     /// Only groups of at least this severity
     #[arg(long, value_name = "0-100", default_value_t = 0.0, value_parser = severity)]
     pub(super) severity: f64,

@@ -32,7 +32,8 @@ pub(super) fn backtest(config: &Config, args: &args::Backtest, out: &mut impl Wr
         args::Promote::Run => Target::Run,
         args::Promote::Detect => Target::Detect,
     });
-    let options = Options { span, scores: args.scores.clone(), anomalies: args.anomalies.clone(), promote };
+    let (scores, anomalies, revisions) = (args.scores.clone(), args.anomalies.clone(), args.revisions.clone());
+    let options = Options { span, scores, anomalies, revisions, promote };
     one(config, &options, out)
 }
 
@@ -43,7 +44,7 @@ fn one(config: &Config, options: &Options, out: &mut impl Write) -> Result<(), C
     let Report { summary, learned, learned_after, score, groups, promoted } = report?;
     print_history(out, &summary, learned)?;
     let (findings, anomalies) = (format::count(summary.findings), format::count(anomalies(&groups)));
-    writeln!(out, "findings   {findings} in {anomalies} anomalies")?;
+    writeln!(out, "findings   {findings} in {anomalies} anomalies{}", format::revised(summary.revisions))?;
     writeln!(out, "time       {:.1} s", summary.elapsed.as_secs_f64())?;
     if let Some(score) = score {
         print_score(out, &score)?;
@@ -64,7 +65,7 @@ pub(super) fn print_history(out: &mut impl Write, summary: &Summary, learned: u6
     if summary.stopped {
         writeln!(out, "stopped    before the end of the history: what follows is about a part of it")?;
     }
-    writeln!(out, "series     {}", format::series(summary.series, summary.learning))?;
+    writeln!(out, "series     {}", format::series(summary.series, summary.learning, summary.speaks))?;
     Ok(())
 }
 

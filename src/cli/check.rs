@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::CliError;
-use super::{format, host};
+use super::{format, host, speaks};
 use crate::config::Config;
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
 use crate::decode::{Format, Header};
@@ -102,7 +102,7 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
     }
     let dimensions = inspection.dimensions.iter().map(|(name, values)| format!("{name} {}", format::count(*values)));
     writeln!(out, "dimensions {}", dimensions.collect::<Vec<_>>().join(", "))?;
-    let Inspection { combinations, series, series_bytes, warm_up_intervals, .. } = inspection;
+    let Inspection { combinations, series, series_bytes, .. } = inspection;
     let measures = series.checked_div(*combinations).unwrap_or(0);
     let combinations = format::count(*combinations);
     writeln!(out, "series     {} ({combinations} combinations x {measures} measures)", format::count(*series))?;
@@ -123,9 +123,8 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
             "warning: {count} series are beyond the budget even in the smallest form; raise `detect.memory`"
         )?;
     }
-    let minutes = u64::from(*warm_up_intervals) * u64::from(config.interval.length.seconds()) / 60;
-    writeln!(out, "speaks     {warm_up_intervals} intervals ({}) after a series' first row", format::minutes(minutes))?;
-    Ok(())
+    speaks::expected(out, config, inspection)?;
+    speaks::past(out, config, inspection)
 }
 
 /// What is not to be told.

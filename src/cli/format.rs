@@ -1,5 +1,8 @@
 //! Numbers, findings and summaries as people read them.
 
+use chrono::NaiveDateTime;
+
+use crate::alert::Revision;
 use crate::job::Summary;
 use crate::model::{AnomalyGroup, Direction, Finding};
 
@@ -61,10 +64,7 @@ pub(super) const FINDING_HEADER: &str =
 
 /// One line per finding, under [`FINDING_HEADER`].
 pub(super) fn finding_line(group: &AnomalyGroup, finding: &Finding) -> String {
-    let arrow = match finding.direction {
-        Direction::High => '▲',
-        Direction::Low => '▼',
-    };
+    let arrow = arrow(finding.direction);
     let interval = group.interval.to_string();
     let given = finding.value.map_or_else(|| "none".into(), value);
     let band = format!("{} – {}", bound(finding.lower), bound(finding.upper));
@@ -77,12 +77,48 @@ pub(super) fn finding_line(group: &AnomalyGroup, finding: &Finding) -> String {
     )
 }
 
-/// How many series there are, and how many of them still learn.
-pub(super) fn series(all: u64, learning: u64) -> String {
-    match learning {
-        0 => count(all),
-        learning => format!("{}, {} of them still learning", count(all), count(learning)),
+fn arrow(direction: Direction) -> char {
+    match direction {
+        Direction::High => '▲',
+        Direction::Low => '▼',
     }
+}
+
+/// One line per revision, under [`FINDING_HEADER`]: the revised value against the band of then, and what became of it.
+pub(super) fn revision_line(revision: &Revision) -> String {
+    let Revision { value, expected, lower, upper, severity, .. } = revision;
+    let band = format!("{} – {}", bound(*lower), bound(*upper));
+    format!(
+        "{interval:<20} {measure:<16} {severity:>3.0} {arrow} {value:>9}  {expected:>9}  {band:<22}  {dimensions}  \
+         {status}",
+        interval = revision.interval_start.to_string(),
+        measure = revision.measure,
+        arrow = arrow(revision.direction),
+        value = self::value(*value),
+        expected = self::value(*expected),
+        dimensions = revision.dimensions,
+        status = status(revision),
+    )
+}
+
+/// `withdrawn: 240.0 before late rows, 812.0 with them`.
+pub(super) fn status(revision: &Revision) -> String {
+    let before = revision.value_before.map_or_else(|| "none".into(), value);
+    format!("{}: {before} before late rows, {} with them", revision.status, value(revision.value))
+}
+
+/// How many revisions there were, behind the number of findings.
+pub(super) fn revised(revisions: u64) -> String {
+    if revisions == 0 { String::new() } else { format!(", {} revised by late rows", count(revisions)) }
+}
+
+/// How many series there are, how many of them still learn, and when the last of those speaks.
+pub(super) fn series(all: u64, learning: u64, speaks: Option<NaiveDateTime>) -> String {
+    if learning == 0 {
+        return count(all);
+    }
+    let last = speaks.map(|at| format!(", the last speaks at {at}")).unwrap_or_default();
+    format!("{}, {} of them still learning{last}", count(all), count(learning))
 }
 
 /// A figure between 0 and 1, or that there is none.
@@ -105,8 +141,8 @@ pub(super) fn summary(summary: &Summary) -> String {
     ));
     lines.push(format!("intervals  {} closed", count(summary.intervals)));
     if summary.series > 0 {
-        lines.push(format!("series     {}", series(summary.series, summary.learning)));
-        lines.push(format!("findings   {}", count(summary.findings)));
+        lines.push(format!("series     {}", series(summary.series, summary.learning, summary.speaks)));
+        lines.push(format!("findings   {}{}", count(summary.findings), revised(summary.revisions)));
     }
     lines.push(format!("speed      {}", speed(summary)));
     lines.join("\n")

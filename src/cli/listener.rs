@@ -118,6 +118,12 @@ impl<W: Write> Listener for Terminal<'_, W> {
                 }
             }
             Event::Alert(groups) => self.alert(groups),
+            Event::Revised(revisions) => {
+                if !std::mem::replace(&mut self.headed, true) {
+                    self.print(format::FINDING_HEADER);
+                }
+                revisions.iter().for_each(|revision| self.print(&format::revision_line(revision)));
+            }
             Event::Info(told) => tracing::info!("{told}"),
             Event::Warning(warning) => tracing::warn!("{warning}"),
         }

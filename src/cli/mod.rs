@@ -11,7 +11,10 @@ mod generate;
 mod host;
 mod listener;
 mod plot;
+mod revisions;
 mod run;
+mod speaks;
+mod status;
 mod sweep;
 
 use std::io::{self, Write};
@@ -109,6 +112,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Etl(job) => run::etl(&config::load(&job.config)?, &mut out),
         Command::Detect(detect) => run::detect(&config::load(&detect.config)?, detect.once, detect.start, &mut out),
         Command::Backtest(options) => backtest::backtest(&config::load(&options.config)?, &options, &mut out),
+        Command::Status(job) => status::status(&config::load(&job.config)?, &mut out),
         Command::Check(job) => check::check(&config::load(&job.config)?, &mut out),
         Command::Discover(discover) => check::discover(&discover.path, &mut out),
         Command::Generate(generate) => generate::generate(&generate, &mut out),

@@ -58,7 +58,7 @@ fn report(out: &mut impl Write, config: &Config, summary: &Summary) -> Result<()
 fn report_detect(out: &mut impl Write, config: &Config, summary: &follow::Summary) -> Result<(), CliError> {
     let (now, all) = (format::count(summary.judged), format::count(summary.intervals));
     writeln!(out, "intervals  {now} judged now, {all} in all")?;
-    writeln!(out, "series     {}", format::series(summary.series, summary.learning))?;
+    writeln!(out, "series     {}", format::series(summary.series, summary.learning, summary.speaks))?;
     writeln!(out, "findings   {} in all", format::count(summary.findings))?;
     writeln!(out, "time       {:.1} s", summary.elapsed.as_secs_f64())?;
     table(out, config, summary.findings)?;

@@ -8,10 +8,12 @@ use super::increment::Journal;
 use super::judgement::{Context, Judgement, State};
 use super::margin::Margin;
 use super::model::Place;
+use super::revision::Revised;
 use super::series::{Series, VALUE_MAX, WARM_UP};
 use super::settings::Settings;
 use super::sparse::Parent;
 use super::spread::{Sequential, Spread};
+use super::verdicts::{Recent, Verdicts};
 use crate::model::{Cell, ClosedInterval, Direction, Interval, Point, PointState, SeriesKey};
 
 /// The continuous detector. [`Detector::observe`] is its one step.
@@ -21,6 +23,10 @@ pub struct Detector {
     pub(super) last: Option<Interval>,
     /// The sum over all series of each measure, once some of them are judged by their share of it.
     pub(super) totals: Vec<Series>,
+    /// What was said lately.
+    pub(super) verdicts: Verdicts,
+    /// What became of it since somebody last asked.
+    pub(super) revised: Vec<Revised>,
     /// What was done since the last increment; none where nobody writes increments.
     pub(super) journal: Option<Journal>,
 }
@@ -34,6 +40,8 @@ pub struct Status {
     pub learning: usize,
     /// Intervals until the last of them speaks.
     pub remaining: u32,
+    /// Both for each form, in the order of [`Form::ALL`].
+    pub learning_in: [(usize, u32); Form::ALL.len()],
     /// Series in full form.
     pub full: usize,
     /// In compact form.
@@ -49,8 +57,20 @@ pub struct Status {
 impl Detector {
     /// A detector that has seen nothing.
     pub fn new(settings: Settings) -> Detector {
-        Detector { fleet: Fleet::new(settings), last: None, totals: Vec::new(), journal: None }
+        Detector {
+            fleet: Fleet::new(settings),
+            last: None,
+            totals: Vec::new(),
+            verdicts: Verdicts::default(),
+            revised: Vec::new(),
+            journal: None,
+        }
     }
+
+    /// Days after which a series knows the shape of its day.
+    pub const DAILY_SHAPE_DAYS: u32 = 1;
+    /// Days after which it knows how the weekdays differ: it has seen each of them twice.
+    pub const WEEKLY_SHAPE_DAYS: u32 = 14;
 
     /// Intervals that a new series is watched before it speaks.
     pub fn warm_up_intervals() -> u32 {
@@ -60,7 +80,7 @@ impl Detector {
     /// Judges one closed interval: a point per series and measure, ordered by interval, measure and key.
     ///
     /// Intervals come in order, as they close; one that is not later than the last is ignored (its rows were late, its
-    /// partition has a new revision, its verdict stands). Intervals that were passed over brought no rows at all: each
+    /// partition has a new revision: see [`Detector::revise`]). Intervals that were passed over brought no rows at all: each
     /// is judged as empty, up to a day of them; beyond that the series keep their shapes and start from the level they
     /// find. A series is judged from the interval of its first row on, and forgotten after a long silence.
     pub fn observe(&mut self, closed: &ClosedInterval) -> Vec<Point> {
@@ -75,7 +95,7 @@ impl Detector {
             if passed < 0 {
                 return points;
             }
-            let walked = passed.min(i64::from(self.settings().length().per_day().max(24)));
+            let walked = passed.min(self.walked_most());
             for step in 1..=walked {
                 self.step(last.offset(step), &[], &mut points, spread);
             }
@@ -103,7 +123,7 @@ impl Detector {
         self.fleet.members.len() * self.measures()
     }
 
-    /// Bytes that the state takes.
+    /// Bytes that the series take; what was said of them lately is beside it ([`Detector::verdict_bytes`]).
     pub fn memory_bytes(&self) -> usize {
         let key = |key: &SeriesKey| 16 + key.values().map(|value| size_of::<Box<str>>() + value.len()).sum::<usize>();
         let entry = (size_of::<SeriesKey>() + size_of::<Member>()) * 3 / 2;
@@ -120,11 +140,16 @@ impl Detector {
     pub fn status(&self) -> Status {
         let (measures, all) = (self.measures(), &self.fleet.members);
         let remaining = || all.values().flat_map(Member::remaining);
+        let learning_in = Form::ALL.map(|form| {
+            let of_form = all.values().filter(|member| member.form() == form).flat_map(Member::remaining);
+            of_form.filter(|left| *left > 0).fold((0, 0), |(count, most), left| (count + 1, left.max(most)))
+        });
         let members = |is: &dyn Fn(&Member) -> bool| measures * all.values().filter(|m| is(m)).count();
         Status {
             series: self.series_count(),
             learning: remaining().filter(|remaining| *remaining > 0).count(),
             remaining: remaining().max().unwrap_or(0),
+            learning_in,
             full: members(&|member| member.form() == Form::Full),
             compact: members(&|member| member.form() == Form::Compact),
             tail: members(&|member| member.form() == Form::Tail),
@@ -146,7 +171,15 @@ impl Detector {
         let member = other.fleet.members.get(like).filter(|_| same);
         // no increment so far tells of it
         self.journal = None;
-        member.is_some_and(|member| self.fleet.members.insert(key, member.clone()).is_none())
+        let Some(member) = member else { return false };
+        // what was said of the other was not said of this one
+        self.verdicts.recent.insert(key.clone(), Recent::default());
+        self.fleet.members.insert(key, member.clone()).is_none()
+    }
+
+    /// Intervals without rows that are judged in a row; beyond that time is skipped.
+    pub(super) fn walked_most(&self) -> i64 {
+        i64::from(self.settings().length().per_day().max(24))
     }
 
     fn measures(&self) -> usize {
@@ -196,15 +229,28 @@ impl Detector {
         let parents = self.step_totals(interval, &place, &arrivals);
         let said = self.fleet.judge(&place, &arrivals, &parents, spread);
         self.tell(interval, &said, points);
-        self.fleet.forget();
+        let reach = Verdicts::reach(self.settings().length().per_day(), self.series_count());
+        self.verdicts.count(&arrivals, reach);
+        self.verdicts.note(&arrivals, &said, self.fleet.settings().measures(), reach);
+        self.forget();
         if let Some(journal) = &mut self.journal {
-            journal.stepped(interval, &parents, &changes, &arrivals);
+            journal.stepped(interval, reach, &parents, &changes, &arrivals);
         }
+        self.judge_waited(interval);
         self.journal = self.journal.take().filter(|journal| !journal.is_too_long());
+    }
+
+    /// Forgets who has been silent for too long, and what was said of them.
+    pub(super) fn forget(&mut self) {
+        self.fleet.forget();
+        let members = &self.fleet.members;
+        self.verdicts.keep(members.len(), |key| members.contains_key(key));
     }
 
     fn jump(&mut self) {
         self.fleet.jump();
+        self.verdicts.jump();
+        self.verdicts.jump_common();
         self.totals.iter_mut().for_each(Series::jump);
         if let Some(journal) = &mut self.journal {
             journal.jumped();
@@ -212,12 +258,12 @@ impl Detector {
     }
 
     /// What was said, ordered by measure and key.
-    fn tell(&self, interval: Interval, said: &[Said], points: &mut Vec<Point>) {
+    fn tell(&self, interval: Interval, said: &[Option<Said>], points: &mut Vec<Point>) {
         let measures = self.settings().measures();
         points.reserve(said.len());
         for (index, measure) in measures.iter().enumerate() {
             for (key, said) in self.fleet.members.keys().zip(said.chunks_exact(measures.len())) {
-                if let Some((value, judgement)) = said[index] {
+                if let Some(Said { value, judgement, .. }) = said[index] {
                     points.push(point(interval, key, measure.name(), value, judgement));
                 }
             }
@@ -226,7 +272,7 @@ impl Detector {
 }
 
 fn point(interval: Interval, key: &SeriesKey, measure: &Arc<str>, value: Option<f64>, judgement: Judgement) -> Point {
-    let Judgement { expected, lower, upper, score, severity, state } = judgement;
+    let Judgement { expected, lower, upper, score, severity, state, .. } = judgement;
     let state = match state {
         State::Learning { remaining } => PointState::Learning { remaining },
         State::Normal => PointState::Normal,

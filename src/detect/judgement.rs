@@ -23,6 +23,8 @@ pub(super) struct Judgement {
     pub(super) expected: f64,
     pub(super) lower: f64,
     pub(super) upper: f64,
+    /// Whether the band says what would be odd here; else it was made for this one value, and says nothing of another.
+    pub(super) has_scale: bool,
     pub(super) score: f64,
     pub(super) severity: f64,
     pub(super) state: State,

@@ -195,7 +195,8 @@ mod tests {
 
     fn alarm(expected: f64, value: f64) -> Judgement {
         let state = State::Anomalous { high: value >= expected, since: 3 };
-        Judgement { expected, lower: expected - 1.0, upper: expected + 1.0, score: 9.0, severity: 90.0, state }
+        let (lower, upper) = (expected - 1.0, expected + 1.0);
+        Judgement { expected, lower, upper, has_scale: true, score: 9.0, severity: 90.0, state }
     }
 
     #[test]

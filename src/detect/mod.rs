@@ -12,7 +12,8 @@
 //! step that joins everything), and the parts it joins: `model` (profile, noise, baselines), `evidence` (windows, tail,
 //! forest, ranks, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many series need: `fleet` (forms
 //! within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time). The rules that a user
-//! sets: `margin` (which changes count), `calendar` (when nothing counts), `counter` (what only grows).
+//! sets: `margin` (which changes count), `calendar` (when nothing counts), `counter` (what only grows). Last what late rows
+//! do to a verdict: `verdicts` (what was said, and what becomes of it), [`Revised`].
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
 //! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`), whole
 //! or in increments (`increment`, D2).
@@ -32,12 +33,14 @@ mod margin;
 mod model;
 mod outlook;
 mod refractory;
+mod revision;
 mod series;
 mod settings;
 mod severity;
 mod snapshot;
 mod sparse;
 mod spread;
+mod verdicts;
 
 pub use aggregate::Aggregator;
 pub use calendar::{Calendar, CalendarError, Calendars, Stretch, Weekly};
@@ -45,12 +48,14 @@ pub use detector::{Detector, Status};
 pub use fleet::{Form, Sizes};
 pub use increment::{Increment, Restoring};
 pub use margin::{MIN_CHANGE_MAX, MIN_CHANGE_RATIO_MAX, Margin, MarginError, Sides};
+pub use revision::Revised;
 pub use settings::{
     Aggregation, ForestShape, MEMORY_BYTES, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings,
     SettingsError,
 };
 pub use snapshot::SnapshotError;
 pub use spread::{Sequential, Spread};
+pub use verdicts::Outcome;
 
 #[cfg(test)]
 mod tests;

@@ -436,7 +436,8 @@ impl Series {
             None => (value - outlook.expected).abs(),
         };
         let deviation = if outlook.unit.is_some() { (value - outlook.expected).abs() } else { 0.0 };
-        self.band(outlook.expected, threshold, score, deviation, state)
+        let has_scale = outlook.unit.is_some();
+        Judgement { has_scale, ..self.band(outlook.expected, threshold, score, deviation, state) }
     }
 
     fn band(&self, expected: f64, threshold: f64, score: f64, deviation: f64, state: State) -> Judgement {
@@ -447,6 +448,6 @@ impl Series {
         } else {
             (expected.max(0.0), lower.max(0.0), upper.max(0.0))
         };
-        Judgement { expected, lower, upper, score, severity, state }
+        Judgement { expected, lower, upper, has_scale: true, score, severity, state }
     }
 }

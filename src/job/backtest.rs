@@ -5,6 +5,10 @@
 //! The detector learns from all history up to the last date; what it says is reported, written and scored from the
 //! first date on. So the dates choose what is looked at and do not change what is found.
 //!
+//! Late rows are in the source, in the order in which they came: over the source a backtest says the revisions that `run`
+//! said, up to those that leave the line with the last date. Over partitions it judges what came in time, once, and
+//! says no revisions.
+//!
 //! Here is one detector over history. [`sweep()`] and [`against()`] step several side by side over one reading of it;
 //! [`promote`] is how one that has learned becomes the detector of a job.
 
@@ -23,6 +27,8 @@ use super::error::JobError;
 use super::host::{Host, Summary};
 use super::judge::{Judge, Verdict};
 use super::score::{Labels, Score, Scorer};
+use super::status;
+use crate::alert::Revision;
 use crate::config::Config;
 use crate::model::{AnomalyGroup, Columns, Interval, Rows};
 use output::Output;
@@ -72,6 +78,8 @@ pub struct Options {
     pub scores: Option<PathBuf>,
     /// Writes the anomaly groups as JSON lines, as the anomaly table has them.
     pub anomalies: Option<PathBuf>,
+    /// Writes the revisions of findings as JSON lines, as their table has them.
+    pub revisions: Option<PathBuf>,
     /// Whose detector the trained one becomes.
     pub promote: Option<Target>,
 }
@@ -141,6 +149,7 @@ struct Run<'a> {
     scorer: Scorer,
     scores: Option<Output>,
     anomalies: Option<Output>,
+    revisions: Option<Output>,
     groups: Vec<AnomalyGroup>,
     summary: Summary,
     learned: u64,
@@ -156,7 +165,8 @@ impl Learner for Run<'_> {
             self.learned_after += 1;
             return Ok(());
         }
-        let Verdict { mut points, mut groups, .. } = self.judge.judge(interval, rows.iter().copied());
+        let Verdict { mut points, mut groups, revisions, .. } = self.judge.judge(interval, rows.iter().copied());
+        self.note(&revisions)?;
         if interval.date() < from {
             self.learned += 1;
             return Ok(());
@@ -179,9 +189,27 @@ impl Learner for Run<'_> {
         self.groups.extend(groups);
         Ok(())
     }
+
+    fn revise(&mut self, late: Interval, with: Interval, rows: &[&Rows]) -> Result<(), JobError> {
+        let revisions = self.judge.revise(late, with, rows.iter().copied());
+        self.note(&revisions)
+    }
 }
 
 impl<'a> Run<'a> {
+    /// Notes revisions, of those intervals that are reported.
+    fn note(&mut self, revisions: &[Revision]) -> Result<(), JobError> {
+        let Span { from, to, .. } = self.options.span;
+        let is_reported = |revision: &&Revision| (from..=to).contains(&revision.interval_start.date());
+        for revision in revisions.iter().filter(is_reported) {
+            self.summary.revisions += 1;
+            if let Some(output) = &mut self.revisions {
+                output.line(revision)?;
+            }
+        }
+        Ok(())
+    }
+
     fn new(config: &'a Config, options: &'a Options, columns: &Columns) -> Result<Run<'a>, JobError> {
         let labels = options.span.read_labels(config, columns)?;
         let mut scores = options.scores.as_deref().map(Output::create).transpose()?;
@@ -196,6 +224,7 @@ impl<'a> Run<'a> {
             scorer: Scorer::default(),
             scores,
             anomalies: options.anomalies.as_deref().map(Output::create).transpose()?,
+            revisions: options.revisions.as_deref().map(Output::create).transpose()?,
             groups: Vec::new(),
             summary: Summary::default(),
             learned: 0,
@@ -204,17 +233,19 @@ impl<'a> Run<'a> {
     }
 
     fn report(mut self, read: Summary, host: &Host<'_>) -> Result<(Report, Judge), JobError> {
-        for output in [self.scores.take(), self.anomalies.take()].into_iter().flatten() {
+        for output in [self.scores.take(), self.anomalies.take(), self.revisions.take()].into_iter().flatten() {
             output.finish()?;
         }
         let status = self.judge.detector().status();
         let summary = Summary {
             series: status.series as u64,
             learning: status.learning as u64,
+            speaks: status::speaks(self.judge.detector()),
             elapsed: host.clock.elapsed(),
             intervals: self.summary.intervals,
             groups: self.summary.groups,
             findings: self.summary.findings,
+            revisions: self.summary.revisions,
             ..read
         };
         let length = self.config.interval.length;
@@ -256,6 +287,7 @@ mod tests {
             },
             scores: Some(scores.clone()),
             anomalies: None,
+            revisions: None,
             promote: None,
         };
         let (_stopper, shutdown) = Shutdown::new();

@@ -47,6 +47,9 @@ pub struct Checkpoint {
     pub intervals: u64,
     /// Findings.
     pub findings: u64,
+    /// Revisions of findings.
+    #[serde(default)]
+    pub revisions: u64,
     /// What was read.
     pub source: String,
     /// What is known of the detector without its increments, where there is one.

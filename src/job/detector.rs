@@ -14,7 +14,7 @@ use super::host::{Event, Host};
 use super::judge::{self, Judge};
 use super::threads::Threads;
 use crate::config::Config;
-use crate::detect::{Restoring, Settings, SnapshotError};
+use crate::detect::{Detector, Restoring, Settings, SnapshotError};
 use crate::model::{Columns, Interval};
 use crate::store::{Place, Store};
 
@@ -86,29 +86,10 @@ impl Resume<'_> {
     }
 
     async fn restored(&self, settings: Settings, newest: &[u8], host: &mut Host<'_>) -> Result<Judge, JobError> {
-        let threads = Threads::all();
-        let mut restoring = Restoring::new(settings);
-        let chain = self.found.checkpoint.detector.as_ref().map(|learned| learned.chain.as_slice()).unwrap_or_default();
-        for (at, number) in (1..).zip(chain) {
-            let taken = if at == chain.len() {
-                restoring.take(newest, &threads)
-            } else {
-                let increment = self.checkpoints.increment(*number).await.map_err(|error| match error {
-                    damaged @ CheckpointError::Increment { .. } => {
-                        self.unusable(DetectorError::Damaged(damaged.to_string()))
-                    }
-                    other => other.into(),
-                })?;
-                restoring.take(&increment, &threads)
-            };
-            let name = || super::checkpoint::name(*number);
-            taken.map_err(|source| self.unusable(DetectorError::Snapshot { name: name(), source }))?;
-        }
-        let replayed = restoring.replayed();
-        let detector = restoring.finish().map_err(|error| self.unusable(DetectorError::Incomplete(error)))?;
+        let (detector, replayed) = restored(self.command, self.checkpoints, self.found, settings, newest).await?;
         if replayed > 0 {
-            let told =
-                format!("the detector is restored from {} checkpoints, {replayed} intervals replayed", chain.len());
+            let chain = self.found.checkpoint.detector.as_ref().map_or(0, |learned| learned.chain.len());
+            let told = format!("the detector is restored from {chain} checkpoints, {replayed} intervals replayed");
             host.listener.on(Event::Info(&told));
         }
         Ok(Judge::going_on(self.columns, detector))
@@ -144,16 +125,65 @@ impl Resume<'_> {
     }
 }
 
-/// Why `run` and `detect` cannot go on with the detectors that they have under these settings, as far as the newest
-/// checkpoints tell.
-pub(super) async fn look(config: &Config, settings: &Settings) -> Result<Vec<JobError>, JobError> {
-    let mut reasons = Vec::new();
+/// The detector of a checkpoint, whose newest increment is given, and how many of its steps were done again.
+pub(super) async fn restored(
+    command: &'static str,
+    checkpoints: &Checkpoints,
+    found: &Found,
+    settings: Settings,
+    newest: &[u8],
+) -> Result<(Detector, u64), JobError> {
+    let unusable = |reason| unusable(checkpoints, command, reason);
+    let threads = Threads::all();
+    let mut restoring = Restoring::new(settings);
+    let chain = found.checkpoint.detector.as_ref().map(|learned| learned.chain.as_slice()).unwrap_or_default();
+    for (at, number) in (1..).zip(chain) {
+        let taken = if at == chain.len() {
+            restoring.take(newest, &threads)
+        } else {
+            let increment = checkpoints.increment(*number).await.map_err(|error| match error {
+                damaged @ CheckpointError::Increment { .. } => unusable(DetectorError::Damaged(damaged.to_string())),
+                other => other.into(),
+            })?;
+            restoring.take(&increment, &threads)
+        };
+        let name = || super::checkpoint::name(*number);
+        taken.map_err(|source| unusable(DetectorError::Snapshot { name: name(), source }))?;
+    }
+    let replayed = restoring.replayed();
+    let detector = restoring.finish().map_err(|error| unusable(DetectorError::Incomplete(error)))?;
+    Ok((detector, replayed))
+}
+
+/// The states that jobs of a configuration have: of `run`, or `etl`, and of `detect`.
+pub(super) async fn states(config: &Config) -> Result<Vec<(&'static str, Checkpoints, Found)>, JobError> {
+    let mut states = Vec::new();
     for (command, place) in [("run", config.job.state.clone()), ("detect", follow::place(config))] {
         if Place::parse(&place)?.directory().is_some_and(|directory| !directory.is_dir()) {
             continue;
         }
         let store = Store::open(&place, &config.store).await?;
-        let (checkpoints, Some(found)) = Checkpoints::open(store, Start::GoOn).await? else { continue };
+        let (checkpoints, found) = Checkpoints::open(store, Start::GoOn).await?;
+        states.extend(found.map(|found| (command, checkpoints, found)));
+    }
+    Ok(states)
+}
+
+/// A detector that a job will go on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GoesOn {
+    /// The command.
+    pub command: &'static str,
+    /// The last interval that it has judged.
+    pub judged: Interval,
+}
+
+/// The detectors that `run` and `detect` go on with, and why they cannot under these settings, as far as the newest
+/// checkpoints tell.
+pub(super) async fn look(config: &Config, settings: &Settings) -> Result<(Vec<GoesOn>, Vec<JobError>), JobError> {
+    let (mut there, mut reasons) = (Vec::new(), Vec::new());
+    for (command, checkpoints, found) in states(config).await? {
+        let judged = found.checkpoint.detector.as_ref().and_then(|learned| learned.judged);
         let reason = match found.stored {
             _ if found.checkpoint.detector.is_none() => None,
             Stored::Whole(newest) => {
@@ -165,12 +195,15 @@ pub(super) async fn look(config: &Config, settings: &Settings) -> Result<Vec<Job
             Stored::ToRebuild => None,
             Stored::Damaged(reason) => Some(DetectorError::Damaged(reason)),
         };
-        reasons.extend(reason.map(|reason| unusable(&checkpoints, command, reason)));
+        match reason {
+            Some(reason) => reasons.push(unusable(&checkpoints, command, reason)),
+            None => there.extend(judged.map(|judged| GoesOn { command, judged })),
+        }
     }
-    Ok(reasons)
+    Ok((there, reasons))
 }
 
-fn unusable(checkpoints: &Checkpoints, command: &'static str, reason: DetectorError) -> JobError {
+pub(super) fn unusable(checkpoints: &Checkpoints, command: &'static str, reason: DetectorError) -> JobError {
     JobError::Detector { state: checkpoints.place().to_owned(), command, reason: Box::new(reason) }
 }
 

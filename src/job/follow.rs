@@ -1,10 +1,11 @@
 //! `detect`: the continuous detector alone, over partitions that another job writes. Each interval is judged once it
 //! is complete: when its manifest is there, or, for partitions without manifests, when a later interval has begun or
 //! the clock says that it is over. The detector's state is a checkpoint of its own, under `detect` beside the job's.
+//! What came in time is judged, once: later revisions of a partition change no verdict here.
 
 use std::time::Duration;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
 use super::checkpoint::{Checkpoint, Checkpoints, Start};
 use super::detector::{self, Resume};
@@ -13,7 +14,7 @@ use super::history::History;
 use super::host::{Event, Host};
 use super::judge::Judge;
 use super::lock::Lock;
-use super::schema;
+use super::{schema, status};
 use crate::alert::{AnomalyTable, worth_telling};
 use crate::config::Config;
 use crate::model::{Area, Interval, Timestamp};
@@ -38,6 +39,8 @@ pub struct Summary {
     pub series: u64,
     /// Of them, those that are still learning.
     pub learning: u64,
+    /// Local time at which the last of them has its first verdict.
+    pub speaks: Option<NaiveDateTime>,
     /// Findings so far.
     pub findings: u64,
     /// Records of the partitions that this process could not read.
@@ -150,6 +153,7 @@ async fn locked(
         intervals: done.intervals,
         series: status.series as u64,
         learning: status.learning as u64,
+        speaks: status::speaks(judge.detector()),
         findings: done.findings,
         rejected: history.rejected,
         state: place,

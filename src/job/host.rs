@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::NaiveDateTime;
 use tokio::sync::watch;
 
 use super::clock::Clock;
+use crate::alert::Revision;
 use crate::model::{AnomalyGroup, SourcePartition, Tally, Timestamp};
 use crate::store::Watch;
 
@@ -75,6 +77,8 @@ pub enum Event<'a> {
     },
     /// Groups that an alert rule lets pass.
     Alert(&'a [AnomalyGroup]),
+    /// Revisions of findings that an alert rule lets pass.
+    Revised(&'a [Revision]),
     /// Something that is worth a line.
     Info(&'a str),
     /// Something that whoever runs the job should know.
@@ -96,8 +100,12 @@ pub struct Summary {
     pub series: u64,
     /// Of them, those that are still learning.
     pub learning: u64,
+    /// Local time at which the last of them has its first verdict.
+    pub speaks: Option<NaiveDateTime>,
     /// Findings so far.
     pub findings: u64,
+    /// Revisions of findings so far.
+    pub revisions: u64,
     /// Anomaly groups of this process.
     pub groups: u64,
     /// How long this process worked.

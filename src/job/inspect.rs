@@ -6,7 +6,8 @@ use std::path::Path;
 
 use super::error::JobError;
 use super::feed::{Input, decode_settings, select_settings};
-use super::{detector, judge, schema};
+use super::past::{self, Past};
+use super::{GoesOn, detector, judge, schema};
 use crate::config::{Config, Source};
 use crate::decode::Decoder;
 use crate::decode::discover::{DiscoverError, Discovery, discover};
@@ -41,7 +42,7 @@ pub struct Inspection {
     pub combinations: u64,
     /// Series: combinations times measures.
     pub series: u64,
-    /// Memory of one series that has learned for a week, in bytes.
+    /// Memory of one series that has learned for a week, with what was said of it lately, in bytes.
     pub series_bytes: u64,
     /// Bytes that all series may take together.
     pub memory_bytes: u64,
@@ -49,7 +50,13 @@ pub struct Inspection {
     pub form_bytes: [(Form, u64); Form::ALL.len()],
     /// Intervals from a series' first row to its first score.
     pub warm_up_intervals: u32,
-    /// Why a job cannot go on with the detector that it has.
+    /// Days until it knows the shape of its day, and that of its week.
+    pub shape_days: [u32; 2],
+    /// Partitions that a detector can learn from before the first row comes.
+    pub past: Option<Past>,
+    /// Detectors that jobs go on with.
+    pub goes_on: Vec<GoesOn>,
+    /// Why a job cannot go on with the detector or the partitions that it has.
     pub unusable: Vec<JobError>,
 }
 
@@ -88,6 +95,11 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
     let columns = schema::of_source(config, &mut input).await?;
     let detect = judge::settings(config, &columns)?;
     let (measures, sizes) = (detect.measures().len() as u64, Sizes::of(&detect));
+    let (goes_on, mut unusable) = detector::look(config, &detect).await?;
+    let past = past::look(config, &columns).await.unwrap_or_else(|reason| {
+        unusable.push(reason);
+        None
+    });
     let mut inspection = Inspection {
         discovery: discovery(config)?,
         total_bytes: input.total_bytes(),
@@ -102,7 +114,10 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
         memory_bytes: detect.memory_bytes(),
         form_bytes: Form::ALL.map(|form| (form, sizes.of_form(form).div_ceil(measures))),
         warm_up_intervals: Detector::warm_up_intervals(),
-        unusable: detector::look(config, &detect).await?,
+        shape_days: [Detector::DAILY_SHAPE_DAYS, Detector::WEEKLY_SHAPE_DAYS],
+        past,
+        goes_on,
+        unusable,
     };
     let chunks = input.sample(SAMPLE_BYTES).await?;
     read(config, &columns, &chunks, &mut inspection)?;
@@ -179,7 +194,7 @@ fn series_bytes(settings: &Settings) -> u64 {
         let cells = vec![Cell { key, rows: 1, stats: vec![stats; columns] }];
         detector.observe(&ClosedInterval { interval: first.offset(number), cells });
     }
-    (detector.memory_bytes() / settings.measures().len().max(1)) as u64
+    ((detector.memory_bytes() + detector.verdict_bytes()) / settings.measures().len().max(1)) as u64
 }
 
 #[cfg(test)]
@@ -203,6 +218,9 @@ mod tests {
                 memory_bytes,
                 form_bytes: [(Form::Tail, 1), (Form::Compact, 10), (Form::Full, 20)],
                 warm_up_intervals: 28,
+                shape_days: [1, 14],
+                past: None,
+                goes_on: Vec::new(),
                 unusable: Vec::new(),
             };
             let (held, out) = inspection.forms();

@@ -1,11 +1,14 @@
-//! The detector as all drivers use it: rows of an interval in, verdicts and anomaly groups out.
+//! The detector as all drivers use it: rows of an interval in, verdicts and anomaly groups out; late rows in, what becomes
+//! of the verdicts out.
 
+use crate::alert::Revision;
 use crate::config::Config;
 use crate::detect::{Aggregator, Detector, Increment, Measure, Settings, SettingsError, Status};
 use crate::explain;
-use crate::model::{AnomalyGroup, Columns, Interval, Point, Rows};
+use crate::model::{AnomalyGroup, ClosedInterval, Columns, Interval, Point, Rows};
 
 use super::error::JobError;
+use super::revise;
 use super::threads::Threads;
 
 /// Judges intervals, one after the other.
@@ -33,6 +36,8 @@ enum Budget {
 pub(super) struct Verdict {
     pub(super) points: Vec<Point>,
     pub(super) groups: Vec<AnomalyGroup>,
+    /// What became of earlier verdicts: late rows had waited for one of the intervals without a row.
+    pub(super) revisions: Vec<Revision>,
     /// What whoever runs the job should know of the detector.
     pub(super) news: Option<String>,
 }
@@ -58,7 +63,28 @@ impl Judge {
     pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
         let points = self.learn(interval, rows);
         let groups = explain::groups(&points, &self.columns.dimensions);
-        Verdict { points, groups, news: self.news() }
+        Verdict { points, groups, revisions: self.revisions(interval), news: self.news() }
+    }
+
+    /// Takes rows in that came late for an interval and left the line with another one: what becomes of the verdicts.
+    pub(super) fn revise<'a>(
+        &mut self,
+        late: Interval,
+        with: Interval,
+        rows: impl Iterator<Item = &'a Rows>,
+    ) -> Vec<Revision> {
+        self.detector.revise(&self.closed(late, rows));
+        self.revisions(with)
+    }
+
+    fn revisions(&mut self, with: Interval) -> Vec<Revision> {
+        revise::lines(self.detector.take_revised(), with, &self.columns.dimensions)
+    }
+
+    fn closed<'a>(&self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> ClosedInterval {
+        let mut aggregator = Aggregator::new(&self.columns);
+        rows.for_each(|rows| aggregator.add(rows));
+        aggregator.close(interval)
     }
 
     fn news(&mut self) -> Option<String> {
@@ -99,9 +125,8 @@ impl Judge {
 
     /// Takes one interval in, as [`Judge::judge`] does; what it says of the series is nothing that anyone is told.
     pub(super) fn learn<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Vec<Point> {
-        let mut aggregator = Aggregator::new(&self.columns);
-        rows.for_each(|rows| aggregator.add(rows));
-        self.detector.observe_on(&aggregator.close(interval), &self.threads)
+        let closed = self.closed(interval, rows);
+        self.detector.observe_on(&closed, &self.threads)
     }
 
     /// What is to be written of the detector's state.

@@ -12,9 +12,11 @@ use super::history::History;
 use super::host::{Event, Host, Summary};
 use super::judge::Judge;
 use super::lock::Locks;
+use super::revise::LateRows;
 use super::schema;
 use super::silence::Silence;
-use crate::alert::{AnomalyTable, worth_telling};
+use super::status;
+use crate::alert::{AnomalyTable, REVISIONS, Revision, RevisionTable, revisions_worth_telling, worth_telling};
 use crate::config::Config;
 use crate::interval::{Intervals, Lanes, ResumePoint};
 use crate::model::{Area, Closing};
@@ -83,8 +85,9 @@ async fn locked<'a>(
 ) -> Result<Summary, JobError> {
     // a detector may run beside `etl`: what it stages is not ours
     state.sweep(Sweep::Root)?;
-    for area in [Area::Data, Area::Rejects].into_iter().chain((line == Line::Run).then_some(Area::Anomalies)) {
-        store.sweep(Sweep::Below(area.folder()))?;
+    let told = [Area::Anomalies.folder(), REVISIONS].into_iter().filter(|_| line == Line::Run);
+    for folder in [Area::Data.folder(), Area::Rejects.folder()].into_iter().chain(told) {
+        store.sweep(Sweep::Below(folder))?;
     }
     let (checkpoints, found) = Checkpoints::open(state, start).await?;
     let resumed = found.is_some();
@@ -134,7 +137,9 @@ async fn locked<'a>(
         writer,
         judge,
         history,
-        table: AnomalyTable::new(store),
+        late: LateRows::new(store.clone()),
+        table: AnomalyTable::new(store.clone()),
+        revisions: RevisionTable::new(store),
         checkpoints,
         locks: Arc::clone(locks),
         host,
@@ -158,7 +163,9 @@ struct Live<'a> {
     judge: Option<Judge>,
     /// Reads back what was committed before with other rows.
     history: History,
+    late: LateRows,
     table: AnomalyTable,
+    revisions: RevisionTable,
     checkpoints: Checkpoints,
     locks: Arc<Locks>,
     /// The last checkpoint, with the account brought up to date after each commit.
@@ -273,6 +280,7 @@ impl Live<'_> {
         for closing in closings {
             self.locks.confirm().await?;
             let committed = self.writer.commit(&closing).await?;
+            let mut revisions = Vec::new();
             if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
                 let verdict = if committed.adopted {
                     // what is committed may be the part of an interval that its source's end cut short: not to be judged
@@ -292,10 +300,28 @@ impl Live<'_> {
                 if !told.is_empty() {
                     self.host.listener.on(Event::Alert(&told));
                 }
+                revisions = verdict.revisions;
             }
+            self.revise(&closing, committed.adopted, revisions).await?;
             self.done.tally.add(&closing.tally);
             self.done.intervals += u64::from(!closing.rows.is_empty());
             self.unsaved += 1;
+        }
+        Ok(())
+    }
+
+    /// Holds the late rows of a closing against what was said of their intervals. `revisions` are those that judging its
+    /// own interval has brought.
+    async fn revise(&mut self, closing: &Closing, adopted: bool, mut revisions: Vec<Revision>) -> Result<(), JobError> {
+        let Some(judge) = &mut self.judge else { return Ok(()) };
+        for (interval, rows) in self.late.of(closing, adopted, judge.detector()).await? {
+            revisions.extend(judge.revise(interval, closing.interval, rows.rows()));
+        }
+        self.revisions.write(closing.interval, &revisions).await?;
+        self.done.revisions += revisions.len() as u64;
+        let told = revisions_worth_telling(&self.config.alerts, &revisions);
+        if !told.is_empty() {
+            self.host.listener.on(Event::Revised(&told));
         }
         Ok(())
     }
@@ -350,7 +376,9 @@ impl Live<'_> {
             intervals: self.done.intervals,
             series: status.as_ref().map_or(0, |status| status.series as u64),
             learning: status.as_ref().map_or(0, |status| status.learning as u64),
+            speaks: self.judge.as_ref().and_then(|judge| status::speaks(judge.detector())),
             findings: self.done.findings,
+            revisions: self.done.revisions,
             groups: self.groups,
             elapsed: self.host.clock.elapsed(),
             stopped,

@@ -4,7 +4,8 @@
 //!
 //! 1. part objects of the closed interval, under names that follow from the interval;
 //! 2. its manifest, created and never replaced: this is the commit;
-//! 3. detection and its outputs, under names that follow from the interval;
+//! 3. detection and its outputs, under names that follow from the interval; then what the late rows that left with it do
+//!    to what was said of earlier intervals (`revise`), under names that follow from both;
 //! 4. at the end of the micro-batch one checkpoint: where to read on from, the account so far, an increment of the
 //!    detector's state (`detector`).
 //!
@@ -29,17 +30,21 @@ pub mod inspect;
 mod judge;
 pub mod live;
 mod lock;
+mod past;
 pub mod probe;
+mod revise;
 mod schema;
 pub mod score;
 mod silence;
+pub mod status;
 mod threads;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Learned, Start, Stored};
 pub use clock::{Clock, SystemClock};
-pub use detector::DetectorError;
+pub use detector::{DetectorError, GoesOn};
 pub use error::JobError;
 pub use host::{Event, Host, Listener, Shutdown, Stopper, Summary};
 pub use lock::{Lock, LockError, Times};
+pub use past::Past;
 pub use schema::SchemaError;
 pub use threads::Threads;

@@ -16,7 +16,7 @@ use crate::support::tree;
 const STEPS: u64 = 40;
 
 /// What the help of each command must speak of.
-const HELP: [(&str, &[&str]); 10] = [
+const HELP: [(&str, &[&str]); 11] = [
     ("run", &["Run the whole line", "<CONFIG>", "--rebuild"]),
     ("etl", &["up to the partitions", "<CONFIG>"]),
     ("detect", &["partitions that another job writes", "<CONFIG>", "--once", "--rebuild"]),
@@ -31,6 +31,7 @@ const HELP: [(&str, &[&str]); 10] = [
             "--labels",
             "--scores",
             "--anomalies",
+            "--revisions",
             "recall",
             "--sweep",
             "--plot",
@@ -39,13 +40,17 @@ const HELP: [(&str, &[&str]); 10] = [
             "--promote",
         ],
     ),
+    ("status", &["which series still learn", "<CONFIG>"]),
     ("check", &["every problem", "<CONFIG>"]),
     ("discover", &["write a configuration", "<PATH>"]),
     (
         "generate",
         &["known incidents", "ecommerce", "--seed", "--days", "--out", "--anomaly-probability", "--format", "--gzip"],
     ),
-    ("anomalies", &["anomaly table", "<CONFIG>", "--from", "--to", "--measure", "--severity", "--format"]),
+    (
+        "anomalies",
+        &["anomaly table", "<CONFIG>", "--from", "--to", "--measure", "--revisions", "--severity", "--format"],
+    ),
     ("explain", &["one anomaly", "<CONFIG>", "<ID>", "--format"]),
     ("completions", &["completion script", "<SHELL>", "bash", "zsh", "fish"]),
 ];
@@ -113,7 +118,7 @@ fn an_unknown_key_gets_the_nearest_one() {
 
 #[test]
 fn a_configuration_that_is_not_there_is_said_to_be_missing() {
-    for command in ["run", "etl", "detect", "backtest", "check", "anomalies"] {
+    for command in ["run", "etl", "detect", "backtest", "status", "check", "anomalies"] {
         let stderr = tidewatch(&[command, "no/such.toml"]).refused();
         assert!(stderr.contains("`no/such.toml` cannot be read") && stderr.contains("hint:"), "{command}: {stderr}");
     }

@@ -34,11 +34,20 @@ fn all_drivers_agree(layout: Layout, change: impl Fn(&mut Pipeline)) {
     let table = tree::anomalies(&tree::read(&live.url));
     assert!(table.lines().count() > 5, "{table}");
 
+    let revisions = tree::revisions(&tree::read(&live.url));
+    assert!(revisions.len() > 5, "{revisions:?}");
+
     for input in [&["--input", "partitions"][..], &["--input", "source"], &[]] {
-        let file = place("groups.jsonl").display().to_string();
-        let args = [&["backtest", &path, "--anomalies", &file], input].concat();
+        let [file, late] = ["groups.jsonl", "revisions.jsonl"].map(|name| place(name).display().to_string());
+        let args = [&["backtest", &path, "--anomalies", &file, "--revisions", &late], input].concat();
         let printed = tidewatch(&args).good();
         assert_eq!(fs::read_to_string(&file).unwrap(), table, "{args:?}\n{printed}");
+        let late = fs::read_to_string(&late).unwrap();
+        let mut late: Vec<&str> = late.lines().collect();
+        late.sort_unstable();
+        // the partitions tell what came in time
+        let expected = if input.contains(&"source") { &revisions[..] } else { &[] };
+        assert_eq!(late, expected, "{args:?}\n{printed}");
     }
 
     let etl = live.to(&place("etl"));

@@ -49,6 +49,7 @@ impl Reference {
         tree::assert_whole(&pipeline.url);
         let tree = tree::read(&pipeline.url);
         assert!(!tree::anomalies(&tree).is_empty() && tree::rejects(&tree) > 0);
+        assert!(!tree::revisions(&tree).is_empty(), "late rows revise what was said");
         Reference { directory, pipeline, tree, micros }
     }
 

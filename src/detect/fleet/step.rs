@@ -17,7 +17,13 @@ use crate::detect::spread::{Spread, on_each};
 use crate::model::{Interval, SeriesKey};
 
 /// What a series was given and said.
-pub(in crate::detect) type Said = Option<(Option<f64>, Judgement)>;
+#[derive(Clone, Copy, Debug)]
+pub(in crate::detect) struct Said {
+    pub(in crate::detect) value: Option<f64>,
+    pub(in crate::detect) judgement: Judgement,
+    /// Whether it was judged; if not, it has passed over the interval, and said what was expected.
+    pub(in crate::detect) is_judged: bool,
+}
 
 /// The members by their keys, and the settings that they live by.
 #[derive(Clone, Debug)]
@@ -33,7 +39,7 @@ struct Task<'a> {
     member: &'a mut Member,
     arrival: Option<&'a Arrival>,
     is_ignored: bool,
-    said: &'a mut [Said],
+    said: &'a mut [Option<Said>],
 }
 
 impl Fleet {
@@ -161,11 +167,11 @@ impl Fleet {
         arrivals: &[Arrival],
         parents: &[Parent],
         spread: &impl Spread,
-    ) -> Vec<Said> {
+    ) -> Vec<Option<Said>> {
         let contexts = &self.contexts;
         let length = self.settings.length();
         let active = self.settings.calendars().at(Interval::containing(place.number * length.micros(), length));
-        let mut said: Vec<Said> = vec![None; self.members.len() * contexts.len()];
+        let mut said: Vec<Option<Said>> = vec![None; self.members.len() * contexts.len()];
         let mut arrivals = arrivals.iter().peekable();
         let mut tasks = Vec::with_capacity(self.members.len());
         for ((key, member), said) in self.members.iter_mut().zip(said.chunks_exact_mut(contexts.len())) {
@@ -182,11 +188,13 @@ impl Fleet {
                 let given = task.arrival.and_then(|arrival| arrival.given.get(index));
                 let given = given.copied().unwrap_or(Given::NOTHING);
                 let read = task.member.reading(index, context, given);
-                let judgement = match read.filter(|_| !task.is_ignored) {
+                let to_judge = read.filter(|_| !task.is_ignored);
+                let judgement = match to_judge {
                     Some(read) => task.member.step(index, context, place, read, parents[index]),
                     None => task.member.pass(index, context, place, parents[index]),
                 };
-                task.said[index] = Some((read.and_then(|read| read.value), judgement));
+                let value = read.and_then(|read| read.value);
+                task.said[index] = Some(Said { value, judgement, is_judged: to_judge.is_some() });
             }
         });
         said

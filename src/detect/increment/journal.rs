@@ -1,11 +1,13 @@
 //! What a detector has done since its last increment, as bytes: enough to do it again for some of its members.
 //!
-//! A step of a member depends on the others in two ways alone: on what all series have together, and on the form that
-//! the budget leaves it. Both are written down, so that nothing has to be known of members that are not there.
+//! A step of a member depends on the others in three ways alone: on what all series have together, on the form that
+//! the budget leaves it, and on how many verdicts are remembered (`reach`). All are written down, so that nothing has to be
+//! known of members that are not there.
 //!
 //! ```text
-//! 0                                                                     time was skipped
-//! 1 | interval i64 | parents, one per measure | changes | arrivals      a step
+//! 0                                                                             time was skipped
+//! 1 | interval i64 | reach | parents, one per measure | changes | arrivals      a step
+//! 2 | interval i64 | arrivals                                                   late rows of an interval
 //! ```
 
 use super::PARTS;
@@ -37,8 +39,15 @@ pub(super) enum Record {
     Step {
         /// Its number.
         interval: i64,
+        reach: usize,
         parents: Vec<Parent>,
         changes: Vec<(SeriesKey, Change)>,
+        arrivals: Vec<Arrival>,
+    },
+    /// Late rows of an interval came.
+    Revision {
+        /// Its number.
+        interval: i64,
         arrivals: Vec<Arrival>,
     },
 }
@@ -64,6 +73,7 @@ impl Journal {
     pub(in crate::detect) fn stepped(
         &mut self,
         interval: Interval,
+        reach: usize,
         parents: &[Parent],
         changes: &[(SeriesKey, Change)],
         arrivals: &[Arrival],
@@ -71,11 +81,21 @@ impl Journal {
         let to = &mut self.steps;
         1u8.write(to);
         interval.number().write(to);
+        to.small(reach as u64);
         to.list(parents);
         to.list(changes);
         to.list(arrivals);
         self.count += 1;
         self.owed += 1;
+    }
+
+    /// Writes late rows of an interval down.
+    pub(in crate::detect) fn revised(&mut self, interval: i64, arrivals: &[Arrival]) {
+        let to = &mut self.steps;
+        2u8.write(to);
+        interval.write(to);
+        to.list(arrivals);
+        self.count += 1;
     }
 
     /// Whether there have been so many steps that to write everything anew is less work.
@@ -105,10 +125,12 @@ impl Record {
             0 => Ok(Record::Jump),
             1 => Ok(Record::Step {
                 interval: i64::read(from)?,
+                reach: usize::try_from(from.small()?).map_err(|_| SnapshotError::Inconsistent("a step"))?,
                 parents: Vec::read(from)?,
                 changes: Vec::read(from)?,
                 arrivals: Vec::read(from)?,
             }),
+            2 => Ok(Record::Revision { interval: i64::read(from)?, arrivals: Vec::read(from)? }),
             _ => Err(SnapshotError::Inconsistent("a step")),
         }
     }

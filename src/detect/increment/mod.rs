@@ -17,7 +17,8 @@
 //!
 //! ```text
 //! checksum of the increment before it u32, 0 for the first | last interval | mark of the calendars u32 | totals
-//! first key | members, 1 before each: key, size, state | 0 | first key that is not among them, none at the end
+//! what `verdicts` knows of intervals | first key | members, 1 before each: key, size, state, verdicts | 0
+//! first key that is not among them, none at the end
 //! parts owed u32 | steps: how many, each as in `journal`
 //! ```
 //!
@@ -34,6 +35,7 @@ use super::detector::Detector;
 use super::fleet::Member;
 use super::snapshot::{self, Codec, SnapshotError, Writer};
 use super::spread::{Sequential, Spread, on_each};
+use super::verdicts::Recent;
 use crate::model::SeriesKey;
 
 pub(super) use journal::Journal;
@@ -144,6 +146,7 @@ impl Detector {
         self.last().map(|last| last.number()).write(to);
         self.settings().calendars().mark(self.last()).write(to);
         self.totals.write(to);
+        self.verdicts.common().write(to);
         from.cloned().write(to);
     }
 
@@ -158,27 +161,30 @@ impl Detector {
         let all = &self.fleet.members;
         let wanted = all.len().div_ceil(pace.parts);
         let range = (from.map_or(Bound::Unbounded, Bound::Included), Bound::Unbounded);
-        let mut members = all.range::<SeriesKey, _>(range).peekable();
+        // both have the same keys
+        let said = self.verdicts.recent.range::<SeriesKey, _>(range);
+        let mut members = all.range::<SeriesKey, _>(range).zip(said).peekable();
         let (mut count, mut bytes) = (0, 0);
         while members.peek().is_some() && (count < wanted || bytes < pace.bytes) {
             let next = if count < wanted { BATCH.min(wanted - count) } else { BATCH_SMALL };
             let batch = members.by_ref().take(next);
-            let mut batch: Vec<(&SeriesKey, &Member, Vec<u8>)> =
-                batch.map(|(key, member)| (key, member, Vec::new())).collect();
-            on_each(spread, &mut batch, &|(key, member, bytes)| *bytes = member_bytes(key, member));
+            let mut batch: Vec<((&SeriesKey, &Member), &Recent, Vec<u8>)> =
+                batch.map(|(member, (_, recent))| (member, recent, Vec::new())).collect();
+            on_each(spread, &mut batch, &|(member, recent, bytes)| *bytes = member_bytes(*member, recent));
             count += batch.len();
             bytes += batch.iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>();
             batch.iter().for_each(|(_, _, bytes)| put(bytes));
         }
-        members.next().map(|(key, _)| key.clone())
+        members.next().map(|((key, _), _)| key.clone())
     }
 }
 
-fn member_bytes(key: &SeriesKey, member: &Member) -> Vec<u8> {
+fn member_bytes((key, member): (&SeriesKey, &Member), recent: &Recent) -> Vec<u8> {
     let (mut to, mut state) = (Writer::default(), Writer::default());
     true.write(&mut to);
     key.write(&mut to);
     member.write(&mut state);
+    recent.write(&mut state);
     to.text(&state.into_bytes());
     to.into_bytes()
 }

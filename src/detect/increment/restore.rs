@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::journal::{Journal, Record};
 use super::round::Round;
+use crate::detect::arrival::Arrival;
 use crate::detect::detector::Detector;
 use crate::detect::fleet::Member;
 use crate::detect::model::Place;
@@ -13,6 +14,7 @@ use crate::detect::series::Series;
 use crate::detect::settings::Settings;
 use crate::detect::snapshot::{self, Codec, Reader, SnapshotError};
 use crate::detect::spread::{Spread, on_each};
+use crate::detect::verdicts::{Common, Recent};
 use crate::model::{Interval, SeriesKey};
 
 /// No interval is a hundred thousand years away.
@@ -73,6 +75,7 @@ impl Restoring {
         if !totals.is_empty() && totals.len() != self.measures() {
             return Err(SnapshotError::Inconsistent("a total"));
         }
+        let common = Common::read(from)?;
         let segment = Segment::read(from)?;
         let owed = u32::read(from)?;
         let mut round = match self.journal.take() {
@@ -87,6 +90,7 @@ impl Restoring {
         round.advance(segment.to);
         self.detector.last = last.map(|number| interval_of(number, self.detector.settings())).transpose()?;
         self.detector.totals = totals;
+        self.detector.verdicts.restore(common);
         self.journal = Some(Journal::after(snapshot::checksum(increment), round, owed));
         Ok(())
     }
@@ -120,24 +124,40 @@ impl Restoring {
     ) -> Result<(), SnapshotError> {
         let is_here = |key: &SeriesKey| before.has(key) && !segment.has(key);
         self.detector.fleet.members.retain(|key, _| is_here(key));
+        self.detector.verdicts.recent.retain(|key, _| is_here(key));
+        let measures = self.measures();
+        let are_whole = |arrivals: &[Arrival]| arrivals.iter().all(|arrival| arrival.given.len() == measures);
+        let mut last = self.detector.last.map_or(i64::MIN, Interval::number);
         for _ in 0..u64::read(from)? {
             match Record::read(from)? {
-                Record::Jump => self.detector.fleet.jump(),
-                Record::Step { interval, parents, changes, mut arrivals } => {
-                    let measures = self.measures();
-                    if parents.len() != measures || arrivals.iter().any(|arrival| arrival.given.len() != measures) {
+                Record::Jump => {
+                    self.detector.fleet.jump();
+                    self.detector.verdicts.jump();
+                }
+                Record::Revision { interval, mut arrivals } => {
+                    if interval > last || !are_whole(&arrivals) {
+                        return Err(SnapshotError::Inconsistent("a revision"));
+                    }
+                    arrivals.retain(|arrival| is_here(&arrival.key));
+                    let measures = self.detector.fleet.settings().measures();
+                    self.detector.verdicts.revise((last, interval), &arrivals, measures);
+                }
+                Record::Step { interval, reach, parents, changes, mut arrivals } => {
+                    if parents.len() != measures || !are_whole(&arrivals) {
                         return Err(SnapshotError::Inconsistent("a step"));
                     }
                     arrivals.retain(|arrival| is_here(&arrival.key));
                     let changes: BTreeMap<_, _> = changes.into_iter().filter(|(key, _)| is_here(key)).collect();
                     let place = Place::of(interval_of(interval, self.detector.settings())?);
+                    last = interval;
                     let fleet = &mut self.detector.fleet;
                     fleet.admit(&arrivals);
                     if fleet.make(&changes, spread) != changes.len() {
                         return Err(SnapshotError::Inconsistent("a change"));
                     }
-                    fleet.judge(&place, &arrivals, &parents, spread);
-                    fleet.forget();
+                    let said = fleet.judge(&place, &arrivals, &parents, spread);
+                    self.detector.verdicts.note(&arrivals, &said, fleet.settings().measures(), reach);
+                    self.detector.forget();
                     self.replayed += 1;
                 }
             }
@@ -151,10 +171,13 @@ impl Restoring {
         let undecided = || Err(SnapshotError::Inconsistent("a series"));
         let mut read: Vec<_> = segment.members.iter().map(|(key, bytes)| (key, *bytes, undecided())).collect();
         on_each(spread, &mut read, &|(_, bytes, member)| *member = member_of(bytes, settings));
-        let members = &mut self.detector.fleet.members;
+        let (members, recents) = (&mut self.detector.fleet.members, &mut self.detector.verdicts.recent);
         members.retain(|key, _| !segment.has(key));
+        recents.retain(|key, _| !segment.has(key));
         for (key, _, member) in read {
-            members.insert(key.clone(), member?);
+            let (member, recent) = member?;
+            members.insert(key.clone(), member);
+            recents.insert(key.clone(), recent);
         }
         Ok(())
     }
@@ -202,11 +225,12 @@ impl<'a> Segment<'a> {
     }
 }
 
-fn member_of(bytes: &[u8], settings: &Settings) -> Result<Member, SnapshotError> {
+fn member_of(bytes: &[u8], settings: &Settings) -> Result<(Member, Recent), SnapshotError> {
     let mut reader = Reader::of(bytes);
-    let member = Member::read(&mut reader)?;
+    let (member, recent) = (Member::read(&mut reader)?, Recent::read(&mut reader)?);
     reader.finish()?;
-    if member.fits(settings) { Ok(member) } else { Err(SnapshotError::Inconsistent("a series")) }
+    let fits = member.fits(settings) && recent.fits(settings.measures().len());
+    if fits { Ok((member, recent)) } else { Err(SnapshotError::Inconsistent("a series")) }
 }
 
 fn interval_of(number: i64, settings: &Settings) -> Result<Interval, SnapshotError> {

@@ -269,6 +269,6 @@ impl Sparse {
         };
         let floor = if self.own >= 0.0 { 0.0 } else { f64::NEG_INFINITY };
         let lower = (expected - below).max(floor).min(expected);
-        Judgement { expected, lower, upper: expected + above, score, severity, state }
+        Judgement { expected, lower, upper: expected + above, has_scale: true, score, severity, state }
     }
 }

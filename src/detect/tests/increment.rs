@@ -91,6 +91,8 @@ struct Seen {
     jumps: usize,
     /// Hosts that were forgotten.
     gone: usize,
+    /// Verdicts that late rows changed or confirmed.
+    revised: usize,
 }
 
 fn host(number: usize) -> String {
@@ -151,6 +153,17 @@ fn tell(story: &Story) -> Seen {
         seen.compact = seen.compact.max(status.compact);
         seen.full = seen.full.max(status.full);
         seen.parked = seen.parked.max(status.parked);
+        if random.below(3) == 0 {
+            // late rows, for an interval that is remembered, forgotten or, now and then, not judged yet
+            let late = at.offset(2 - random.below(40) as i64);
+            let mut late = ClosedInterval { interval: late, cells: cells(step, story, &mut random) };
+            late.cells.iter_mut().for_each(|cell| cell.stats[0].add(1000.0 * random.unit()));
+            straight.revise(&late);
+            broken.revise(&late);
+        }
+        let revised = straight.take_revised();
+        seen.revised += revised.len();
+        assert!(revised == broken.take_revised(), "revisions differ at {step}");
         if random.unit() >= story.checkpoint {
             continue;
         }
@@ -216,20 +229,21 @@ fn a_fleet_of_means_is_restored_while_forests_are_parked_and_woken() {
     let seen = tell(&STORY);
     assert!(seen.longest_chain >= 7 && seen.partial >= 6 && seen.restarts > 10 && seen.replayed > 50, "{seen:?}");
     assert!(seen.tail > 1 && seen.compact > 1 && seen.full > 1 && seen.parked > 1, "{seen:?}");
-    assert!(seen.jumps > 1 && seen.gone > 1, "{seen:?}");
+    assert!(seen.jumps > 1 && seen.gone > 1 && seen.revised > 20, "{seen:?}");
 }
 
 #[test]
 fn a_fleet_of_sums_is_restored_while_some_are_judged_by_their_share() {
     let seen = tell(&Story { kind: Kind::Sums, budget: Some([14, 3, 1]), ..STORY });
     assert!(seen.longest_chain >= 7 && seen.restarts > 10 && seen.tail > 4 && seen.gone > 1, "{seen:?}");
+    assert!(seen.revised > 20, "{seen:?}");
 }
 
 #[test]
 fn a_fleet_with_counters_and_calendars_is_restored() {
     let seen = tell(&Story { kind: Kind::Ruled, budget: Some([12, 3, 3]), ..STORY });
     assert!(seen.longest_chain >= 7 && seen.restarts > 10 && seen.replayed > 50, "{seen:?}");
-    assert!(seen.tail > 1 && seen.full > 1 && seen.jumps > 1, "{seen:?}");
+    assert!(seen.tail > 1 && seen.full > 1 && seen.jumps > 1 && seen.revised > 20, "{seen:?}");
 }
 
 #[test]
@@ -278,6 +292,7 @@ fn chain() -> (Settings, Vec<Vec<u8>>) {
         let at = Interval::containing(0, settings.length()).offset(step as i64);
         detector.observe(&ClosedInterval { interval: at, cells: cells(step, &STORY, &mut random) });
         if step > 8 {
+            detector.revise(&ClosedInterval { interval: at.offset(-2), cells: cells(step, &STORY, &mut random) });
             kept.push(detector.increment_at(Pace { parts: 3, bytes: 0 }, &Sequential).bytes);
         }
     }

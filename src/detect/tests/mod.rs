@@ -6,6 +6,7 @@ mod harness;
 mod increment;
 mod quality;
 mod random;
+mod revision;
 mod rules;
 mod state;
 mod world;

@@ -1,8 +1,10 @@
-//! The files that a backtest writes: lines of CSV, and anomaly groups as JSON lines.
+//! The files that a backtest writes: lines of CSV; anomaly groups and revisions as JSON lines.
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use crate::job::error::JobError;
 use crate::model::{AnomalyGroup, Point, PointState};
@@ -40,7 +42,12 @@ impl Output {
     }
 
     pub(super) fn group(&mut self, group: &AnomalyGroup) -> Result<(), JobError> {
-        let written = serde_json::to_writer(&mut self.writer, group).map_err(std::io::Error::from);
+        self.line(group)
+    }
+
+    /// A line of JSON.
+    pub(super) fn line(&mut self, line: &impl Serialize) -> Result<(), JobError> {
+        let written = serde_json::to_writer(&mut self.writer, line).map_err(std::io::Error::from);
         let written = written.and_then(|()| self.writer.write_all(b"\n"));
         written.map_err(|source| JobError::Output { path: self.path.clone(), source })
     }

@@ -14,6 +14,7 @@ use crate::detect::{Aggregator, Detector, Settings};
 use crate::job::error::JobError;
 use crate::job::host::{Host, Summary};
 use crate::job::score::{Labels, Score, Scorer};
+use crate::job::status;
 use crate::job::threads::Threads;
 use crate::model::{ClosedInterval, Columns, Interval, Point, PointState, Rows, SeriesKey};
 
@@ -113,6 +114,7 @@ impl<'a> Several<'a> {
         let summary = Summary {
             series: status.as_ref().map_or(0, |status| status.series as u64),
             learning: status.as_ref().map_or(0, |status| status.learning as u64),
+            speaks: self.lanes.first().and_then(|lane| status::speaks(&lane.detector)),
             intervals: self.intervals,
             elapsed: host.clock.elapsed(),
             ..read

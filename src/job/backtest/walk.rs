@@ -19,6 +19,12 @@ use crate::store::{Place, Store};
 pub(super) trait Learner {
     /// Takes in the rows of one interval, of which there is one at least; intervals come in order.
     fn take(&mut self, interval: Interval, rows: &[&Rows]) -> Result<(), JobError>;
+
+    /// Takes in rows that came late for an interval and left the line with another one. Only the source has them:
+    /// of partitions, what came in time is walked.
+    fn revise(&mut self, _late: Interval, _with: Interval, _rows: &[&Rows]) -> Result<(), JobError> {
+        Ok(())
+    }
 }
 
 /// Where a walk ends.
@@ -169,6 +175,9 @@ fn take(learner: &mut impl Learner, summary: &mut Summary, end: End, closings: &
         let rows: Vec<&Rows> = closing.rows.rows().filter(|rows| !rows.is_empty()).collect();
         if closing.complete && !rows.is_empty() && !end.is_before(closing.interval) {
             learner.take(closing.interval, &rows)?;
+        }
+        for (late, rows) in closing.late.iter().filter(|_| !end.is_before(closing.interval)) {
+            learner.revise(*late, closing.interval, &rows.rows().collect::<Vec<_>>())?;
         }
     }
     Ok(())

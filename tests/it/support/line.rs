@@ -23,17 +23,19 @@ pub(crate) enum Point {
     Part,
     Manifest,
     Anomalies,
+    Revisions,
     Raises,
     Checkpoint,
 }
 
 impl Point {
-    pub(crate) const ALL: [Point; 7] = [
+    pub(crate) const ALL: [Point; 8] = [
         Point::Description,
         Point::Rejects,
         Point::Part,
         Point::Manifest,
         Point::Anomalies,
+        Point::Revisions,
         Point::Raises,
         Point::Checkpoint,
     ];
@@ -43,6 +45,7 @@ impl Point {
         match file {
             "_tidewatch.json" => Point::Description,
             "anomalies.jsonl" => Point::Anomalies,
+            _ if file.starts_with("revisions-") => Point::Revisions,
             _ if file.starts_with("rejects-") => Point::Rejects,
             _ if file.starts_with("part-") => Point::Part,
             _ if file.starts_with("_manifest-") => Point::Manifest,

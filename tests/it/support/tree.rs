@@ -18,10 +18,10 @@ pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
 /// Folder of an interval to its rows, sorted; values joined with `|`.
 pub(crate) type RowsByFolder = BTreeMap<String, Vec<String>>;
 
-/// Reads `data/`, `rejects/` and `anomalies/`.
+/// Reads `data/`, `rejects/`, `anomalies/` and `revisions/`.
 pub(crate) fn read(url: &Path) -> Tree {
     let mut tree = Tree::new();
-    for area in ["data", "rejects", "anomalies"] {
+    for area in ["data", "rejects", "anomalies", "revisions"] {
         walk(&url.join(area), area, &mut |name, path| {
             // a job that runs may have moved what was listed
             tree.extend(fs::read(path).ok().map(|bytes| (name.to_owned(), bytes)));
@@ -97,6 +97,15 @@ pub(crate) fn account(tree: &Tree) -> Tally {
 pub(crate) fn anomalies(tree: &Tree) -> String {
     let table = tree.iter().filter(|(name, _)| name.starts_with("anomalies/"));
     table.map(|(_, bytes)| std::str::from_utf8(bytes).unwrap()).collect()
+}
+
+/// The table of revisions: all lines, sorted.
+pub(crate) fn revisions(tree: &Tree) -> Vec<String> {
+    let table = tree.iter().filter(|(name, _)| name.starts_with("revisions/"));
+    let mut lines: Vec<String> =
+        table.flat_map(|(_, bytes)| std::str::from_utf8(bytes).unwrap().lines().map(str::to_owned)).collect();
+    lines.sort();
+    lines
 }
 
 /// How many records the reject objects hold.
