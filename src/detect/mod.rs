@@ -26,7 +26,6 @@ mod habit;
 mod increment;
 mod judgement;
 mod model;
-mod outlook;
 mod refractory;
 mod series;
 mod settings;
