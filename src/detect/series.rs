@@ -37,7 +37,7 @@ const BELOW: f64 = 0.95;
 /// Days before wide windows are asked of a series whose shape is known, and of any; and before the anchor is.
 const WIDE_AFTER: (f64, f64) = (2.25, 3.0);
 const ANCHORED_AFTER: f64 = 3.0;
-/// Days for which a level alone is asked too.
+/// Days for which the other baselines are asked too.
 const SECOND_OPINION: f64 = 4.0;
 /// Most that an interval within an episode scores, as a share of the alarm's.
 const TOLD: f64 = 0.5;
@@ -285,16 +285,18 @@ impl Series {
         }
     }
 
-    /// The surprise that leads, in the first days the smaller one of it and of what a level alone has to say: one day may
-    /// have been an odd one.
+    /// The surprise that leads, or the least one that another baseline has of the same values: in the first days, one of which
+    /// may have been an odd one, and while a shift has just been learned, of which nobody knows yet how it goes with the shape.
     fn second_opinion(&self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead) -> f64 {
-        if !self.baselines.has_shape() || self.days(context) > SECOND_OPINION {
+        let is_sure = self.days(context) > SECOND_OPINION && self.echo.is_none();
+        if is_sure || !self.baselines.has_shape() {
             return lead.surprise;
         }
         let variance = outlook.deviation * outlook.deviation;
-        let alone = self.baselines.without_shape(lead.width, value, variance, &self.noise);
-        let alone = alone.map(|sums| self.windows.surprise_of(lead, sums, context.empty_is_zero));
-        alone.map_or(lead.surprise, |alone| alone.min(lead.surprise))
+        let others = self.baselines.other_opinions(&outlook.shapes, lead.width, value, variance, &self.noise);
+        let others = others.into_iter().flatten();
+        let others = others.map(|sums| self.windows.surprise_of(lead, sums, context.empty_is_zero));
+        others.fold(lead.surprise, f64::min)
     }
 
     /// How rare the step from the last value is, and the error, among all that this series has shown.
@@ -316,7 +318,8 @@ impl Series {
         let mode = if is_known { Mode::Held { level: lead.level } } else { Mode::Riding { jump: deviation } };
         self.habit.note(outlook.place.number, value, context.per_day);
         let (number, limit) = (outlook.place.number, threshold / outlook.deviation);
-        let episode = Episode::new(number, mode, deviation, limit, lead.width, self.age);
+        let mut episode = Episode::new(number, mode, deviation, limit, lead.width, self.age);
+        episode.hold_back(value, context.per_day);
         let state = State::Anomalous { high: episode.high, since: episode.since };
         self.episode = Some(episode);
         let expected = match mode {
@@ -329,7 +332,6 @@ impl Series {
                 outlook.expected
             }
         };
-        self.baselines.learn_doubtful(&outlook.place, value);
         self.band(expected, (threshold, threshold), score, deviation.abs(), state)
     }
 

@@ -66,7 +66,8 @@ pub(in crate::detect) struct Lead {
     pub(in crate::detect) level: f64,
     /// Sum of the errors, in the unit of the values.
     pub(in crate::detect) error: f64,
-    z: f64,
+    /// Standard deviation of that sum, before it is known what is usual here.
+    deviation: f64,
     /// `-log10` of its probability on this series.
     pub(in crate::detect) surprise: f64,
 }
@@ -92,7 +93,8 @@ impl Windows {
             distances[statistic] = Some(z);
             let surprise = self.side(statistic, z).surprise(z.abs());
             if lead.is_none_or(|lead| surprise > lead.surprise) {
-                lead = Some(Lead { statistic, width, level, error: sums.value - expected, z: z.abs(), surprise });
+                let (error, deviation) = (sums.value - expected, sums.variance.sqrt());
+                lead = Some(Lead { statistic, width, level, error, deviation, surprise });
             }
         };
         for (window, sums) in sums.iter().enumerate() {
@@ -124,7 +126,7 @@ impl Windows {
     /// The mean error per interval at which the statistic that leads has this score.
     pub(in crate::detect) fn threshold(&self, lead: &Lead, score: f64) -> f64 {
         let size = self.side(lead.statistic, lead.error).size(score + self.mark - AT_SHARE);
-        (lead.error / lead.width as f64).abs() * (size / lead.z.max(1e-9)).min(1.0)
+        (size * lead.deviation).min(lead.error.abs()) / lead.width as f64
     }
 
     /// The distances of a single value, below and above, at which it has this score, in standard deviations.

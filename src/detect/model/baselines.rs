@@ -200,18 +200,23 @@ impl Baselines {
         self.sums_of(self.chosen(), self.shape(shapes), value, variance)
     }
 
-    /// The same values as a level alone would have them: the sum of the values, what is expected of it, its variance.
-    pub(in crate::detect) fn without_shape(
+    /// The same values as the other baselines have them: the sum of the values, what is expected of it, its variance.
+    pub(in crate::detect) fn other_opinions(
         &self,
+        shapes: &Shapes,
         width: usize,
         value: f64,
         variance: f64,
         noise: &Noise,
-    ) -> Option<(f64, f64, f64)> {
-        let window = WIDTHS.iter().position(|other| *other == width)?;
-        let sums = self.sums_of(ALONE, Shape { value: 0.0, unit: 1.0 }, value, variance)[window]?;
-        let expected = sums.at(self.reversions[ALONE][window].ahead(sums.before));
-        Some((sums.value, expected.max(noise.least_expected() * width as f64), sums.variance))
+    ) -> [Option<(f64, f64, f64)>; KINDS] {
+        let opinion = |kind: usize| {
+            let window = WIDTHS.iter().position(|other| *other == width)?;
+            let shape = shapes[kind].filter(|_| kind != self.chosen())?;
+            let sums = self.sums_of(kind, shape, value, variance)[window]?;
+            let expected = sums.at(self.reversions[kind][window].ahead(sums.before));
+            Some((sums.value, expected.max(noise.least_expected() * width as f64), sums.variance))
+        };
+        std::array::from_fn(opinion)
     }
 
     /// The same values as they look by the shape of another weekday, at the level before them; none if that is not known.

@@ -9,6 +9,9 @@ use crate::detect::severity::severity;
 
 /// Surprise up to which another weekday's shape explains what today's does not.
 const EXPLAINED: f64 = 2.5;
+/// Days before the profile alone is an argument, and how much nearer to it a value must be.
+const PROFILE_DAYS: f64 = 5.0;
+const PROFILE_SHARE: f64 = 0.25;
 /// Days before a week is known.
 const WEEK: f64 = 7.0;
 
@@ -28,11 +31,24 @@ impl Series {
                 return Some(self.come_back(context, outlook, value, old));
             }
         }
+        if self.is_profile(context, outlook, value, outlook.expected) {
+            return Some(self.come_back(context, outlook, value, outlook.shape.at(0.0)));
+        }
         if let Some(weekday) = self.other_day(context, outlook, value, lead) {
             return Some(self.put_on(context, outlook, value, lead, weekday));
         }
         let recurrence = self.habit.knows(outlook.place.number, value, outlook.expected, context.per_day)?;
         Some(self.get_used(context, outlook, value, recurrence))
+    }
+
+    /// Whether a value that is far from `expected` is what day and week alone would say: then it is the level that was wrong,
+    /// after a weekend that it had followed, or a drift that is over.
+    fn is_profile(&self, context: &Context, outlook: &Outlook, value: f64, expected: f64) -> bool {
+        let alone = outlook.shape.at(0.0);
+        self.baselines.has_shape()
+            && self.noise.single() == 0.0
+            && self.days(context) >= PROFILE_DAYS
+            && (value - alone).abs() <= PROFILE_SHARE * (value - expected).abs()
     }
 
     /// The weekday whose shape explains the values of the window that leads, if today's does not and one does.
@@ -126,9 +142,15 @@ impl Series {
         if let Some(recurrence) = self.habit.knows(outlook.place.number, value, expected, context.per_day) {
             return self.get_used(context, outlook, value, recurrence);
         }
+        if self.is_profile(context, outlook, value, expected) {
+            return self.come_back(context, outlook, value, outlook.shape.at(0.0));
+        }
         let noise = self.noise.deviation(expected);
         let outcome = episode.step(value, expected, noise, context.per_day);
-        self.baselines.learn_doubtful(&outlook.place, value);
+        let doubtful = episode.hold_back(value, context.per_day);
+        for (back, value) in doubtful.iter().rev().enumerate() {
+            self.baselines.learn_doubtful(&outlook.place.before(back), *value);
+        }
         if self.unrest > UNREST {
             self.noise.error(expected, value - expected);
             self.windows.learn_one((value - expected) / noise);
