@@ -3,15 +3,14 @@
 //! While an episode is open the model learns nothing from the values: it is fed with what was expected, so a long
 //! incident does not become normal and its end is no second incident. Two ways to know what was expected:
 //!
-//! - *held*: a baseline that reaches far (a seasonal one, or the slow level of a series without a season) is held as it was
-//!   before the alarm, and its shape moves on under it.
-//! - *riding*, on the first day, when no shape is known and a held level would soon be wrong: the series is followed with
+//! - *held*: the level that the alarm was judged by is held, and the shape moves on under it.
+//! - *riding*, in the first days, while no shape is known and a held level would soon be wrong: the series is followed with
 //!   the size of the first jump taken off; the incident ends when a value is nearer to the level without the jump, or
 //!   jumps back.
 //!
 //! A held episode also walks the level towards the new one, by one threshold in a quarter of a day but at least by the
 //! whole step in a day: a shift just above the threshold is accepted within about three hours, any shift within a day. After that the
-//! old level is remembered for a day as an echo: going back to it is a return, not an incident.
+//! old level is remembered for two days as an echo: going back to it is a return, not an incident.
 
 use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 
@@ -23,15 +22,18 @@ const HURRY_MAX: f64 = 3.0;
 const QUIET: u32 = 2;
 /// A jump back of this share of the first one ends a riding episode; a deviation below this share of the mean is a return.
 const BACK: f64 = 0.3;
+/// Part of a day.
+const WEEKEND_AFTER: u32 = 2;
+/// Days that a level is remembered, and how near a value must come, as a share of the shift.
+const ECHO_DAYS: u32 = 2;
+const NEARER: f64 = 0.35;
 
 /// How the normal level is known during an episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Mode {
-    /// This baseline's level is held.
+    /// This level is held.
     Held {
-        /// Index of the baseline.
-        baseline: usize,
-        /// Its level before the alarm.
+        /// The level before the alarm, of the baseline that spoke.
         level: f64,
     },
     /// The series is followed with the jump taken off.
@@ -44,15 +46,14 @@ pub(super) enum Mode {
 impl Codec for Mode {
     fn write(&self, to: &mut Writer) {
         match self {
-            Mode::Held { baseline, level } => (0u8, (*baseline, *level)).write(to),
-            Mode::Riding { jump } => (1u8, (0usize, *jump)).write(to),
+            Mode::Held { level } => (0u8, *level).write(to),
+            Mode::Riding { jump } => (1u8, *jump).write(to),
         }
     }
     fn read(from: &mut Reader<'_>) -> Result<Mode, SnapshotError> {
-        let (tag, (baseline, number)) = <(u8, (usize, f64))>::read(from)?;
-        match tag {
-            0 if baseline < super::model::BASELINES => Ok(Mode::Held { baseline, level: number }),
-            1 => Ok(Mode::Riding { jump: number }),
+        match <(u8, f64)>::read(from)? {
+            (0, level) => Ok(Mode::Held { level }),
+            (1, jump) => Ok(Mode::Riding { jump }),
             _ => Err(SnapshotError::Inconsistent("an episode")),
         }
     }
@@ -67,7 +68,7 @@ pub(super) struct Episode {
     pub(super) high: bool,
     /// How the normal level is known.
     pub(super) mode: Mode,
-    /// Mean deviation per interval that begins an alarm, in units of the noise shape.
+    /// Mean deviation per interval that begins an alarm, in standard deviations.
     threshold: f64,
     /// Gain of the mean deviation: 1 for a jump, less for an alarm of a wide window.
     gain: f64,
@@ -79,9 +80,11 @@ pub(super) struct Episode {
     /// Longest time that a riding episode may take: as long as normal was known, at most half a day.
     patience: u32,
     quiet: u32,
+    /// Its values, until it has gone on for so long that they may be what comes every week.
+    held_back: Vec<f64>,
 }
 
-codec!(Episode { since, high, mode, threshold, gain, deviation, accepted, age, patience, quiet });
+codec!(Episode { since, high, mode, threshold, gain, deviation, accepted, age, patience, quiet, held_back });
 
 /// What an interval means to an open episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,24 +113,27 @@ impl Episode {
             age: 0,
             patience: known,
             quiet: 0,
+            held_back: Vec::new(),
         }
     }
 
-    /// Mean deviation.
-    pub(super) fn deviation(&self) -> f64 {
-        self.deviation
+    /// Holds a value back. Those of more than half a day are given out, the oldest first: an incident is seldom as long as
+    /// a weekend that nobody knew of.
+    pub(super) fn hold_back(&mut self, value: f64, per_day: u32) -> Vec<f64> {
+        self.held_back.push(value);
+        if self.age > per_day / WEEKEND_AFTER { std::mem::take(&mut self.held_back) } else { Vec::new() }
     }
 
-    /// Mean deviation that begins an alarm, where the noise shape is `shape`.
-    pub(super) fn threshold(&self, shape: f64) -> f64 {
-        self.threshold * shape
+    /// Mean deviation that begins an alarm, where the standard deviation is `deviation`.
+    pub(super) fn threshold(&self, deviation: f64) -> f64 {
+        self.threshold * deviation
     }
 
-    /// Takes the next interval: `expected` without the incident, the noise `shape` there, the length of a day, and the
-    /// largest change that does not count.
-    pub(super) fn step(&mut self, value: f64, expected: f64, shape: f64, (per_day, margin): (u32, f64)) -> Outcome {
+    /// Takes the next interval: `expected` without the incident, the standard deviation `noise` there, the length of a day,
+    /// and the largest change that does not count.
+    pub(super) fn step(&mut self, value: f64, expected: f64, noise: f64, (per_day, margin): (u32, f64)) -> Outcome {
         self.age = self.age.saturating_add(1);
-        let threshold = self.threshold * shape;
+        let threshold = self.threshold * noise;
         match self.mode {
             Mode::Held { .. } => self.step_held(value - expected, threshold, (per_day, margin)),
             // without margins a value that is as expected is nearer to it than to the jump
@@ -185,21 +191,25 @@ impl Episode {
 }
 
 /// The level before an accepted shift.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Echo {
-    /// From the present level to the old one.
-    step: f64,
-    /// In units of the noise shape.
+    level: f64,
+    /// In standard deviations.
     tolerance: f64,
     left: u32,
 }
 
-codec!(Echo { step, tolerance, left });
+codec!(Echo { level, tolerance, left });
 
 impl Echo {
-    /// Of a shift by `shift` that an episode accepted.
-    pub(super) fn new(episode: &Episode, shift: f64, per_day: u32) -> Echo {
-        Echo { step: -shift, tolerance: episode.threshold, left: per_day.clamp(24, 1440) }
+    /// Of the level that an episode had held.
+    pub(super) fn new(episode: &Episode, level: f64, per_day: u32) -> Echo {
+        Echo { level, tolerance: episode.threshold, left: ECHO_DAYS * per_day.clamp(24, 1440) }
+    }
+
+    /// The old level.
+    pub(super) fn level(&self) -> f64 {
+        self.level
     }
 
     /// One interval older; false when forgotten.
@@ -208,9 +218,9 @@ impl Echo {
         self.left > 0
     }
 
-    /// The step back, if a value that is `deviation` away from the present level is at the old one.
-    pub(super) fn matches(&self, deviation: f64, shape: f64) -> Option<f64> {
-        ((deviation - self.step).abs() <= self.tolerance * shape).then_some(self.step)
+    /// Whether a value is back where the old level would have it, rather than where the new one has.
+    pub(super) fn matches(&self, value: f64, old: f64, new: f64, noise: f64) -> bool {
+        (value - old).abs() <= (self.tolerance * noise).max(NEARER * (new - old).abs())
     }
 }
 
@@ -222,7 +232,7 @@ mod tests {
     const DAY: (u32, f64) = (288, 0.0);
 
     fn held(deviation: f64) -> Episode {
-        Episode::new(0, Mode::Held { baseline: 3, level: 0.0 }, deviation, 10.0, 1, 600)
+        Episode::new(0, Mode::Held { level: 0.0 }, deviation, 10.0, 1, 600)
     }
 
     #[test]

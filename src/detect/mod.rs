@@ -31,7 +31,6 @@ mod increment;
 mod judgement;
 mod margin;
 mod model;
-mod outlook;
 mod refractory;
 mod revision;
 mod series;

@@ -1,18 +1,20 @@
 //! One series: the step that joins model, evidence and episode.
 //!
-//! A closed interval goes through it like this: what do the baselines expect, how far is the value from it over each
-//! window, how rare is that here (`evidence`); is there an alarm, or does an open episode go on (`episode`); what may the
-//! interval teach. A normal value teaches itself, cut at five mean errors beyond what the baselines expected; an anomalous one
-//! teaches only what was expected.
+//! A closed interval goes through it like this: what is expected and how large is the noise there (`model`), how far is the value
+//! from it over each window, how rare is that here (`evidence`); is there an alarm, or does an open episode go on
+//! (`episode`); what may the interval teach. A normal value teaches itself, cut at four standard deviations; an anomalous
+//! one teaches nothing.
+//!
+//! An alarm is told unless something else explains it: the level is back where it was before a shift, the day follows the
+//! shape of another weekday (a holiday), the same was odd at this time yesterday or a week ago.
 
 mod episodes;
 
 use super::episode::{Echo, Episode, Mode};
-use super::evidence::{Errors, ForestEvidence, Rank, Repeats, Silence, Tail, Verdict, WIDTHS, WINDOWS, Windows};
+use super::evidence::{ForestEvidence, Lead, Question, Rank, Repeats, Silence, Windows};
 use super::habit::{Budget, Habit};
 use super::judgement::{Context, Judgement, State};
-use super::model::{Bank, FAMILIES, Kind, Noise, Place, Profile};
-use super::outlook::Outlook;
+use super::model::{Baselines, Noise, Place, Shape, Shapes};
 use super::refractory::Refractory;
 use super::settings::ForestShape;
 use super::severity::severity;
@@ -21,29 +23,36 @@ use crate::model::Length;
 
 /// Intervals before a series speaks.
 pub(super) const WARM_UP: u32 = 28;
-/// A normal value teaches at most this many mean errors.
-const TEACH_CUT: f64 = 5.0;
-/// Prior tail of the largest surprise.
-const COMBINED_TAIL: (f64, f64) = (2.0, 0.48);
-/// How slowly the last tail falls: what is left of heavy tails after every kind of evidence has been ranked by its own.
-/// Chosen so that the rate of false alarms on made and on real series is about what the sensitivity says.
-const COMBINED_SHAPE: f64 = 0.13;
+/// A normal value teaches at most this many standard deviations, once this many intervals are known.
+const TEACH_CUT: f64 = 4.0;
+const TEACH_AFTER: u32 = 40;
+/// The same in single events.
+const TEACH_EVENTS: f64 = 4.0;
 /// By how much the forest may lift the surprise of the sums: it does not alarm where nothing is far from expected.
 const FOREST_LIFT: f64 = 1.5;
 /// `log10 3`: three kinds of evidence are asked, so each may be three times rarer than it seems.
 const RANK_COST: f64 = 0.477;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
 const BELOW: f64 = 0.95;
-/// Days before slow levels are asked.
-const SLOW_AFTER_DAYS: u32 = 3;
+/// Days before wide windows are asked of a series whose shape is known, and of any; and before the anchor is.
+const WIDE_AFTER: (f64, f64) = (2.25, 3.0);
+const ANCHORED_AFTER: f64 = 3.0;
+/// Days for which the other baselines are asked too.
+const SECOND_OPINION: f64 = 4.0;
 /// Most that an interval within an episode scores, as a share of the alarm's.
 const TOLD: f64 = 0.5;
-/// Intervals without alarm after a break in what the local levels know.
+/// Intervals without alarm after a break in what the levels know.
 const SETTLE: u32 = 3;
+/// Mean magnitude of a Gaussian error in standard deviations.
+const MEAN_ERROR: f64 = 0.8;
+/// A series that is within episodes for more than this share of the time is as noisy as that, not odd; and share from which
+/// on it has nothing to tell before it has learned its noise.
+const UNREST: f64 = 0.1;
+const RESTLESS: f64 = 0.15;
+/// Repeats in a row that may have taught before a flat line is told.
+const FLAT_TAUGHT: usize = 12;
 /// Values beyond this say no more; it keeps every sum finite.
 pub(super) const VALUE_MAX: f64 = 1e100;
-/// Above this share of intervals with a value, a series is a steady sender.
-const STEADY: f64 = 0.95;
 
 /// Everything that is kept of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,21 +63,18 @@ pub(super) struct Series {
     /// Number of the first interval of a gap that is being told, and of a flat line.
     gap_since: i64,
     flat_since: i64,
-    profile: Profile,
-    bank: Bank,
+    baselines: Baselines,
     noise: Noise,
-    /// Mean magnitude of the values that were there.
-    typical: f64,
     windows: Windows,
-    combined: Tail,
     forest: ForestEvidence,
     silence: Silence,
     repeats: Repeats,
     episode: Option<Episode>,
     echo: Option<Echo>,
+    guise: Option<Guise>,
     habit: Habit,
     budget: Budget,
-    /// How many episodes began lately; fades within a day.
+    /// Share of the intervals of about a week that were within episodes.
     unrest: f64,
     refractory: Refractory,
     /// The last value, and the ranks of steps from value to value and of errors.
@@ -83,17 +89,15 @@ codec!(Series {
     settle,
     gap_since,
     flat_since,
-    profile,
-    bank,
+    baselines,
     noise,
-    typical,
     windows,
-    combined,
     forest,
     silence,
     repeats,
     episode,
     echo,
+    guise,
     habit,
     budget,
     unrest,
@@ -103,26 +107,44 @@ codec!(Series {
     misses,
 });
 
+/// A day that follows the shape of another weekday.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Guise {
+    weekday: u8,
+    left: u32,
+}
+
+codec!(Guise { weekday, left });
+
+/// What is expected of one interval, before its value is looked at.
+struct Outlook {
+    /// Where it stands, in its own week or in its guise.
+    place: Place,
+    shapes: Shapes,
+    /// Of the baseline that speaks.
+    shape: Shape,
+    expected: f64,
+    deviation: f64,
+}
+
 impl Series {
     /// A series that nothing is known of.
-    pub(super) fn new(length: Length, forest: ForestShape, seed: u64) -> Series {
+    pub(super) fn new(length: Length, forest: ForestShape, seed: u64, adds_up: bool) -> Series {
         Series {
             age: 0,
             absent: 0,
             settle: 0,
             gap_since: 0,
             flat_since: 0,
-            profile: Profile::new(length),
-            bank: Bank::new(),
-            noise: Noise::new(),
-            typical: 0.0,
-            windows: Windows::new(length),
-            combined: Tail::new(COMBINED_TAIL.0, COMBINED_TAIL.1).with_shape(COMBINED_SHAPE),
+            baselines: Baselines::new(length),
+            noise: Noise::new(adds_up),
+            windows: Windows::new(),
             forest: ForestEvidence::new(forest, seed),
             silence: Silence::new(),
             repeats: Repeats::new(),
             episode: None,
             echo: None,
+            guise: None,
             habit: Habit::default(),
             budget: Budget::default(),
             unrest: 0.0,
@@ -145,8 +167,7 @@ impl Series {
 
     /// The same but for its forest.
     pub(super) fn bytes_without_forest(&self) -> usize {
-        let lists = self.profile.heap_bytes() + self.bank.heap_bytes();
-        size_of::<Series>() + lists + self.habit.heap_bytes() + self.budget.heap_bytes()
+        size_of::<Series>() + self.baselines.heap_bytes() + self.habit.heap_bytes() + self.budget.heap_bytes()
     }
 
     /// Intervals since the last value.
@@ -164,28 +185,24 @@ impl Series {
         &mut self.forest
     }
 
-    /// Time was skipped: what the local levels know is old.
+    /// Time was skipped: what the levels know is old.
     pub(super) fn jump(&mut self) {
         self.settle = SETTLE;
-        self.episode = None;
-        self.echo = None;
+        (self.episode, self.echo, self.guise) = (None, None, None);
+        self.baselines.forget_past();
     }
 
-    /// Judges one interval and learns from it. O(windows x baselines), and one forest step.
+    /// Judges one interval and learns from it. O(widest window), and one forest step.
     pub(super) fn step(&mut self, context: &Context, place: &Place, value: Option<f64>) -> Judgement {
         self.age = self.age.saturating_add(1);
         self.absent = if value.is_some() { 0 } else { self.absent.saturating_add(1) };
         let share = place.slot as f64 / f64::from(context.per_day);
         let gap = self.silence.observe(value.is_some(), share);
-        let value = value.map(|value| value.clamp(-VALUE_MAX, VALUE_MAX));
-        if let Some(value) = value {
-            let seen = f64::from(self.age - self.absent).min(500.0);
-            self.typical += (value.abs() - self.typical) / seen;
-        }
+        let value = value.or(context.empty_is_zero.then_some(0.0)).map(|value| value.clamp(-VALUE_MAX, VALUE_MAX));
+        let outlook = self.outlook(context, place);
         let judgement = match value {
-            Some(value) => self.judge(context, place, value, share),
-            None if context.empty_is_zero => self.judge(context, place, 0.0, share),
-            None => self.judge_silence(context, place, gap),
+            Some(value) => self.judge(context, outlook, value, share),
+            None => self.judge_silence(context, &outlook, gap),
         };
         let judgement = self.told(context, judgement, value);
         Judgement { score: self.refractory.say(judgement.score, context.alarm, context.per_day), ..judgement }
@@ -194,7 +211,7 @@ impl Series {
     /// A judgement within the margins: a flat line and a gap are told however near to what was expected they are.
     fn told(&self, context: &Context, judgement: Judgement, value: Option<f64>) -> Judgement {
         let is_flat = self.flat_since != 0 && self.episode.is_none();
-        match value.or(context.empty_is_zero.then_some(0.0)) {
+        match value {
             Some(value) if is_flat => context.margin.widened(judgement, value),
             Some(value) => context.margin.told(judgement, value, context.alarm),
             None => context.margin.told_of_silence(judgement, context.alarm),
@@ -202,7 +219,7 @@ impl Series {
     }
 
     /// Passes over an interval: learns nothing, and says what was expected. An episode stays open. The longer it lasts,
-    /// the older is what the local levels know; the next step is one from what was expected.
+    /// the older is what the levels know; the next step is one from what was expected.
     pub(super) fn pass(&mut self, context: &Context, place: &Place) -> Judgement {
         let outlook = self.outlook(context, place);
         self.last = outlook.expected;
@@ -212,101 +229,100 @@ impl Series {
         self.judgement(context, &outlook, outlook.expected, 0.0, state)
     }
 
-    fn outlook(&self, context: &Context, place: &Place) -> Outlook {
-        let shapes = Bank::shapes(&self.profile, &self.noise, place, self.silence.share() >= STEADY);
-        let wide = self.age >= (context.per_day + context.per_day / 4).clamp(60, 2000);
-        // one day may have been an odd one: what follows it slowly waits for a second opinion
-        let known = self.age / context.per_day.max(24);
-        let families = if known >= SLOW_AFTER_DAYS { FAMILIES } else { FAMILIES - 1 };
-        let best = self.windows.best(0, &self.bank, &shapes, wide);
-        let expected = self.bank.expected(best.unwrap_or(0), 1, &shapes).unwrap_or(0.0);
-        let shape = self.noise.shape(expected);
-        let least = self.noise.least().max(self.least_of_sparse(expected));
-        let unit = best.map(|baseline| self.windows.unit(baseline, 0, shape, least));
-        Outlook { shapes, expected, shape, least, best, unit, wide, families, days: self.profile.days(place) }
-    }
-
-    /// Where less is expected than one typical value, values come one by one, and one of them is no news.
-    fn least_of_sparse(&self, expected: f64) -> f64 {
-        if self.typical <= 0.0 {
-            return 0.0;
+    /// What is expected of the coming value.
+    fn outlook(&mut self, context: &Context, place: &Place) -> Outlook {
+        self.guise = self.guise.map(|guise| Guise { left: guise.left - 1, ..guise }).filter(|guise| guise.left > 0);
+        let place = self.guise.map_or(*place, |guise| place.on(usize::from(guise.weekday)));
+        let shapes = self.baselines.shapes(&place, &self.noise);
+        if self.episode.is_none() {
+            self.baselines.choose(&shapes, self.days(context) > 2.0);
         }
-        let sparse = ((STEADY - self.silence.share()) / 0.15).clamp(0.0, 1.0);
-        let below = (1.0 - expected.abs() / self.typical).clamp(0.0, 1.0);
-        0.6 * self.typical * sparse * below
+        self.outlook_of(place, shapes)
     }
 
-    fn judge(&mut self, context: &Context, place: &Place, value: f64, share: f64) -> Judgement {
-        let outlook = self.outlook(context, place);
-        let flat = self.repeats.observe(value, share, outlook.unit);
-        self.unrest *= 1.0 - 1.0 / f64::from(context.per_day.max(24));
+    fn outlook_of(&self, place: Place, shapes: Shapes) -> Outlook {
+        let expected = self.baselines.expected(&shapes, &self.noise);
+        let deviation = self.noise.deviation(expected);
+        Outlook { place, shapes, shape: self.baselines.shape(&shapes), expected, deviation }
+    }
+
+    fn days(&self, context: &Context) -> f64 {
+        f64::from(self.age) / f64::from(context.per_day.max(24))
+    }
+
+    fn judge(&mut self, context: &Context, outlook: Outlook, value: f64, share: f64) -> Judgement {
+        let flat = self.repeats.observe(value, share, Some(MEAN_ERROR * outlook.deviation));
         self.settle = self.settle.saturating_sub(1);
         if self.echo.as_mut().is_some_and(|echo| !echo.age()) {
             self.echo = None;
         }
         let (step, miss) = self.rank(value, &outlook);
+        let is_odd = if self.episode.is_some() { 1.0 } else { 0.0 };
+        self.unrest += (is_odd - self.unrest) / (7.0 * f64::from(context.per_day)).clamp(200.0, 2000.0);
         if self.episode.is_some() {
-            return self.go_on(context, place, value, &outlook);
+            return self.go_on(context, &outlook, value);
         }
 
-        let errors = Windows::errors(&self.bank, &outlook.shapes, value);
-        let noise = (outlook.shape, outlook.least);
-        let lead = self.windows.judge(&errors, &self.bank, &outlook.shapes, noise, (outlook.wide, outlook.families));
-        let standardised = outlook.unit.map_or(0.0, |unit| (value - outlook.expected) / unit);
+        let days = self.days(context);
+        let wide_after = if self.baselines.has_shape() { WIDE_AFTER.0 } else { WIDE_AFTER.1 };
+        let question = Question {
+            adds_up: context.empty_is_zero,
+            least: self.noise.least_expected(),
+            is_wide: days > wide_after,
+            is_anchored: days > ANCHORED_AFTER,
+        };
+        let sums = self.baselines.sums(&outlook.shapes, value, outlook.deviation * outlook.deviation);
+        let (lead, distances) = self.windows.judge(&sums, |at, sums| self.baselines.ahead(at, sums), question);
+        let standardised = (value - outlook.expected) / (outlook.deviation * MEAN_ERROR * self.windows.scale());
         let scores = self.forest.scores(standardised);
-        let sums = lead.map_or(0.0, |lead| lead.surprise);
-        let shape = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
-        let largest = sums.max(shape.min(sums + FOREST_LIFT));
-        let mut score = self.combined.surprise(largest);
-        score = score.max(step.max(miss) - RANK_COST);
-        let is_small =
-            |lead: &Verdict| context.margin.is_small(lead.error / WIDTHS[lead.window] as f64, outlook.expected);
+        let sums = lead.map_or(0.0, |lead| self.second_opinion(context, &outlook, value, &lead));
+        let form = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
+        let largest = sums.max(form.min(sums + FOREST_LIFT));
+        let mut score = self.windows.score(largest).max(step.max(miss) - RANK_COST);
+        let is_small = |lead: &Lead| context.margin.is_small(lead.error / lead.width as f64, outlook.expected);
         let speaks = self.remaining() == 0 && self.settle == 0 && !lead.as_ref().is_some_and(is_small);
 
         if let (true, true, Some(lead)) = (speaks, score >= context.alarm, lead) {
-            let returned = self.echo.as_ref().and_then(|echo| echo.matches(value - outlook.expected, outlook.shape));
-            if let Some(step) = returned {
-                self.echo = None;
-                return self.come_back(context, place, value, &outlook, step);
-            }
-            if outlook.is_profile(value, outlook.expected) {
-                return self.come_back(context, place, value, &outlook, value - outlook.expected);
-            }
-            if let Some(recurrence) = self.habit.knows(place.number, value, outlook.expected, context.per_day) {
-                return self.get_used(context, place, value, &outlook, recurrence);
+            if let Some(judgement) = self.explain(context, &outlook, value, &lead) {
+                return judgement;
             }
             // what is not told does not use up what may be told
             let is_asked = context.margin.asks(lead.error >= 0.0);
-            if !is_asked || self.budget.spend(place.number, score, context.alarm, context.per_day) {
-                self.habit.note(place.number, value, context.per_day);
-                return self.alarm(context, place, &outlook, &errors, lead, (largest, score));
+            let number = outlook.place.number;
+            let is_news = !is_asked || self.budget.spend(number, score, context.alarm, context.per_day);
+            if is_news && self.unrest < RESTLESS {
+                return self.alarm(context, &outlook, value, &lead, score);
             }
+            score = score.min(TOLD * context.alarm);
         }
-        if score >= context.alarm {
-            score = BELOW * context.alarm;
-        }
+        score = if score >= context.alarm { BELOW * context.alarm } else { score };
 
-        self.combined.learn(largest);
-        self.forest.learn(standardised, scores.as_ref());
-        self.learn_normal(place, value, &outlook, &errors);
-        let state = if self.remaining() > 0 { State::Learning { remaining: self.remaining() } } else { State::Normal };
-        if state == State::Normal && flat >= context.alarm {
-            if self.flat_since == 0 {
-                self.flat_since = place.number;
-            }
-            if place.number - self.flat_since < i64::from(context.per_day) {
-                let state = State::Anomalous { high: value >= outlook.expected, since: self.flat_since };
-                let first = self.flat_since == place.number;
-                let flat_score = if first { flat } else { flat.min(TOLD * context.alarm) };
-                let mut judgement = self.judgement(context, &outlook, value, flat_score.max(score), state);
-                judgement.severity = judgement.severity.max(severity(flat / context.alarm));
-                return judgement;
-            }
-        } else {
-            self.flat_since = 0;
+        let is_flat = flat >= context.alarm && self.remaining() == 0;
+        if is_flat {
+            return self.stay_flat(context, &outlook, value, flat, score);
         }
-        let score = if self.remaining() > 0 { 0.0 } else { score };
-        self.judgement(context, &outlook, value, score, state)
+        self.flat_since = 0;
+        self.forest.learn(standardised, scores.as_ref());
+        self.learn(&outlook, value, true);
+        self.windows.learn(&distances, largest);
+        match self.remaining() {
+            0 => self.judgement(context, &outlook, value, score, State::Normal),
+            remaining => self.judgement(context, &outlook, value, 0.0, State::Learning { remaining }),
+        }
+    }
+
+    /// The surprise that leads, or the least one that another baseline has of the same values: in the first days, one of which
+    /// may have been an odd one, and while a shift has just been learned, of which nobody knows yet how it goes with the shape.
+    fn second_opinion(&self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead) -> f64 {
+        let is_sure = self.days(context) > SECOND_OPINION && self.echo.is_none();
+        if is_sure || !self.baselines.has_shape() {
+            return lead.surprise;
+        }
+        let variance = outlook.deviation * outlook.deviation;
+        let others = self.baselines.other_opinions(&outlook.shapes, lead.width, value, variance, &self.noise);
+        let others = others.into_iter().flatten();
+        let others = others.map(|sums| self.windows.surprise_of(lead, sums, context.empty_is_zero));
+        others.fold(lead.surprise, f64::min)
     }
 
     /// How rare the step from the last value is, and the error, among all that this series has shown.
@@ -321,70 +337,41 @@ impl Series {
     }
 
     /// Opens an episode.
-    fn alarm(
-        &mut self,
-        context: &Context,
-        place: &Place,
-        outlook: &Outlook,
-        errors: &Errors,
-        lead: Verdict,
-        (largest, score): (f64, f64),
-    ) -> Judgement {
-        let width = WIDTHS[lead.window];
-        let limit = self.combined.value(context.alarm);
-        let ratio = self.windows.ratio_at(lead.baseline, lead.window, limit);
-        let unit = |series: &Series, baseline| series.windows.unit(baseline, lead.window, outlook.shape, outlook.least);
-        let far = self.far_baseline(outlook);
-        let mode = match far {
-            Some(baseline) => {
-                let expected = self.bank.expected(baseline, width, &outlook.shapes).unwrap_or(outlook.expected);
-                let shape = outlook.shapes[Bank::kind(baseline) as usize];
-                Mode::Held { baseline, level: shape.map_or(0.0, |shape| shape.level(expected)) }
-            }
-            None => Mode::Riding { jump: lead.error / width as f64 },
-        };
-        let unit = unit(self, lead.baseline).max(far.map_or(0.0, |baseline| 0.5 * unit(self, baseline)));
-        let threshold = ratio * unit / width as f64;
-        let deviation = lead.error / width as f64;
-        let episode = Episode::new(place.number, mode, deviation, threshold / outlook.shape, width, self.age);
-        self.unrest += 1.0;
-        self.windows.learn_ranks(errors, (outlook.shape, outlook.least));
-        self.combined.learn(largest);
-        self.bank.take_back(width - 1);
-        let expected = match mode {
-            Mode::Held { baseline, level } => outlook.held(baseline, level),
-            Mode::Riding { .. } => self.bank.expected(lead.baseline, 1, &outlook.shapes).unwrap_or(outlook.expected),
-        };
-        self.learn(place, expected, expected, outlook);
+    fn alarm(&mut self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead, score: f64) -> Judgement {
+        let deviation = lead.error / lead.width as f64;
+        let threshold = self.windows.threshold(lead, context.alarm).max(f64::MIN_POSITIVE);
+        let is_known = self.baselines.has_shape() || self.days(context) > WIDE_AFTER.1;
+        let mode = if is_known { Mode::Held { level: lead.level } } else { Mode::Riding { jump: deviation } };
+        self.habit.note(outlook.place.number, value, context.per_day);
+        let (number, limit) = (outlook.place.number, threshold / outlook.deviation);
+        let mut episode = Episode::new(number, mode, deviation, limit, lead.width, self.age);
+        episode.hold_back(value, context.per_day);
         let state = State::Anomalous { high: episode.high, since: episode.since };
         self.episode = Some(episode);
-        self.band(expected, threshold, score, deviation.abs(), state)
-    }
-
-    /// The baseline that foresees the widest window best, once a day is known.
-    fn far_baseline(&self, outlook: &Outlook) -> Option<usize> {
-        let seasonal = |baseline: &usize| outlook.wide || Bank::kind(*baseline) != Kind::Local;
-        (3..WINDOWS)
-            .rev()
-            .find_map(|window| self.windows.best(window, &self.bank, &outlook.shapes, outlook.wide))
-            .filter(seasonal)
+        let expected = match mode {
+            Mode::Held { level } => {
+                self.baselines.take_back(lead.width);
+                outlook.shape.at(level)
+            }
+            Mode::Riding { .. } => {
+                self.follow(outlook, outlook.expected);
+                outlook.expected
+            }
+        };
+        self.band(expected, (threshold, threshold), score, deviation.abs(), state)
     }
 
     /// An interval without value of a series whose empty intervals have none.
-    fn judge_silence(&mut self, context: &Context, place: &Place, gap: f64) -> Judgement {
-        let outlook = self.outlook(context, place);
+    fn judge_silence(&mut self, context: &Context, outlook: &Outlook, gap: f64) -> Judgement {
         if self.silence.gap() <= 1 {
             self.gap_since = 0;
         }
         let told = gap >= context.alarm && self.remaining() == 0;
         if told && self.gap_since == 0 {
-            self.gap_since = place.number;
+            self.gap_since = outlook.place.number;
         }
         if self.silence.gap() > context.per_day.max(24) {
             self.silence.accept();
-        }
-        if self.age > self.absent {
-            self.bank.learn(outlook.expected, &outlook.shapes);
         }
         let state = if self.remaining() > 0 {
             State::Learning { remaining: self.remaining() }
@@ -395,54 +382,51 @@ impl Series {
         };
         let score = match state {
             State::Learning { .. } => 0.0,
-            State::Anomalous { since, .. } if since != place.number => gap.min(TOLD * context.alarm),
+            State::Anomalous { since, .. } if since != outlook.place.number => gap.min(TOLD * context.alarm),
             _ => gap,
         };
-        let mut judgement = self.judgement(context, &outlook, outlook.expected, score, state);
+        let mut judgement = self.judgement(context, outlook, outlook.expected, score, state);
         judgement.severity = if self.remaining() > 0 { 0.0 } else { severity(gap / context.alarm) };
         judgement
     }
 
-    fn learn_normal(&mut self, place: &Place, value: f64, outlook: &Outlook, errors: &Errors) {
+    /// Takes the value of an interval in, cut where it is far from what was expected.
+    fn learn(&mut self, outlook: &Outlook, value: f64, is_normal: bool) {
         self.noise.value(value);
-        self.windows.learn(errors, (outlook.shape, outlook.least));
-        if outlook.unit.is_some() {
-            let factor = self.noise.error(outlook.expected, value - outlook.expected);
-            if let Some(factor) = factor {
-                self.windows.rescale(factor);
-            }
-        }
-        let taught = match outlook.unit {
-            Some(unit) => {
-                let (low, high) = self.bank.envelope(&outlook.shapes, outlook.expected);
-                value.clamp(low - TEACH_CUT * unit, high + TEACH_CUT * unit)
-            }
-            None => value,
-        };
-        self.learn(place, taught, taught, outlook);
+        let cut = TEACH_CUT * outlook.deviation * self.windows.scale();
+        let cut = cut.max(TEACH_EVENTS * self.noise.single());
+        let clean =
+            if self.age < TEACH_AFTER { value } else { value.clamp(outlook.expected - cut, outlook.expected + cut) };
+        self.noise.error(outlook.expected, clean - outlook.expected);
+        let variance = outlook.deviation * outlook.deviation;
+        self.baselines.learn(&outlook.shapes, (value, clean), variance, &self.noise, is_normal);
+        self.baselines.learn_shapes(&outlook.place, clean, &self.noise);
     }
 
-    /// Teaches the profile one value and the levels another.
-    fn learn(&mut self, place: &Place, to_profile: f64, to_levels: f64, outlook: &Outlook) {
-        self.bank.learn(to_levels, &outlook.shapes);
-        self.profile.learn(place, to_profile);
+    /// Teaches the levels alone.
+    fn follow(&mut self, outlook: &Outlook, value: f64) {
+        let variance = outlook.deviation * outlook.deviation;
+        self.baselines.learn(&outlook.shapes, (value, value), variance, &self.noise, false);
     }
 
     /// A judgement around what was expected of this one interval.
     fn judgement(&self, context: &Context, outlook: &Outlook, value: f64, score: f64, state: State) -> Judgement {
-        let ratio = self.windows.ratio_at(outlook.best.unwrap_or(0), 0, self.combined.value(context.alarm));
-        let threshold = match outlook.unit {
-            Some(unit) => ratio * unit,
-            None => (value - outlook.expected).abs(),
-        };
-        let deviation = if outlook.unit.is_some() { (value - outlook.expected).abs() } else { 0.0 };
-        let has_scale = outlook.unit.is_some();
-        Judgement { has_scale, ..self.band(outlook.expected, threshold, score, deviation, state) }
+        let (below, above) = self.windows.reach(context.alarm);
+        let band = (below * outlook.deviation, above * outlook.deviation);
+        self.band(outlook.expected, band, score, (value - outlook.expected).abs(), state)
     }
 
-    fn band(&self, expected: f64, threshold: f64, score: f64, deviation: f64, state: State) -> Judgement {
+    fn band(
+        &self,
+        expected: f64,
+        (below, above): (f64, f64),
+        score: f64,
+        deviation: f64,
+        state: State,
+    ) -> Judgement {
+        let threshold = below.min(above);
         let severity = if matches!(state, State::Learning { .. }) { 0.0 } else { severity(deviation / threshold) };
-        let (lower, upper) = (expected - threshold, expected + threshold);
+        let (lower, upper) = (expected - below, expected + above);
         let (expected, lower, upper) = if self.noise.is_negative() {
             (expected, lower, upper)
         } else {

@@ -4,6 +4,7 @@
 mod forest;
 mod rank;
 mod repeats;
+mod side;
 mod silence;
 mod tail;
 mod windows;
@@ -11,6 +12,7 @@ mod windows;
 pub(super) use forest::{BOXES_COMPACT, BOXES_FULL, ForestEvidence, forest_settings};
 pub(super) use rank::Rank;
 pub(super) use repeats::Repeats;
+use side::Side;
 pub(super) use silence::Silence;
 pub(super) use tail::Tail;
-pub(super) use windows::{Errors, Verdict, WIDTHS, WINDOWS, Windows};
+pub(super) use windows::{Lead, Question, Windows};

@@ -53,11 +53,6 @@ impl Silence {
         self.surprise
     }
 
-    /// Share of the intervals that brought a value.
-    pub(in crate::detect) fn share(&self) -> f64 {
-        self.whole
-    }
-
     /// Intervals of the present gap.
     pub(in crate::detect) fn gap(&self) -> u32 {
         self.gap

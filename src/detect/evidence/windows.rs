@@ -1,214 +1,192 @@
-//! Evidence from sums: how far are the last `w` values together from what was expected before them? A jump shows at
-//! `w = 1`, a small lasting change only in a wide window.
+//! Evidence from sums: how far are the last `w` values together from what was expected before them? A jump shows at `w = 1`, a
+//! small lasting change only in a wide window.
 //!
-//! For every baseline `b` and width `w` the mean size `a[b][w]` of the window error is learned, in units of the noise
-//! shape `h`; `z = |error| / (h a)`. Each pair has a tail of its own, which turns `z` into a probability. Per width
-//! the best baseline is the one on which an alarm would take the smallest error (with a handicap of `3/n` for a young
-//! one). All that are nearly as good are asked, and the least surprised speaks: what one of them explains is explained.
+//! With the sums `X` of the values, `M` of what was expected and `V` of the variances, the statistic is `z = (X - M) / sqrt V`, or,
+//! where values add up, the signed root of the deviance of a Poisson variable of that variance,
+//! `z = +- sqrt(2 (X ln(X / M) - X + M) M / V)`, which is the same for small distances and knows that counts are skewed and end at 0.
+//!
+//! Six widths are judged by the level foreseen from before them, and two, 8 and 32, by the anchor too, which shows what creeps in.
+//! Each statistic has its own two sides, which turn `z` into a probability on this series. The largest surprise leads; because
+//! eight statistics are asked, what the largest of them exceeds in 5 % of the intervals is followed too, and
+//! taken for what it is: `score = surprise - (mark - 1.3)`.
 
-use super::Tail;
-use crate::detect::model::{BASELINES, Bank, Kind, Shapes};
+use super::Side;
+use crate::detect::model::{Sums, WIDTHS, WINDOWS};
 use crate::detect::snapshot::codec;
-use crate::model::Length;
 
-/// Widths of the windows, in intervals.
-pub(in crate::detect) const WIDTHS: [usize; WINDOWS] = [1, 2, 3, 5, 8, 12, 20];
-/// Number of widths.
-pub(in crate::detect) const WINDOWS: usize = 7;
-/// Widths up to this index are judged from the first; wider ones wait until a day has shown what a slope is.
+/// Windows that are judged by the anchor too.
+const ANCHORED: [usize; 2] = [3, 5];
+const STATISTICS: usize = WINDOWS + ANCHORED.len();
+/// Widths up to this index are judged from the first.
 const NARROW: usize = 2;
-/// Errors before a local and a seasonal baseline may speak.
-const SEEN_LOCAL: u32 = 8;
-const SEEN_SEASONAL: u32 = 24;
-const HANDICAP: f64 = 3.0;
-/// Memory of the mean sizes: a day, within these bounds, in intervals.
-const MEMORY: (u32, u32) = (168, 1440);
-/// Memory of the recent mean sizes, in intervals, and how many of them a mean size may be.
-const RECENT: u32 = 48;
-const RECENT_SHARE: f64 = 2.5;
-/// An error counts as at most this many mean errors.
-const CLIP: f64 = 4.0;
-/// A ratio beyond this says no more.
-const RATIO_MAX: f64 = 1e9;
-/// Prior tail, in mean errors: begins a little beyond a Gaussian's (2.7) and is twice as heavy (0.5).
-const TAIL: (f64, f64) = (3.0, 0.9);
-/// Baselines are compared by the error at this surprise.
-const CHOICE: f64 = 4.5;
-/// A baseline is fair if it would alarm at no more than this many times the error of the best one.
-const FAIR: f64 = 1.5;
+/// What the largest surprise exceeds in this share of the intervals, if there were one statistic alone.
+const SHARE: f64 = 0.05;
+const AT_SHARE: f64 = 1.301_03;
+/// The same before anything was seen, and bounds of it.
+const MARK: f64 = 1.8;
+const MARKS: (f64, f64) = (AT_SHARE, 11.0);
+const MEMORY: f64 = 3000.0;
+/// `log10 e`: how fast an exponential tail falls.
+const STEP: f64 = std::f64::consts::LOG10_E / SHARE;
+const CALM: f64 = 10.0 / SHARE;
+
+/// How far the values of a window are out, for each statistic that can judge.
+pub(in crate::detect) type Distances = [Option<f64>; STATISTICS];
 
 /// What the windows have learned.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::detect) struct Windows {
-    size: [[f64; WINDOWS]; BASELINES],
-    /// The same with a short memory.
-    recent: [[f64; WINDOWS]; BASELINES],
-    seen: [[u32; WINDOWS]; BASELINES],
-    tails: [[Tail; WINDOWS]; BASELINES],
-    memory: u32,
+    /// Above and below.
+    sides: [[Side; 2]; STATISTICS],
+    mark: f64,
+    seen: f64,
 }
 
-codec!(Windows { size, recent, seen, tails, memory });
+codec!(Windows { sides, mark, seen });
 
-/// Window errors of one interval, in the unit of the values; none where a baseline cannot judge.
-pub(in crate::detect) type Errors = [[Option<f64>; WINDOWS]; BASELINES];
+/// What is asked of the windows.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::detect) struct Question {
+    /// Whether values add up.
+    pub(in crate::detect) adds_up: bool,
+    /// The least that is expected of an interval.
+    pub(in crate::detect) least: f64,
+    /// Whether wide windows may speak, and the anchor.
+    pub(in crate::detect) is_wide: bool,
+    pub(in crate::detect) is_anchored: bool,
+}
 
-/// What one width says.
+/// The statistic that is furthest out.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::detect) struct Verdict {
-    /// Index of the width.
-    pub(in crate::detect) window: usize,
-    /// The baseline that speaks.
-    pub(in crate::detect) baseline: usize,
+pub(in crate::detect) struct Lead {
+    statistic: usize,
+    /// Intervals of its window.
+    pub(in crate::detect) width: usize,
+    /// The level by which it judged.
+    pub(in crate::detect) level: f64,
     /// Sum of the errors, in the unit of the values.
     pub(in crate::detect) error: f64,
+    /// Standard deviation of that sum, before it is known what is usual here.
+    deviation: f64,
     /// `-log10` of its probability on this series.
     pub(in crate::detect) surprise: f64,
 }
 
 impl Windows {
     /// Of a series that nothing is known of.
-    pub(in crate::detect) fn new(length: Length) -> Windows {
-        Windows {
-            memory: length.per_day().clamp(MEMORY.0, MEMORY.1),
-            size: [[0.0; WINDOWS]; BASELINES],
-            recent: [[0.0; WINDOWS]; BASELINES],
-            seen: [[0; WINDOWS]; BASELINES],
-            tails: [[Tail::new(TAIL.0, TAIL.1); WINDOWS]; BASELINES],
-        }
+    pub(in crate::detect) fn new() -> Windows {
+        Windows { sides: [[Side::new(); 2]; STATISTICS], mark: MARK, seen: 0.0 }
     }
 
-    /// The best baseline for a width, if any may speak.
-    pub(in crate::detect) fn best(&self, window: usize, bank: &Bank, shapes: &Shapes, wide: bool) -> Option<usize> {
-        let costs = self.costs(window, bank, shapes, wide);
-        (0..BASELINES).filter(|at| costs[*at].is_finite()).min_by(|a, b| costs[*a].total_cmp(&costs[*b]))
-    }
-
-    /// The error at which each baseline would alarm, infinite for one that may not speak.
-    fn costs(&self, window: usize, bank: &Bank, shapes: &Shapes, wide: bool) -> [f64; BASELINES] {
-        std::array::from_fn(|baseline| {
-            let local = Bank::kind(baseline) == Kind::Local;
-            let seen = self.seen[baseline][window];
-            let may = seen >= if local { SEEN_LOCAL } else { SEEN_SEASONAL }
-                && (!local || window <= NARROW || wide)
-                && bank.ready(baseline, WIDTHS[window], shapes);
-            if !may {
-                return f64::INFINITY;
-            }
-            let begins = self.tails[baseline][window].value(CHOICE);
-            self.size[baseline][window] * begins * (1.0 + HANDICAP / f64::from(seen))
-        })
-    }
-
-    /// Mean error of a baseline over a width, in the unit of the values, where `shape` is the noise shape now and
-    /// `least` the least noise that is believed for a single value.
-    pub(in crate::detect) fn unit(&self, baseline: usize, window: usize, shape: f64, least: f64) -> f64 {
-        let width = WIDTHS[window] as f64;
-        (self.size[baseline][window] * shape).max(least * width.sqrt())
-    }
-
-    /// Errors of every baseline and width that can be judged.
-    pub(in crate::detect) fn errors(bank: &Bank, shapes: &Shapes, value: f64) -> Errors {
-        std::array::from_fn(|baseline| {
-            std::array::from_fn(|window| {
-                let width = WIDTHS[window];
-                bank.ready(baseline, width, shapes).then(|| bank.window_error(baseline, width, value, shapes))
-            })
-        })
-    }
-
-    /// The most surprising of what each family says about each width.
+    /// Judges the windows that end with a value, where `ahead` gives the level foreseen for each. The lead, if any may speak, and all distances.
     pub(in crate::detect) fn judge(
         &self,
-        errors: &Errors,
-        bank: &Bank,
-        shapes: &Shapes,
-        noise: (f64, f64),
-        (wide, families): (bool, usize),
-    ) -> Option<Verdict> {
-        let mut lead: Option<Verdict> = None;
-        for window in 0..WINDOWS {
-            let costs = self.costs(window, bank, shapes, wide);
-            for family in 0..families {
-                let verdict = self.judge_family(family, window, &costs, errors, noise);
-                if let Some(verdict) = verdict.filter(|new| lead.is_none_or(|old| new.surprise > old.surprise)) {
-                    lead = Some(verdict);
-                }
+        sums: &[Option<Sums>; WINDOWS],
+        ahead: impl Fn(usize, &Sums) -> f64,
+        question: Question,
+    ) -> (Option<Lead>, Distances) {
+        let (mut lead, mut distances): (Option<Lead>, Distances) = (None, [None; STATISTICS]);
+        let mut ask = |statistic: usize, window: usize, sums: &Sums, level: f64| {
+            let width = WIDTHS[window];
+            let expected = sums.at(level).max(question.least * width as f64);
+            let z = distance(sums.value, expected, sums.variance, question.adds_up);
+            distances[statistic] = Some(z);
+            let surprise = self.side(statistic, z).surprise(z.abs());
+            if lead.is_none_or(|lead| surprise > lead.surprise) {
+                let (error, deviation) = (sums.value - expected, sums.variance.sqrt());
+                lead = Some(Lead { statistic, width, level, error, deviation, surprise });
             }
-        }
-        lead
-    }
-
-    fn judge_family(
-        &self,
-        family: usize,
-        window: usize,
-        costs: &[f64; BASELINES],
-        errors: &Errors,
-        noise: (f64, f64),
-    ) -> Option<Verdict> {
-        let members = || (0..BASELINES).filter(|at| Bank::family(*at) == family && costs[*at].is_finite());
-        let least = members().map(|at| costs[at]).fold(f64::INFINITY, f64::min);
-        let fair = members().filter(|at| costs[*at] <= FAIR * least);
-        let verdict = |baseline: usize| {
-            let error = errors[baseline][window]?;
-            let ratio = (error.abs() / self.unit(baseline, window, noise.0, noise.1)).min(RATIO_MAX);
-            Some(Verdict { window, baseline, error, surprise: self.tails[baseline][window].surprise(ratio) })
         };
-        fair.filter_map(verdict).reduce(|a, b| if b.surprise < a.surprise { b } else { a })
-    }
-
-    /// The ratio at which a width is as surprising as `surprise`.
-    pub(in crate::detect) fn ratio_at(&self, baseline: usize, window: usize, surprise: f64) -> f64 {
-        self.tails[baseline][window].value(surprise)
-    }
-
-    /// Surprise of a single value that is `ratio` mean errors away.
-    pub(in crate::detect) fn surprise_of_one(&self, baseline: usize, ratio: f64) -> f64 {
-        self.tails[baseline][0].surprise(ratio)
-    }
-
-    /// Takes the errors of a normal interval in: first the rank of each, then its size. `noise` is the noise shape and
-    /// the least noise.
-    pub(in crate::detect) fn learn(&mut self, errors: &Errors, noise: (f64, f64)) {
-        self.learn_ranks(errors, noise);
-        for (baseline, errors) in errors.iter().enumerate() {
-            for (window, error) in errors.iter().enumerate() {
-                let Some(error) = error else { continue };
-                let least = noise.1 / noise.0;
-                let (size, seen) = (&mut self.size[baseline][window], &mut self.seen[baseline][window]);
-                *seen = (*seen + 1).min(self.memory);
-                let now = error.abs() / noise.0;
-                let now = if *seen <= SEEN_LOCAL { now } else { now.min(CLIP * size.max(least)) };
-                *size += (now - *size) / f64::from(*seen);
-                // what one bad hour has inflated, two quiet ones let down again
-                let recent = &mut self.recent[baseline][window];
-                *recent += (now - *recent) / f64::from((*seen).min(RECENT));
-                *size = size.min(RECENT_SHARE * recent.max(least));
+        for (window, sums) in sums.iter().enumerate() {
+            let Some(sums) = sums.filter(|_| window < NARROW || question.is_wide) else { break };
+            ask(window, window, &sums, ahead(window, &sums));
+            if let Some(at) = ANCHORED.iter().position(|other| *other == window && question.is_anchored) {
+                ask(WINDOWS + at, window, &sums, sums.anchor());
             }
         }
+        (lead, distances)
     }
 
-    /// Takes only the ranks in: the first interval of an incident is one exceedance more.
-    pub(in crate::detect) fn learn_ranks(&mut self, errors: &Errors, noise: (f64, f64)) {
-        for (baseline, errors) in errors.iter().enumerate() {
-            for (window, error) in errors.iter().enumerate() {
-                let Some(error) = error else { continue };
-                if self.seen[baseline][window] > SEEN_LOCAL {
-                    let ratio = error.abs() / self.unit(baseline, window, noise.0, noise.1);
-                    self.tails[baseline][window].learn(ratio.min(RATIO_MAX));
-                }
+    /// The surprise of another distance by the statistic that leads.
+    pub(in crate::detect) fn surprise_of(
+        &self,
+        lead: &Lead,
+        (value, expected, variance): (f64, f64, f64),
+        adds_up: bool,
+    ) -> f64 {
+        let z = distance(value, expected, variance, adds_up);
+        self.side(lead.statistic, z).surprise(z.abs())
+    }
+
+    /// The score of a surprise that is the largest of all.
+    pub(in crate::detect) fn score(&self, surprise: f64) -> f64 {
+        (surprise - (self.mark - AT_SHARE)).max(0.0)
+    }
+
+    /// The mean error per interval at which the statistic that leads has this score.
+    pub(in crate::detect) fn threshold(&self, lead: &Lead, score: f64) -> f64 {
+        let size = self.side(lead.statistic, lead.error).size(score + self.mark - AT_SHARE);
+        (size * lead.deviation).min(lead.error.abs()) / lead.width as f64
+    }
+
+    /// The distances of a single value, below and above, at which it has this score, in standard deviations.
+    pub(in crate::detect) fn reach(&self, score: f64) -> (f64, f64) {
+        let surprise = score + self.mark - AT_SHARE;
+        let [above, below] = &self.sides[0];
+        (below.size(surprise), above.size(surprise))
+    }
+
+    /// What is usual of a single error, over that of a Gaussian of the variance that was stated.
+    pub(in crate::detect) fn scale(&self) -> f64 {
+        self.sides[0][0].scale().max(self.sides[0][1].scale())
+    }
+
+    /// Takes the distances of a normal interval in, and the largest surprise of all evidence.
+    pub(in crate::detect) fn learn(&mut self, distances: &Distances, largest: f64) {
+        for (sides, z) in self.sides.iter_mut().zip(distances) {
+            if let Some(z) = z {
+                learn(sides, *z);
             }
         }
+        self.seen = (self.seen + 1.0).min(MEMORY);
+        let was = if largest > self.mark { 1.0 } else { 0.0 };
+        self.mark = (self.mark + STEP / (self.seen + CALM) * (was - SHARE)).clamp(MARKS.0, MARKS.1);
     }
 
-    /// The noise shape has changed its power: sizes in its new unit.
-    pub(in crate::detect) fn rescale(&mut self, factor: f64) {
-        self.size.iter_mut().chain(&mut self.recent).flatten().for_each(|size| *size *= factor);
+    /// Takes the distance of a single value in, in standard deviations.
+    pub(in crate::detect) fn learn_one(&mut self, z: f64) {
+        learn(&mut self.sides[0], z);
     }
 
-    /// After a change of regime: what was learned of the noise counts as at most `seen` intervals.
-    pub(in crate::detect) fn relearn(&mut self, seen: u32) {
-        self.seen.iter_mut().flatten().for_each(|count| *count = (*count).min(seen));
+    fn side(&self, statistic: usize, z: f64) -> &Side {
+        &self.sides[statistic][usize::from(z < 0.0)]
+    }
+}
+
+fn learn([above, below]: &mut [Side; 2], z: f64) {
+    above.learn(z.max(0.0));
+    below.learn((-z).max(0.0));
+}
+
+fn distance(value: f64, expected: f64, variance: f64, adds_up: bool) -> f64 {
+    let error = value - expected;
+    let variance = variance.max(1e-300);
+    if !adds_up || expected <= 0.0 || value < 0.0 {
+        return error / variance.sqrt();
+    }
+    let deviance = if value > 0.0 { value * libm::log(value / expected) - error } else { expected };
+    (2.0 * deviance.max(0.0) * expected / variance).sqrt().copysign(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_of_counts_is_that_of_a_gaussian_for_small_ones_and_bounded_below() {
+        assert!((distance(1010.0, 1000.0, 1000.0, true) - 10.0 / 1000f64.sqrt()).abs() < 0.01);
+        assert_eq!(distance(-3.0, 0.0, 9.0, false), -1.0);
+        assert!((distance(0.0, 8.0, 8.0, true) + 4.0).abs() < 1e-12, "nothing where 8 were expected");
+        assert!(distance(16.0, 8.0, 8.0, true) < 8.0 / 8f64.sqrt(), "skewed upwards");
     }
 }

@@ -101,7 +101,7 @@ impl Sizes {
     /// Of a detector with these settings.
     pub fn of(settings: &Settings) -> Sizes {
         let shape = settings.forest();
-        let series = Series::new(settings.length(), shape, 0).bytes_without_forest() + HABIT_BYTES;
+        let series = Series::new(settings.length(), shape, 0, true).bytes_without_forest() + HABIT_BYTES;
         let name = 16 + settings.dimensions().len() * (size_of::<Box<str>>() + TEXT_BYTES);
         // a tree of keys is two thirds full
         let entry = (size_of::<SeriesKey>() + size_of::<Member>()) * 3 / 2;

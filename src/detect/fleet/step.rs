@@ -11,7 +11,7 @@ use crate::detect::arrival::Arrival;
 use crate::detect::judgement::{Context, Judgement};
 use crate::detect::model::Place;
 use crate::detect::series::Series;
-use crate::detect::settings::Settings;
+use crate::detect::settings::{Measure, Settings};
 use crate::detect::sparse::{Given, Parent};
 use crate::detect::spread::{Spread, on_each};
 use crate::model::{Interval, SeriesKey};
@@ -219,7 +219,10 @@ fn make(mut changes: Vec<(&SeriesKey, &mut Member, Change)>, settings: &Settings
 fn new_series(settings: &Settings, key: &SeriesKey) -> Vec<Series> {
     let (length, forest) = (settings.length(), settings.forest());
     let seed = |name: &str| seed_of(settings.seed(), name, key);
-    settings.measures().iter().map(|measure| Series::new(length, forest, seed(measure.name()))).collect()
+    let series = |measure: &Measure| {
+        Series::new(length, forest, seed(measure.name()), measure.aggregation().empty_is_zero())
+    };
+    settings.measures().iter().map(series).collect()
 }
 
 /// A seed of its own for every series: FNV-1a over the measure's name and the key, mixed with the job's seed.

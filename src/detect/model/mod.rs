@@ -1,12 +1,13 @@
-//! What a series is expected to be, from its own past alone: a daily and weekly profile, levels around it, and how the
-//! noise grows with the expected value. Knows nothing of alarms.
+//! What a series is expected to be, from its own past alone: shapes of the day and the week, levels around them, and how
+//! large the noise is where so much is expected. Knows nothing of alarms.
 
-mod bank;
+mod baselines;
+mod level;
 mod noise;
 mod place;
 mod profile;
 
-pub(super) use bank::{BASELINES, Bank, FAMILIES, Kind, Shapes};
+pub(super) use baselines::{Baselines, Shape, Shapes, Sums, WIDTHS, WINDOWS};
 pub(super) use noise::Noise;
 pub(super) use place::Place;
 pub(super) use profile::Profile;

@@ -17,28 +17,47 @@ pub(in crate::detect) struct Place {
     pub(in crate::detect) bin: usize,
     /// The neighbour towards which it leans, and how far (0 to 0.5).
     pub(in crate::detect) lean: (usize, f64),
+    weekday: usize,
+    per_day: usize,
+    bins_per_day: usize,
 }
 
 impl Place {
     /// Of this interval.
     pub(in crate::detect) fn of(interval: Interval) -> Place {
-        let per_day = interval.length().per_day();
-        let bins = Place::bins_per_day(interval.length());
-        let slot = interval.slot();
-        let width = per_day / bins;
-        let bin = interval.weekday() * bins + slot / width;
-        let week = DAYS_PER_WEEK * bins;
-        // centre of the slot within its bin, -0.5 to 0.5
-        let offset = (f64::from(slot % width) + 0.5) / f64::from(width) - 0.5;
-        let neighbour = if offset < 0.0 { (bin + week - 1) % week } else { (bin + 1) % week };
-        // a weekend begins at midnight, not gradually
-        let neighbour = if neighbour / bins == bin / bins { neighbour } else { bin };
-        Place {
+        let place = Place {
             number: interval.number(),
-            slot: slot as usize,
-            bin: bin as usize,
-            lean: (neighbour as usize, offset.abs()),
-        }
+            slot: 0,
+            bin: 0,
+            lean: (0, 0.0),
+            weekday: 0,
+            per_day: interval.length().per_day() as usize,
+            bins_per_day: Place::bins_per_day(interval.length()) as usize,
+        };
+        place.at(interval.weekday() as usize, interval.slot() as usize)
+    }
+
+    /// The place so many intervals earlier, within a week.
+    pub(in crate::detect) fn before(&self, back: usize) -> Place {
+        let week = DAYS_PER_WEEK as usize * self.per_day;
+        let earlier = (self.weekday * self.per_day + self.slot + week - back % week) % week;
+        let place = self.at(earlier / self.per_day, earlier % self.per_day);
+        Place { number: self.number - back as i64, ..place }
+    }
+
+    /// The same time on another weekday, from 0 for the first.
+    pub(in crate::detect) fn on(&self, weekday: usize) -> Place {
+        self.at(weekday % DAYS_PER_WEEK as usize, self.slot)
+    }
+
+    fn at(&self, weekday: usize, slot: usize) -> Place {
+        let width = self.per_day / self.bins_per_day;
+        let week = DAYS_PER_WEEK as usize * self.bins_per_day;
+        let bin = weekday * self.bins_per_day + slot / width;
+        // centre of the slot within its bin, -0.5 to 0.5
+        let offset = ((slot % width) as f64 + 0.5) / width as f64 - 0.5;
+        let neighbour = if offset < 0.0 { (bin + week - 1) % week } else { (bin + 1) % week };
+        Place { slot, bin, lean: (neighbour, offset.abs()), weekday, ..*self }
     }
 
     /// Weekly bins of one day: hours, or whole intervals where those are longer or do not divide into hours.
@@ -63,12 +82,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bins_lean_to_the_nearer_neighbour_of_their_day() {
+    fn bins_lean_to_the_nearer_neighbour() {
         let length = Length::from_seconds(300).unwrap();
         // 1970-01-01 was a Thursday
         let monday = Interval::containing(4 * 86_400_000_000, length);
         let place = Place::of(monday);
-        assert_eq!((place.slot, place.bin, place.lean.0), (0, 0, 0), "midnight parts the days");
+        assert_eq!((place.slot, place.bin, place.lean.0), (0, 0, 167), "the last hour of the week before");
+        let sunday = place.on(6);
+        assert_eq!((sunday.bin, sunday.lean.0), (6 * 24, 6 * 24 - 1));
+        assert_eq!(sunday.on(0).bin, place.bin);
         assert_eq!((Place::of(monday.offset(7)).bin, Place::of(monday.offset(7)).lean.0), (0, 1));
         assert_eq!((Place::of(monday.offset(13)).bin, Place::of(monday.offset(13)).lean.0), (1, 0));
         for seconds in [60, 300, 600, 1800, 3600, 5400, 7200, 86_400] {

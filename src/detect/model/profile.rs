@@ -1,148 +1,283 @@
-//! The shape of a day, and how the hours of each weekday differ from it.
+//! The shape of a day, and how the hours of each weekday differ from it, in one of two ways to put them together:
 //!
-//! `value = daily[slot] + weekly[bin]`, both learned by exponential means with the other part taken away (backfitting):
-//! `daily += g (x - weekly - daily)`, `weekly += g' (x - daily - weekly)`, where `g = max(1/(n+1), 1/8)` reaches back
-//! about eight days and `g'` about three weeks. `x` has been cleaned before: an anomaly teaches nothing. The smooth
-//! variant is the mean of the neighbouring slots within a quarter of an hour, with triangular weights, as far as no
-//! edge lies between (a pulse on the hour stays a pulse): after one day
-//! the single slots carry the whole noise of that day, their neighbourhood does not.
+//! - multiplicative: `value = daily[slot] x weekly[bin]`, for quantities that scale (a weekend has a third of the traffic);
+//! - additive: `value = daily[slot] + weekly[bin]`.
+//!
+//! Each part is learned with the other taken away (backfitting). The multiplicative parts are ratios of exponentially fading
+//! sums, `daily = S(x) / S(weekly)` and `weekly = S(x) / S(daily)`, so that intervals weigh as much as they have events.
+//! The daily gain `max(1/(n+1), 1/8)` reaches back about eight days, the weekly one about three weeks. What is learned was
+//! cleaned before: an anomaly teaches nothing.
+//!
+//! A slot that few days or few events are known of borrows from its neighbours. After a day a single slot carries the
+//! whole noise of that day, so the mean of the slots within a quarter of an hour stands in for it, with triangular weights,
+//! as far as no edge lies between (a pulse on the hour stays a pulse), and gives way with the days. Where a slot
+//! has seen fewer than thirty events (`sum / dispersion`), sums over as many neighbours as make up for it are taken.
+//!
+//! A weekly bin starts as "like the other days" and moves with what it has seen; between the centres of two bins it
+//! goes straight, unless they differ by a fifth: a weekend begins at midnight, not gradually.
 
 use super::Place;
 use crate::detect::habit::Recurrence;
 use crate::detect::snapshot::codec;
 use crate::model::Length;
 
-/// Smallest gain of a daily slot.
-const DAILY_GAIN: f64 = 1.0 / 8.0;
-/// Gain of a slot that has changed its habit.
+/// Days that a slot remembers.
+const DAYS: f64 = 8.0;
+/// Gain of a slot that has changed its habit, and of a weekly bin, for each of its intervals.
 const ADOPTION_GAIN: f64 = 0.9;
-/// Gain of a weekly bin that has changed its habit, for each of its intervals.
 const WEEKLY_ADOPTION_GAIN: f64 = 0.25;
-/// Weeks that a weekly bin remembers.
+/// Weeks that a weekly bin remembers, and weeks in which it is hardly known.
 const WEEKS: f64 = 3.0;
+const YOUNG_WEEKS: u16 = 2;
+/// Events that a weekly bin must see to be believed half, and intervals.
+const PRIOR_EVENTS: f64 = 12.0;
+const PRIOR_INTERVALS: f64 = 0.5;
+const PRIOR_ADDITIVE: f64 = 2.0;
+/// Bounds of a weekly factor.
+const FACTOR: (f64, f64) = (0.02, 8.0);
+/// Weekly bins that differ by this share have an edge between them.
+const WEEKLY_EDGE: f64 = 0.2;
+/// Events below which a slot borrows from neighbours that are not near, and those that the mean of all slots is worth.
+const EVENTS: f64 = 30.0;
+const MEAN_EVENTS: f64 = 10.0;
 /// A neighbour further away than this many mean differences is beyond an edge.
 const EDGE: f64 = 5.0;
-/// Memory of the mean difference, in slots.
+/// Memory of the mean difference, in slots, and of the mean, in intervals.
 const ROUGH_MEMORY: u32 = 300;
-/// How far a slot looks around, in seconds.
+const MEAN_MEMORY: u32 = 3000;
+/// How far a slot looks around, in seconds, and in how many days it half stops doing so.
 const SMOOTHING_SECONDS: u32 = 900;
+const SMOOTHING_DAYS: f64 = 4.0;
 
 /// The learned shape of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::detect) struct Profile {
-    daily: Vec<f64>,
-    days: Vec<u16>,
+    is_multiplicative: bool,
+    /// Fading sums per slot; the weights are none where additive: they are all 1.
+    sums: Vec<f64>,
+    weights: Vec<f64>,
+    days: Vec<u8>,
+    /// The same per weekly bin.
     weekly: Vec<f64>,
+    base: Vec<f64>,
     visits: Vec<u16>,
     radius: usize,
-    per_bin: f64,
+    per_bin: u16,
+    mean: f64,
     /// Mean difference of neighbouring slots.
     rough: f64,
     seen: u32,
+    /// Size of an event.
+    dispersion: f64,
 }
 
-codec!(Profile { daily, days, weekly, visits, radius, per_bin, rough, seen });
+codec!(Profile {
+    is_multiplicative,
+    sums,
+    weights,
+    days,
+    weekly,
+    base,
+    visits,
+    radius,
+    per_bin,
+    mean,
+    rough,
+    seen,
+    dispersion
+});
 
 impl Profile {
     /// Of a series that nothing is known of.
-    pub(in crate::detect) fn new(length: Length) -> Profile {
+    pub(in crate::detect) fn new(length: Length, is_multiplicative: bool) -> Profile {
         let (slots, bins) = (length.per_day() as usize, Place::bins(length));
+        let per_bin = length.per_day() / Place::bins_per_day(length);
         Profile {
-            daily: vec![0.0; slots],
+            is_multiplicative,
+            sums: vec![0.0; slots],
+            weights: vec![0.0; if is_multiplicative { slots } else { 0 }],
             days: vec![0; slots],
             weekly: vec![0.0; bins],
+            base: vec![0.0; if is_multiplicative { bins } else { 0 }],
             visits: vec![0; bins],
             radius: ((SMOOTHING_SECONDS / length.seconds()) as usize).min(slots.saturating_sub(1) / 2),
-            per_bin: f64::from(length.per_day() / Place::bins_per_day(length)),
+            per_bin: u16::try_from(per_bin).unwrap_or(u16::MAX),
+            mean: 0.0,
             rough: 0.0,
             seen: 0,
+            dispersion: 0.0,
         }
     }
 
-    /// Days that this slot has been seen.
-    pub(in crate::detect) fn days(&self, place: &Place) -> u16 {
-        self.days[place.slot]
+    /// Whether this hour of this weekday has been seen.
+    pub(in crate::detect) fn knows(&self, place: &Place) -> bool {
+        self.visits[place.bin] > 0
     }
 
-    /// The daily shape alone, smoothed; none where this slot was never seen.
-    pub(in crate::detect) fn smooth(&self, place: &Place) -> Option<f64> {
-        if self.days[place.slot] == 0 {
-            return None;
-        }
-        let slots = self.daily.len();
-        let (mut sum, mut weights) = (0.0, 0.0);
-        let mut weight = 1.0;
-        for step in 0..=2 * self.radius {
-            let slot = (place.slot + slots + step - self.radius) % slots;
-            let edge = (self.daily[slot] - self.daily[place.slot]).abs();
-            if self.days[slot] > 0 && edge <= EDGE * self.rough {
-                sum += weight * self.daily[slot];
-                weights += weight;
-            }
-            weight += if step < self.radius { 1.0 } else { -1.0 };
-        }
-        Some(sum / weights)
+    /// The shape at a place; none where this slot was never seen.
+    pub(in crate::detect) fn at(&self, place: &Place) -> Option<f64> {
+        (self.days[place.slot] > 0).then(|| {
+            let (daily, weekly) = (self.daily(place.slot), self.difference(place));
+            if self.is_multiplicative { (daily * weekly).max(0.0) } else { daily + weekly }
+        })
     }
 
-    /// The daily shape and the difference of this weekday's hour; none where this slot was never seen.
-    pub(in crate::detect) fn weekly(&self, place: &Place) -> Option<f64> {
-        (self.days[place.slot] > 0).then(|| self.daily[place.slot] + self.difference(place))
-    }
-
-    /// Takes a cleaned value in.
-    pub(in crate::detect) fn learn(&mut self, place: &Place, value: f64) {
-        let difference = self.difference(place);
-        let days = f64::from(self.days[place.slot]);
-        if days > 0.0 {
-            let visits = f64::from(self.visits[place.bin]);
-            let gain = (1.0 / (visits + 1.0)).max(1.0 / (WEEKS * self.per_bin));
-            self.weekly[place.bin] += gain * (value - self.daily[place.slot] - self.weekly[place.bin]);
-            self.visits[place.bin] = self.visits[place.bin].saturating_add(1);
+    /// Takes a cleaned value in, of a series whose events are of the size `dispersion`.
+    pub(in crate::detect) fn learn(&mut self, place: &Place, value: f64, dispersion: f64) {
+        self.dispersion = dispersion;
+        self.mean += (value - self.mean) / f64::from(self.seen.min(MEAN_MEMORY - 1) + 1);
+        if self.days[place.slot] > 0 {
+            let gain = (1.0 / (f64::from(self.visits[place.bin]) + 1.0)).max(1.0 / (WEEKS * f64::from(self.per_bin)));
+            self.learn_weekly(place, value, gain);
         }
-        let gain = (1.0 / (days + 1.0)).max(DAILY_GAIN);
-        self.daily[place.slot] += gain * (value - difference - self.daily[place.slot]);
-        self.days[place.slot] = self.days[place.slot].saturating_add(1);
+        let gain = (1.0 / (f64::from(self.days[place.slot]) + 1.0)).max(1.0 / DAYS);
+        self.learn_daily(place, value, gain);
+        self.seen = self.seen.saturating_add(1);
         self.roughen(place.slot);
+    }
+
+    /// Takes a value in of which nobody knows whether it is an anomaly. An hour of the week that is hardly known may be
+    /// like this every week.
+    pub(in crate::detect) fn learn_doubtful(&mut self, place: &Place, value: f64) {
+        let visits = self.visits[place.bin];
+        if self.days[place.slot] > 0 && visits < YOUNG_WEEKS.saturating_mul(self.per_bin) {
+            self.learn_weekly(place, value, 1.0 / (f64::from(visits) + 1.0));
+        }
     }
 
     /// Takes a value in that has come at this time of the day, or of the week, twice and is no noise.
     pub(in crate::detect) fn adopt(&mut self, place: &Place, value: f64, recurrence: Recurrence) {
-        let rest = value - self.difference(place) - self.daily[place.slot];
-        if self.days[place.slot] == 0 {
-            self.daily[place.slot] = value;
-        } else if recurrence == Recurrence::Weekly {
-            self.weekly[place.bin] += (ADOPTION_GAIN / self.per_bin).max(WEEKLY_ADOPTION_GAIN) * rest;
-            self.visits[place.bin] = self.visits[place.bin].saturating_add(1);
+        if self.days[place.slot] > 0 && recurrence == Recurrence::Weekly {
+            let gain = (ADOPTION_GAIN / f64::from(self.per_bin)).max(WEEKLY_ADOPTION_GAIN);
+            self.learn_weekly(place, value, gain);
         } else {
-            self.daily[place.slot] += ADOPTION_GAIN * rest;
+            self.learn_daily(place, value, ADOPTION_GAIN);
         }
-        self.days[place.slot] = self.days[place.slot].saturating_add(1);
     }
 
     /// Bytes on the heap.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
-        8 * (self.daily.capacity() + self.weekly.capacity()) + 2 * (self.days.capacity() + self.visits.capacity())
+        let numbers = [&self.sums, &self.weights, &self.weekly, &self.base];
+        let numbers = numbers.iter().map(|list| 8 * list.capacity()).sum::<usize>();
+        numbers + self.days.capacity() + 2 * self.visits.capacity()
     }
 
-    fn roughen(&mut self, slot: usize) {
-        let before = (slot + self.daily.len() - 1) % self.daily.len();
-        if self.days[before] > 0 {
-            self.seen = (self.seen + 1).min(ROUGH_MEMORY);
-            let step = (self.daily[slot] - self.daily[before]).abs();
-            let step = if self.seen > 8 { step.min(EDGE * self.rough.max(f64::MIN_POSITIVE)) } else { step };
-            self.rough += (step - self.rough) / f64::from(self.seen);
+    fn learn_weekly(&mut self, place: &Place, value: f64, gain: f64) {
+        let (bin, daily) = (place.bin, self.daily(place.slot));
+        if self.is_multiplicative {
+            self.weekly[bin] += gain * (value - self.weekly[bin]);
+            self.base[bin] += gain * (daily - self.base[bin]);
+        } else {
+            self.weekly[bin] += gain * (value - daily - self.weekly[bin]);
+        }
+        self.visits[bin] = self.visits[bin].saturating_add(1);
+    }
+
+    fn learn_daily(&mut self, place: &Place, value: f64, gain: f64) {
+        let (slot, weekly) = (place.slot, self.difference(place));
+        if self.is_multiplicative {
+            self.sums[slot] += gain * (value - self.sums[slot]);
+            self.weights[slot] += gain * (weekly - self.weights[slot]);
+        } else {
+            self.sums[slot] += gain * (value - weekly - self.sums[slot]);
+        }
+        self.days[slot] = self.days[slot].saturating_add(1);
+    }
+
+    /// What is known of one slot alone.
+    fn alone(&self, slot: usize) -> f64 {
+        match self.weights.get(slot) {
+            Some(weight) if *weight > 1e-12 => self.sums[slot] / weight,
+            Some(_) => 0.0,
+            None => self.sums[slot],
         }
     }
 
-    /// Weekly difference, between the centres of two neighbouring bins.
+    fn daily(&self, slot: usize) -> f64 {
+        let days = f64::from(self.days[slot]);
+        if self.is_multiplicative && self.dispersion > 0.0 {
+            let events = self.mean * days.min(DAYS) / self.dispersion;
+            if events < EVENTS {
+                return self.wide(slot, events);
+            }
+        }
+        if self.radius == 0 {
+            return self.alone(slot);
+        }
+        let trust = days / (days + SMOOTHING_DAYS);
+        trust * self.alone(slot) + (1.0 - trust) * self.near(slot)
+    }
+
+    /// Mean of the near neighbours on this side of every edge.
+    fn near(&self, slot: usize) -> f64 {
+        let here = self.alone(slot);
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (other, weight) in self.around(slot, self.radius) {
+            let value = self.alone(other);
+            if (value - here).abs() <= EDGE * self.rough {
+                sum += weight * value;
+                weights += weight;
+            }
+        }
+        if weights > 0.0 { sum / weights } else { here }
+    }
+
+    /// Ratio of sums over as many neighbours as few events ask for, and the mean.
+    fn wide(&self, slot: usize, events: f64) -> f64 {
+        let radius = ((EVENTS / events.max(1e-3)) as usize).clamp(self.radius, self.sums.len() / 8);
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (other, weight) in self.around(slot, radius) {
+            sum += weight * self.sums[other];
+            weights += weight * self.weights[other];
+        }
+        let prior = MEAN_EVENTS / events.max(1e-9) * (radius + 1) as f64;
+        (sum + prior * self.mean) / (weights + prior)
+    }
+
+    /// Slots around one that have been seen, with triangular weights.
+    fn around(&self, slot: usize, radius: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
+        let slots = self.sums.len();
+        let each = (0..=2 * radius).map(move |step| {
+            let weight = (radius + 1 - step.abs_diff(radius)) as f64;
+            ((slot + slots + step - radius) % slots, weight)
+        });
+        each.filter(|(other, _)| self.days[*other] > 0)
+    }
+
+    /// Weekly part, between the centres of two neighbouring bins.
     fn difference(&self, place: &Place) -> f64 {
         let (neighbour, lean) = place.lean;
-        if self.visits[place.bin] == 0 {
-            0.0
-        } else if self.visits[neighbour] == 0 {
-            self.weekly[place.bin]
-        } else {
-            (1.0 - lean) * self.weekly[place.bin] + lean * self.weekly[neighbour]
+        let here = self.weekly_of(place.bin);
+        if self.visits[place.bin] == 0 || self.visits[neighbour] == 0 {
+            return here;
+        }
+        let there = self.weekly_of(neighbour);
+        let most = if self.is_multiplicative { here.max(there) } else { self.mean.abs() };
+        let is_edge = (here - there).abs() > WEEKLY_EDGE * most;
+        if is_edge { here } else { (1.0 - lean) * here + lean * there }
+    }
+
+    fn weekly_of(&self, bin: usize) -> f64 {
+        let most = f64::from(YOUNG_WEEKS + 1) * f64::from(self.per_bin);
+        let visits = f64::from(self.visits[bin]).min(most);
+        match self.base.get(bin) {
+            Some(_) if visits == 0.0 => 1.0,
+            Some(base) => {
+                let prior = PRIOR_INTERVALS + PRIOR_EVENTS * self.dispersion / base.max(1e-9);
+                let factor = visits * self.weekly[bin] / base.max(1e-12) + prior;
+                (factor / (visits + prior)).clamp(FACTOR.0, FACTOR.1)
+            }
+            None => self.weekly[bin] * visits / (visits + PRIOR_ADDITIVE),
+        }
+    }
+
+    fn roughen(&mut self, slot: usize) {
+        let before = (slot + self.sums.len() - 1) % self.sums.len();
+        if self.days[before] > 0 {
+            let seen = self.seen.min(ROUGH_MEMORY);
+            let step = (self.alone(slot) - self.alone(before)).abs();
+            let step = if self.seen > 8 { step.min(EDGE * self.rough.max(f64::MIN_POSITIVE)) } else { step };
+            self.rough += (step - self.rough) / f64::from(seen);
         }
     }
 }
@@ -152,34 +287,69 @@ mod tests {
     use super::*;
     use crate::model::Interval;
 
-    #[test]
-    fn a_weekday_shape_is_learned_within_three_weeks() {
-        let length = Length::from_seconds(3600).unwrap();
-        let mut profile = Profile::new(length);
-        let truth = |interval: Interval| {
-            let day = f64::from(interval.slot() * (24 - interval.slot()));
-            if interval.weekday() >= 5 { 0.5 * day } else { day }
-        };
+    const DISPERSION: f64 = 1.0;
+
+    fn learned(length: Length, is_multiplicative: bool, days: i64, truth: impl Fn(Interval) -> f64) -> Profile {
+        let mut profile = Profile::new(length, is_multiplicative);
         let start = Interval::containing(0, length);
-        for step in 0..24 * 28 {
+        for step in 0..i64::from(length.per_day()) * days {
             let interval = start.offset(step);
-            profile.learn(&Place::of(interval), truth(interval));
+            profile.learn(&Place::of(interval), truth(interval), DISPERSION);
         }
+        profile
+    }
+
+    #[test]
+    fn a_weekend_is_known_after_two() {
+        let length = Length::from_seconds(3600).unwrap();
+        let truth = |interval: Interval| {
+            let day = 1e3 * f64::from(10 + interval.slot() * (24 - interval.slot()));
+            if interval.weekday() >= 5 { 0.4 * day } else { day }
+        };
+        let profile = learned(length, true, 28, truth);
+        let start = Interval::containing(0, length);
         for step in 24 * 28..24 * 35 {
             let interval = start.offset(step);
-            let guess = profile.weekly(&Place::of(interval)).unwrap();
-            assert!((guess - truth(interval)).abs() < 12.0, "{interval}: {guess} for {}", truth(interval));
+            let guess = profile.at(&Place::of(interval)).unwrap();
+            assert!((guess / truth(interval) - 1.0).abs() < 0.05, "{interval}: {guess} for {}", truth(interval));
+        }
+    }
+
+    #[test]
+    fn what_is_below_zero_adds_up() {
+        let length = Length::from_seconds(3600).unwrap();
+        let truth = |interval: Interval| {
+            let day = f64::from(interval.slot()) - 12.0;
+            if interval.weekday() == 2 { day - 30.0 } else { day }
+        };
+        let profile = learned(length, false, 35, truth);
+        let start = Interval::containing(0, length);
+        for step in 24 * 35..24 * 42 {
+            let interval = start.offset(step);
+            let guess = profile.at(&Place::of(interval)).unwrap();
+            assert!((guess - truth(interval)).abs() < 4.0, "{interval}: {guess} for {}", truth(interval));
         }
     }
 
     #[test]
     fn a_slot_never_seen_has_no_shape() {
         let length = Length::from_seconds(300).unwrap();
-        let mut profile = Profile::new(length);
+        let mut profile = Profile::new(length, true);
         let first = Interval::containing(0, length);
-        profile.learn(&Place::of(first), 5.0);
-        assert_eq!(profile.smooth(&Place::of(first)), Some(5.0));
-        assert_eq!(profile.smooth(&Place::of(first.offset(1))), None);
-        assert_eq!(profile.weekly(&Place::of(first.offset(1))), None);
+        profile.learn(&Place::of(first), 500.0, DISPERSION);
+        assert!((profile.at(&Place::of(first)).unwrap() - 500.0).abs() < 1e-9);
+        assert_eq!(profile.at(&Place::of(first.offset(1))), None);
+    }
+
+    #[test]
+    fn few_events_are_spread_over_their_neighbours() {
+        let length = Length::from_seconds(300).unwrap();
+        // one event every second hour, always in the same slot
+        let profile = learned(length, true, 14, |interval| f64::from(u8::from(interval.slot() % 24 == 0)));
+        let start = Interval::containing(0, length);
+        let shapes: Vec<f64> =
+            (0..288).map(|step| profile.at(&Place::of(start.offset(step))).unwrap()).collect();
+        let most = shapes.iter().copied().fold(0.0, f64::max);
+        assert!(most < 3.0 / 24.0, "{most}");
     }
 }

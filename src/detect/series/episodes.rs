@@ -1,117 +1,193 @@
-//! What happens to a series while an episode is open, and how it finds back to normal.
+//! What explains an alarm away, what happens to a series while an episode is open, and how it finds back to normal.
 
-use super::{SETTLE, Series, TEACH_CUT, TOLD};
+use super::{FLAT_TAUGHT, Guise, Outlook, SETTLE, Series, TEACH_CUT, TOLD, UNREST};
 use crate::detect::episode::{Echo, Mode, Outcome};
+use crate::detect::evidence::Lead;
 use crate::detect::habit::Recurrence;
 use crate::detect::judgement::{Context, Judgement, State};
-use crate::detect::model::{Kind, Place};
-use crate::detect::outlook::Outlook;
+use crate::detect::severity::severity;
+
+/// Surprise up to which another weekday's shape explains what today's does not.
+const EXPLAINED: f64 = 2.5;
+/// Days before the profile alone is an argument, and how much nearer to it a value must be.
+const PROFILE_DAYS: f64 = 5.0;
+const PROFILE_SHARE: f64 = 0.25;
+/// Days before a week is known.
+const WEEK: f64 = 7.0;
 
 impl Series {
-    /// Back at a level that was normal before: the levels move by `step`, and that is all.
-    pub(super) fn come_back(
+    /// What is said of an interval that would alarm, if something explains it.
+    pub(super) fn explain(
         &mut self,
         context: &Context,
-        place: &Place,
-        value: f64,
         outlook: &Outlook,
-        step: f64,
+        value: f64,
+        lead: &Lead,
+    ) -> Option<Judgement> {
+        if let Some(echo) = self.echo {
+            let old = outlook.shape.at(echo.level());
+            if echo.matches(value, old, outlook.expected, outlook.deviation) {
+                self.echo = None;
+                return Some(self.come_back(context, outlook, value, old));
+            }
+        }
+        if self.is_profile(context, outlook, value, outlook.expected) {
+            return Some(self.come_back(context, outlook, value, outlook.shape.at(0.0)));
+        }
+        if let Some(weekday) = self.other_day(context, outlook, value, lead) {
+            return Some(self.put_on(context, outlook, value, lead, weekday));
+        }
+        let recurrence = self.habit.knows(outlook.place.number, value, outlook.expected, context.per_day)?;
+        Some(self.get_used(context, outlook, value, recurrence))
+    }
+
+    /// Whether a value that is far from `expected` is what day and week alone would say: then it is the level that was wrong,
+    /// after a weekend that it had followed, or a drift that is over.
+    fn is_profile(&self, context: &Context, outlook: &Outlook, value: f64, expected: f64) -> bool {
+        let alone = outlook.shape.at(0.0);
+        self.baselines.has_shape()
+            && self.noise.single() == 0.0
+            && self.days(context) >= PROFILE_DAYS
+            && (value - alone).abs() <= PROFILE_SHARE * (value - expected).abs()
+    }
+
+    /// The weekday whose shape explains the values of the window that leads, if today's does not and one does.
+    fn other_day(&self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead) -> Option<usize> {
+        if !self.baselines.has_shape() || self.days(context) <= WEEK {
+            return None;
+        }
+        let here = outlook.shape.at(0.0);
+        let surprises = (0..7).filter_map(|weekday| {
+            let sums = self.baselines.in_guise(&outlook.place, weekday, lead.width, value, &self.noise)?;
+            let there = self.baselines.shape(&self.baselines.shapes(&outlook.place.on(weekday), &self.noise)).at(0.0);
+            let is_other = (there - here).abs() >= 0.5 * (value - here).abs();
+            is_other.then(|| (weekday, self.windows.surprise_of(lead, sums, context.empty_is_zero)))
+        });
+        let best = surprises.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        (best.1 <= EXPLAINED).then_some(best.0)
+    }
+
+    /// From here on, for a day, this weekday's shape is expected.
+    fn put_on(
+        &mut self,
+        context: &Context,
+        outlook: &Outlook,
+        value: f64,
+        lead: &Lead,
+        weekday: usize,
     ) -> Judgement {
-        self.bank.shift(step, &outlook.shapes);
-        self.learn(place, value, value, outlook);
-        self.judgement(context, outlook, value, 0.0, State::Normal)
+        self.guise = Some(Guise { weekday: weekday as u8, left: context.per_day });
+        self.baselines.take_back(lead.width);
+        let place = outlook.place.on(weekday);
+        let outlook = self.outlook_of(place, self.baselines.shapes(&place, &self.noise));
+        self.learn(&outlook, value, false);
+        self.judgement(context, &outlook, value, 0.0, State::Normal)
+    }
+
+    /// Back at a level that was normal before: the levels move there, and that is all.
+    fn come_back(&mut self, context: &Context, outlook: &Outlook, value: f64, old: f64) -> Judgement {
+        self.baselines.settle_at(&outlook.shapes, old);
+        let outlook = self.outlook_of(outlook.place, outlook.shapes);
+        self.learn(&outlook, value, false);
+        self.judgement(context, &outlook, value, 0.0, State::Normal)
     }
 
     /// What was odd at this time yesterday too: the shape of the day has changed, the levels around it have not.
-    pub(super) fn get_used(
+    fn get_used(
         &mut self,
         context: &Context,
-        place: &Place,
-        value: f64,
         outlook: &Outlook,
+        value: f64,
         recurrence: Recurrence,
     ) -> Judgement {
-        let mut moved = outlook.shapes;
-        for kind in [Kind::Daily, Kind::Weekly] {
-            moved[kind as usize] = moved[kind as usize].map(|shape| shape.raised(value - outlook.expected));
-        }
-        self.bank.learn(value, &moved);
-        self.profile.adopt(place, value, recurrence);
-        self.habit.follow(place.number, value, context.per_day);
+        self.baselines.adopt(&outlook.place, value, recurrence);
+        self.follow(outlook, outlook.expected);
+        self.habit.follow(outlook.place.number, value, context.per_day);
         self.judgement(context, outlook, value, 0.0, State::Normal)
     }
 
+    /// An interval of a flat line: nothing is taught.
+    pub(super) fn stay_flat(
+        &mut self,
+        context: &Context,
+        outlook: &Outlook,
+        value: f64,
+        flat: f64,
+        score: f64,
+    ) -> Judgement {
+        let number = outlook.place.number;
+        if self.flat_since == 0 {
+            self.flat_since = number;
+            self.baselines.take_back(FLAT_TAUGHT);
+        }
+        if number - self.flat_since >= i64::from(context.per_day) {
+            return self.judgement(context, outlook, value, score, State::Normal);
+        }
+        let state = State::Anomalous { high: value >= outlook.expected, since: self.flat_since };
+        let said = if self.flat_since == number { flat } else { flat.min(TOLD * context.alarm) };
+        let mut judgement = self.judgement(context, outlook, value, said.max(score), state);
+        judgement.severity = judgement.severity.max(severity(flat / context.alarm));
+        judgement
+    }
+
     /// An interval of an open episode.
-    pub(super) fn go_on(&mut self, context: &Context, place: &Place, value: f64, outlook: &Outlook) -> Judgement {
+    pub(super) fn go_on(&mut self, context: &Context, outlook: &Outlook, value: f64) -> Judgement {
         let Some(mut episode) = self.episode.take() else {
             return self.judgement(context, outlook, value, 0.0, State::Normal);
         };
         let expected = match episode.mode {
-            Mode::Held { baseline, level } => outlook.held(baseline, level),
+            Mode::Held { level } => outlook.shape.at(level),
             Mode::Riding { .. } => outlook.expected,
         };
-        if let Some(recurrence) = self.habit.knows(place.number, value, expected, context.per_day) {
-            return self.get_used(context, place, value, outlook, recurrence);
+        if let Some(recurrence) = self.habit.knows(outlook.place.number, value, expected, context.per_day) {
+            return self.get_used(context, outlook, value, recurrence);
         }
-        if outlook.is_profile(value, expected) {
-            return self.come_back(context, place, value, outlook, value - outlook.expected);
+        if self.is_profile(context, outlook, value, expected) {
+            return self.come_back(context, outlook, value, outlook.shape.at(0.0));
         }
-        let shape = self.noise.shape(expected);
-        let before = episode.deviation();
-        // neither going on as before nor being back is news
-        let news = (value - expected - before).abs().min((value - expected).abs());
-        let news = outlook.unit.map_or(0.0, |unit| news / unit);
-        let score = self.combined.surprise(self.windows.surprise_of_one(outlook.best.unwrap_or(0), news.min(1e9)));
-        // it has been told
-        let score = score.min(TOLD * context.alarm);
-        let outcome = episode.step(value, expected, shape, (context.per_day, context.margin.at(expected)));
-        let threshold = episode.threshold(shape);
+        let noise = self.noise.deviation(expected);
+        let day_and_margin = (context.per_day, context.margin.at(expected));
+        let outcome = episode.step(value, expected, noise, day_and_margin);
+        let doubtful = episode.hold_back(value, context.per_day);
+        for (back, value) in doubtful.iter().rev().enumerate() {
+            self.baselines.learn_doubtful(&outlook.place.before(back), *value);
+        }
+        if self.unrest > UNREST {
+            self.noise.error(expected, value - expected);
+            self.windows.learn_one((value - expected) / noise);
+        }
+        if let Mode::Riding { jump } = episode.mode {
+            let cut = TEACH_CUT * noise;
+            let on = expected + (value - jump - expected).clamp(-cut, cut);
+            self.follow(outlook, if outcome == Outcome::Goes { on } else { value });
+        }
+        match outcome {
+            Outcome::Ends => {
+                self.settle = SETTLE;
+                if matches!(episode.mode, Mode::Riding { .. }) {
+                    self.baselines.settle_at(&outlook.shapes, value);
+                }
+            }
+            Outcome::Accepted(shift) => {
+                self.baselines.settle_at(&outlook.shapes, expected + shift);
+                self.settle = SETTLE;
+                self.echo = match episode.mode {
+                    Mode::Held { level } => Some(Echo::new(&episode, level, context.per_day)),
+                    Mode::Riding { .. } => None,
+                };
+            }
+            Outcome::Goes => self.habit.note(outlook.place.number, value, context.per_day),
+            Outcome::Quiet => {}
+        }
         let state = match outcome {
             Outcome::Goes => State::Anomalous { high: episode.high, since: episode.since },
             Outcome::Quiet | Outcome::Ends | Outcome::Accepted(_) => State::Normal,
         };
-        let taught = match (episode.mode, outcome) {
-            (Mode::Riding { jump }, Outcome::Goes) => {
-                let cut = outlook.unit.map_or(0.0, |unit| TEACH_CUT * unit);
-                expected + (value - jump - expected).clamp(-cut, cut)
-            }
-            (Mode::Riding { .. }, _) => value,
-            (Mode::Held { .. }, Outcome::Quiet | Outcome::Ends) => {
-                expected + (value - expected).clamp(-threshold, threshold)
-            }
-            (Mode::Held { .. }, _) => expected,
-        };
-        match outcome {
-            Outcome::Ends => {
-                if matches!(episode.mode, Mode::Riding { .. }) {
-                    self.settle = SETTLE;
-                    self.bank.shift(value - expected, &outlook.shapes);
-                }
-                if self.unrest > 3.0 {
-                    self.windows.relearn(30);
-                }
-            }
-            Outcome::Accepted(shift) => {
-                self.bank.shift(shift, &outlook.shapes);
-                self.settle = SETTLE;
-                self.echo = Some(Echo::new(&episode, shift, context.per_day));
-                self.windows.relearn(30);
-            }
-            Outcome::Goes | Outcome::Quiet => {}
-        }
-        let deviation = (value - expected).abs();
-        match outcome {
-            Outcome::Accepted(shift) => self.learn(place, expected, expected + shift, outlook),
-            // what a riding episode takes for normal is good enough for a level, not for a shape
-            Outcome::Goes if matches!(episode.mode, Mode::Riding { .. }) => self.bank.learn(taught, &outlook.shapes),
-            _ => self.learn(place, taught, taught, outlook),
-        }
-        if outcome == Outcome::Goes {
-            self.habit.note(place.number, value, context.per_day);
-        }
+        let threshold = episode.threshold(noise);
         if matches!(outcome, Outcome::Goes | Outcome::Quiet) {
             self.episode = Some(episode);
         }
-        self.band(expected, threshold, score, deviation, state)
+        // it has been told
+        self.band(expected, (threshold, threshold), TOLD * context.alarm, (value - expected).abs(), state)
     }
 }

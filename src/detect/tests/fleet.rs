@@ -204,7 +204,8 @@ fn the_smallest_form_is_quiet_on_sparse_counts_and_sees_them_change() {
             harness::check(&point);
             let at: usize = point.key.values().next().unwrap().parse().unwrap();
             let is_alarm = matches!(point.state, PointState::Anomalous { .. });
-            let near = |range: &std::ops::Range<usize>| (range.start..range.end + 8).contains(&step);
+            // an alarm of a window of 64 intervals goes on while that is off
+            let near = |range: &std::ops::Range<usize>| (range.start..range.end + 32).contains(&step);
             match at % 5 {
                 0 if near(&more) => found[0][at] |= is_alarm,
                 1 if near(&none) => found[1][at] |= is_alarm,

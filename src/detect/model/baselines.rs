@@ -1,0 +1,471 @@
+//! Three baselines side by side: the daily and weekly shape with a level that multiplies it, the same with a level that is
+//! added, and a level alone. The one whose errors are smallest on this series speaks: near errors, of the next value, and far
+//! ones, of the sum of the next 32, count alike, because a level alone follows every curve well for five minutes.
+//!
+//! The last [`WINDOW_MAX`] states are kept, so that a window of the last values can be judged by the level *before* it,
+//! and an alarm can take back what the values that raised it have taught.
+
+use super::level::{Level, Levels, Reversion, gains};
+use super::{Noise, Place, Profile};
+use crate::detect::habit::Recurrence;
+use crate::detect::snapshot::codec;
+use crate::model::Length;
+
+/// Widths of the windows, in intervals.
+pub(in crate::detect) const WIDTHS: [usize; WINDOWS] = [1, 2, 4, 8, 16, 32];
+/// Number of widths.
+pub(in crate::detect) const WINDOWS: usize = 6;
+/// The widest window, in intervals.
+const WINDOW_MAX: usize = WIDTHS[WINDOWS - 1];
+/// Number of baselines: multiplicative, additive, and the level alone.
+const KINDS: usize = 3;
+const ALONE: usize = 2;
+
+/// Values of a baseline before it may take over.
+const ERRORS_LEAST: u32 = 60;
+/// How much smaller the errors of another must be.
+const BETTER: f64 = 0.95;
+/// Memory of near and far errors.
+const NEAR_MEMORY: u32 = 600;
+const FAR_MEMORY: u32 = 2000;
+/// An error larger than this many times the mean error counts as that much.
+const CLIP: f64 = 6.0;
+/// Bounds of a level that multiplies, as a share of the shape.
+const SHARE: (f64, f64) = (-1.0, 20.0);
+/// Values before a window beside those in it.
+const BEFORE: usize = 2;
+const RUN_MAX: u32 = 1000;
+
+/// What a baseline's shape says of one place: a value, and the unit of levels around it there.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::detect) struct Shape {
+    value: f64,
+    unit: f64,
+}
+
+codec!(Shape { value, unit });
+
+impl Shape {
+    /// The value that a level makes here.
+    pub(in crate::detect) fn at(&self, level: f64) -> f64 {
+        self.value + self.unit * level
+    }
+
+    /// The level that makes a value here.
+    fn level(&self, value: f64) -> f64 {
+        (value - self.value) / self.unit.max(1e-12)
+    }
+}
+
+/// The shapes of all baselines at one place; none where not yet known.
+pub(in crate::detect) type Shapes = [Option<Shape>; KINDS];
+
+/// One step of the past.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Past {
+    value: f64,
+    variance: f64,
+    shapes: [Shape; KINDS],
+    /// After it.
+    levels: [Level; KINDS],
+}
+
+codec!(Past { value, variance, shapes, levels });
+
+/// A mean magnitude of errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Mean {
+    size: f64,
+    seen: u32,
+}
+
+codec!(Mean { size, seen });
+
+impl Mean {
+    fn learn(&mut self, error: f64, memory: u32, least: f64) {
+        self.seen = (self.seen + 1).min(memory);
+        let cut = if self.seen > 20 { (CLIP * self.size).max(least) } else { f64::MAX };
+        self.size += (error.abs().min(cut) - self.size) / f64::from(self.seen);
+    }
+}
+
+/// Sums over a window that ends with the coming value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::detect) struct Sums {
+    pub(in crate::detect) value: f64,
+    pub(in crate::detect) variance: f64,
+    shape: f64,
+    unit: f64,
+    /// Levels before it.
+    before: Level,
+}
+
+impl Sums {
+    /// What a level makes of the window.
+    pub(in crate::detect) fn at(&self, level: f64) -> f64 {
+        self.shape + self.unit * level
+    }
+
+    /// The level before the window that moves least.
+    pub(in crate::detect) fn anchor(&self) -> f64 {
+        self.before[2]
+    }
+}
+
+/// Everything that is expected from.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::detect) struct Baselines {
+    profiles: [Profile; 2],
+    gains: Level,
+    levels: [Levels; KINDS],
+    reversions: [[Reversion; WINDOWS]; KINDS],
+    near: [Mean; KINDS],
+    far: [Mean; KINDS],
+    chosen: u8,
+    /// Values that each has seen without a break.
+    runs: [u32; KINDS],
+    past: Vec<Past>,
+    head: usize,
+}
+
+codec!(Baselines { profiles, gains, levels, reversions, near, far, chosen, runs, past, head });
+
+impl Baselines {
+    /// Of a series that nothing is known of.
+    pub(in crate::detect) fn new(length: Length) -> Baselines {
+        Baselines {
+            profiles: [Profile::new(length, true), Profile::new(length, false)],
+            gains: gains(length.per_day()),
+            levels: [Levels::default(); KINDS],
+            reversions: [[Reversion::new(); WINDOWS]; KINDS],
+            near: [Mean::default(); KINDS],
+            far: [Mean::default(); KINDS],
+            chosen: ALONE as u8,
+            runs: [0; KINDS],
+            past: vec![Past::default(); WINDOW_MAX + 1],
+            head: 0,
+        }
+    }
+
+    /// The shapes at a place.
+    pub(in crate::detect) fn shapes(&self, place: &Place, noise: &Noise) -> Shapes {
+        let [multiplicative, additive] = &self.profiles;
+        let scales = multiplicative.at(place).filter(|_| !noise.is_negative());
+        let multiplicative = scales.map(|value| Shape { value, unit: value });
+        let additive = additive.at(place).map(|value| Shape { value, unit: 1.0 });
+        [multiplicative, additive, Some(Shape { value: 0.0, unit: 1.0 })]
+    }
+
+    /// Chooses the baseline that speaks from now on; far errors count once two days are known.
+    pub(in crate::detect) fn choose(&mut self, shapes: &Shapes, knows_days: bool) {
+        if shapes[self.chosen()].is_none() {
+            self.chosen = ALONE as u8;
+        }
+        let cost = |kind: usize| {
+            let far = if knows_days { self.far[kind].size.max(f64::MIN_POSITIVE) } else { 1.0 };
+            libm::log(self.near[kind].size.max(f64::MIN_POSITIVE)) + libm::log(far)
+        };
+        let mut best = self.chosen();
+        for kind in 0..KINDS {
+            let may = shapes[kind].is_some() && self.near[kind].seen > ERRORS_LEAST;
+            if may && cost(kind) < cost(best) + libm::log(BETTER) {
+                best = kind;
+            }
+        }
+        self.chosen = best as u8;
+    }
+
+    /// Whether the baseline that speaks knows a shape.
+    pub(in crate::detect) fn has_shape(&self) -> bool {
+        self.chosen() != ALONE
+    }
+
+    /// The shape of the baseline that speaks.
+    pub(in crate::detect) fn shape(&self, shapes: &Shapes) -> Shape {
+        shapes[self.chosen()].unwrap_or(Shape { value: 0.0, unit: 1.0 })
+    }
+
+    /// What is expected of the coming value.
+    pub(in crate::detect) fn expected(&self, shapes: &Shapes, noise: &Noise) -> f64 {
+        self.expected_of(self.chosen(), self.shape(shapes), noise)
+    }
+
+    /// The level that the baseline that speaks foresees over a window of index `window` from before it.
+    pub(in crate::detect) fn ahead(&self, window: usize, sums: &Sums) -> f64 {
+        self.reversions[self.chosen()][window].ahead(sums.before)
+    }
+
+    /// Sums over the window of index `window` that ends with the coming `value` of this `variance`; none if too little is known.
+    pub(in crate::detect) fn sums(&self, shapes: &Shapes, value: f64, variance: f64) -> [Option<Sums>; WINDOWS] {
+        self.sums_of(self.chosen(), self.shape(shapes), value, variance)
+    }
+
+    /// The same values as the other baselines have them: the sum of the values, what is expected of it, its variance.
+    pub(in crate::detect) fn other_opinions(
+        &self,
+        shapes: &Shapes,
+        width: usize,
+        value: f64,
+        variance: f64,
+        noise: &Noise,
+    ) -> [Option<(f64, f64, f64)>; KINDS] {
+        let opinion = |kind: usize| {
+            let window = WIDTHS.iter().position(|other| *other == width)?;
+            let shape = shapes[kind].filter(|_| kind != self.chosen())?;
+            let sums = self.sums_of(kind, shape, value, variance)[window]?;
+            let expected = sums.at(self.reversions[kind][window].ahead(sums.before));
+            Some((sums.value, expected.max(noise.least_expected() * width as f64), sums.variance))
+        };
+        std::array::from_fn(opinion)
+    }
+
+    /// The same values as they look by the shape of another weekday, at the level before them; none if that is not known.
+    pub(in crate::detect) fn in_guise(
+        &self,
+        place: &Place,
+        weekday: usize,
+        width: usize,
+        value: f64,
+        noise: &Noise,
+    ) -> Option<(f64, f64, f64)> {
+        let kind = self.chosen();
+        let profile = self.profiles.get(kind)?;
+        let level = self.reversions[kind][0].ahead(self.before(kind, width));
+        let mut sums = (value, 0.0, 0.0);
+        for back in 0..width {
+            let past = place.before(back).on(weekday);
+            if !profile.knows(&past) {
+                return None;
+            }
+            let shape = self.shapes(&past, noise)[kind]?;
+            let expected = shape.at(level);
+            let deviation = noise.deviation(expected);
+            sums.0 += if back > 0 { self.back(back).value } else { 0.0 };
+            sums.1 += expected;
+            sums.2 += deviation * deviation;
+        }
+        Some(sums)
+    }
+
+    /// Takes the cleaned value of an interval in: levels, errors, and what lasts of the levels where `is_normal`.
+    pub(in crate::detect) fn learn(
+        &mut self,
+        shapes: &Shapes,
+        (value, clean): (f64, f64),
+        variance: f64,
+        noise: &Noise,
+        is_normal: bool,
+    ) {
+        let least = 2.0 * noise.single();
+        if is_normal {
+            for kind in 0..KINDS {
+                if let Some(shape) = shapes[kind] {
+                    self.revert(kind, shape, value, noise, least);
+                }
+            }
+        }
+        let mut past = Past { value: clean, variance, ..Past::default() };
+        for kind in 0..KINDS {
+            let Some(shape) = shapes[kind] else {
+                self.runs[kind] = 0;
+                continue;
+            };
+            let error = value - self.expected_of(kind, shape, noise);
+            self.near[kind].learn(error, NEAR_MEMORY, least);
+            let bounds = if kind == 0 { SHARE } else { (f64::MIN, f64::MAX) };
+            self.levels[kind].learn(clean - shape.value, shape.unit, &self.gains, bounds);
+            self.runs[kind] = (self.runs[kind] + 1).min(RUN_MAX);
+            past.shapes[kind] = shape;
+            past.levels[kind] = self.levels[kind].now();
+        }
+        let head = self.head % self.past.len().max(1);
+        if let Some(slot) = self.past.get_mut(head) {
+            *slot = past;
+        }
+        self.head = (head + 1) % self.past.len().max(1);
+    }
+
+    /// Teaches the shapes a cleaned value.
+    pub(in crate::detect) fn learn_shapes(&mut self, place: &Place, clean: f64, noise: &Noise) {
+        let dispersion = noise.dispersion();
+        self.profiles.iter_mut().for_each(|profile| profile.learn(place, clean, dispersion));
+    }
+
+    /// Teaches the shapes a value that may be an anomaly.
+    pub(in crate::detect) fn learn_doubtful(&mut self, place: &Place, value: f64) {
+        self.profiles.iter_mut().for_each(|profile| profile.learn_doubtful(place, value));
+    }
+
+    /// Teaches the shapes a habit.
+    pub(in crate::detect) fn adopt(&mut self, place: &Place, value: f64, recurrence: Recurrence) {
+        self.profiles.iter_mut().for_each(|profile| profile.adopt(place, value, recurrence));
+    }
+
+    /// Takes back what the last `width - 1` values taught the levels: they raised an alarm.
+    pub(in crate::detect) fn take_back(&mut self, width: usize) {
+        for kind in 0..KINDS {
+            if width > 1 && self.runs[kind] as usize >= width {
+                let level = self.before(kind, width);
+                self.levels[kind].set(&level);
+            }
+        }
+        self.forget_past();
+    }
+
+    /// Makes the levels of all baselines such that `value` is expected here.
+    pub(in crate::detect) fn settle_at(&mut self, shapes: &Shapes, value: f64) {
+        for kind in 0..KINDS {
+            let Some(shape) = shapes[kind] else { continue };
+            let level = shape.level(value);
+            if kind > 0 || level < SHARE.1 {
+                self.levels[kind].set(&[level; 3]);
+            }
+        }
+        self.forget_past();
+    }
+
+    /// What came before no longer counts as the run before a window.
+    pub(in crate::detect) fn forget_past(&mut self) {
+        self.runs = [0; KINDS];
+    }
+
+    /// Bytes on the heap.
+    pub(in crate::detect) fn heap_bytes(&self) -> usize {
+        self.profiles.iter().map(Profile::heap_bytes).sum::<usize>() + self.past.capacity() * size_of::<Past>()
+    }
+
+    fn chosen(&self) -> usize {
+        usize::from(self.chosen).min(ALONE)
+    }
+
+    fn expected_of(&self, kind: usize, shape: Shape, noise: &Noise) -> f64 {
+        let level = self.reversions[kind][0].ahead(self.levels[kind].now());
+        shape.at(level).max(noise.least_expected())
+    }
+
+    /// Levels before a window of `width` values that ends with the coming one.
+    fn before(&self, kind: usize, width: usize) -> Level {
+        if width <= 1 { self.levels[kind].now() } else { self.back(width).levels[kind] }
+    }
+
+    /// The step `back` before the coming one.
+    fn back(&self, back: usize) -> &Past {
+        &self.past[(self.head + self.past.len() - back) % self.past.len()]
+    }
+
+    fn sums_of(&self, kind: usize, shape: Shape, value: f64, variance: f64) -> [Option<Sums>; WINDOWS] {
+        let mut all = [None; WINDOWS];
+        let mut sums = Sums { value, variance, shape: shape.value, unit: shape.unit, before: [0.0; 3] };
+        let mut reached = 1;
+        for (all, width) in all.iter_mut().zip(WIDTHS) {
+            if (self.runs[kind] as usize) < width + BEFORE {
+                break;
+            }
+            for back in reached..width {
+                let past = self.back(back);
+                sums.value += past.value;
+                sums.variance += past.variance;
+                sums.shape += past.shapes[kind].value;
+                sums.unit += past.shapes[kind].unit;
+            }
+            reached = width;
+            sums.before = self.before(kind, width);
+            *all = Some(sums);
+        }
+        all
+    }
+
+    /// Learns what became of the levels before each window.
+    fn revert(&mut self, kind: usize, shape: Shape, value: f64, noise: &Noise, least: f64) {
+        let typical = if kind == 0 { noise.magnitude().max(f64::MIN_POSITIVE) } else { 1.0 };
+        let all = self.sums_of(kind, shape, value, 0.0);
+        for (window, sums) in all.into_iter().enumerate() {
+            let Some(sums) = sums else { break };
+            let reversion = &mut self.reversions[kind][window];
+            if window == WINDOWS - 1 {
+                let error = sums.value - sums.at(reversion.ahead(sums.before));
+                self.far[kind].learn(error, FAR_MEMORY, 2.0 * least);
+            }
+            let weight = (sums.unit / (WIDTHS[window] as f64 * typical)).min(3.0);
+            if weight > 1e-3 {
+                let became = (sums.value - sums.shape) / sums.unit;
+                reversion.learn(sums.before, became, weight, least / sums.unit);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Interval;
+
+    fn five_minutes() -> Length {
+        Length::from_seconds(300).unwrap()
+    }
+
+    /// Baselines that have seen `days` of `truth`.
+    fn learned(days: usize, truth: impl Fn(usize) -> f64) -> (Baselines, Noise) {
+        let (mut baselines, mut noise) = (Baselines::new(five_minutes()), Noise::new(true));
+        for step in 0..288 * days {
+            let place = place(step);
+            let shapes = baselines.shapes(&place, &noise);
+            baselines.choose(&shapes, step > 576);
+            let expected = baselines.expected(&shapes, &noise);
+            let value = truth(step);
+            noise.value(value);
+            noise.error(expected, value - expected);
+            baselines.learn(&shapes, (value, value), 1.0, &noise, true);
+            baselines.learn_shapes(&place, value, &noise);
+        }
+        (baselines, noise)
+    }
+
+    fn place(step: usize) -> Place {
+        Place::of(Interval::containing(0, five_minutes()).offset(step as i64))
+    }
+
+    fn wave(step: usize) -> f64 {
+        let hour = step as f64 / 12.0;
+        1000.0 + 600.0 * libm::sin(hour * std::f64::consts::TAU / 24.0) + (step * 37 % 11) as f64
+    }
+
+    #[test]
+    fn a_daily_wave_is_foreseen_and_a_window_is_judged_from_before_it() {
+        let (mut baselines, noise) = learned(5, wave);
+        assert!(baselines.has_shape());
+        let at = 5 * 288;
+        for step in at..at + 8 {
+            let shapes = baselines.shapes(&place(step), &noise);
+            let expected = baselines.expected(&shapes, &noise);
+            if step == at {
+                assert!((expected / wave(step) - 1.0).abs() < 0.02, "{expected} for {}", wave(step));
+            }
+            let value = 1.5 * wave(step);
+            baselines.learn(&shapes, (value, value), 1.0, &noise, false);
+        }
+        let shapes = baselines.shapes(&place(at + 8), &noise);
+        let sums = baselines.sums(&shapes, 1.5 * wave(at + 8), 1.0)[3].unwrap();
+        let excess = sums.value / sums.at(baselines.ahead(3, &sums));
+        assert!((excess - 1.5).abs() < 0.05 || (1.3..1.6).contains(&excess), "{excess}");
+        baselines.take_back(8);
+        let level = baselines.expected(&shapes, &noise) / wave(at + 8);
+        assert!((level - 1.0).abs() < 0.12, "{level}");
+    }
+
+    #[test]
+    fn a_series_without_a_day_has_a_level_alone() {
+        let (baselines, _) = learned(6, |step| 50.0 + ((step / 411) % 7) as f64 * 20.0 + (step * 37 % 11) as f64);
+        assert!(!baselines.has_shape());
+    }
+
+    #[test]
+    fn all_baselines_settle_at_a_value() {
+        let (mut baselines, noise) = learned(3, wave);
+        let shapes = baselines.shapes(&place(3 * 288), &noise);
+        baselines.settle_at(&shapes, 4321.0);
+        for kind in 0..KINDS {
+            assert!((baselines.expected_of(kind, shapes[kind].unwrap(), &noise) - 4321.0).abs() < 1e-6);
+        }
+    }
+}
