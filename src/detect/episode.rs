@@ -22,8 +22,6 @@ const HURRY_MAX: f64 = 3.0;
 const QUIET: u32 = 2;
 /// A jump back of this share of the first one ends a riding episode; a deviation below this share of the mean is a return.
 const BACK: f64 = 0.3;
-/// Part of a day.
-const WEEKEND_AFTER: u32 = 2;
 /// Days that a level is remembered, and how near a value must come, as a share of the shift.
 const ECHO_DAYS: u32 = 2;
 const NEARER: f64 = 0.35;
@@ -80,11 +78,9 @@ pub(super) struct Episode {
     /// Longest time that a riding episode may take: as long as normal was known, at most half a day.
     patience: u32,
     quiet: u32,
-    /// Its values, until it has gone on for so long that they may be what comes every week.
-    held_back: Vec<f64>,
 }
 
-codec!(Episode { since, high, mode, threshold, gain, deviation, accepted, age, patience, quiet, held_back });
+codec!(Episode { since, high, mode, threshold, gain, deviation, accepted, age, patience, quiet });
 
 /// What an interval means to an open episode.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,15 +109,7 @@ impl Episode {
             age: 0,
             patience: known,
             quiet: 0,
-            held_back: Vec::new(),
         }
-    }
-
-    /// Holds a value back. Those of more than half a day are given out, the oldest first: an incident is seldom as long as
-    /// a weekend that nobody knew of.
-    pub(super) fn hold_back(&mut self, value: f64, per_day: u32) -> Vec<f64> {
-        self.held_back.push(value);
-        if self.age > per_day / WEEKEND_AFTER { std::mem::take(&mut self.held_back) } else { Vec::new() }
     }
 
     /// Mean deviation that begins an alarm, where the standard deviation is `deviation`.
@@ -210,6 +198,12 @@ impl Echo {
     /// The old level.
     pub(super) fn level(&self) -> f64 {
         self.level
+    }
+
+    /// Whether an error is a matter of how the new level goes with the shape, which nobody knows yet to better than a third
+    /// of the shift.
+    pub(super) fn is_unsure(&self, error: f64, old: f64, new: f64) -> bool {
+        error.abs() <= NEARER * (new - old).abs()
     }
 
     /// One interval older; false when forgotten.

@@ -31,10 +31,13 @@ pub(super) enum Recurrence {
     Weekly,
 }
 
+/// An odd value, and whether it repeated another.
+type Odd = (f64, bool);
+
 /// Odd values of the last week, by number of interval.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Habit {
-    odd: BTreeMap<i64, f64>,
+    odd: BTreeMap<i64, Odd>,
     /// The last interval that was recognised.
     followed: i64,
 }
@@ -43,12 +46,13 @@ impl Habit {
     /// Notes an odd value.
     pub(super) fn note(&mut self, number: i64, value: f64, per_day: u32) {
         self.odd = self.odd.split_off(&(number - 7 * i64::from(per_day)));
-        self.odd.insert(number, value);
+        self.odd.insert(number, (value, false));
     }
 
     /// Notes an odd value that was known.
     pub(super) fn follow(&mut self, number: i64, value: f64, per_day: u32) {
         self.note(number, value, per_day);
+        self.odd.insert(number, (value, true));
         self.followed = number;
     }
 
@@ -58,10 +62,10 @@ impl Habit {
         let follows = self.followed == number - 1;
         let begins = !self.odd.contains_key(&(number - 1));
         let alike = |back: i64| {
-            let odd = self.odd.get(&(number - back));
+            let Some((odd, was_habit)) = self.odd.get(&(number - back)) else { return false };
             // two long incidents may overlap in the time of day; a habit also begins at the same time
             let began = begins && !self.odd.contains_key(&(number - back - ONSET));
-            (follows || began) && odd.is_some_and(|odd| (value - odd).abs() <= ALIKE * (value - expected).abs())
+            (follows || began || *was_habit) && (value - odd).abs() <= ALIKE * (value - expected).abs()
         };
         if alike(day) {
             Some(Recurrence::Daily)
@@ -74,17 +78,17 @@ impl Habit {
 
     /// Bytes on the heap, about.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.odd.len() * 24
+        self.odd.len() * 32
     }
 }
 
 impl Codec for Habit {
     fn write(&self, to: &mut Writer) {
-        self.odd.iter().map(|(number, value)| (*number, *value)).collect::<Vec<(i64, f64)>>().write(to);
+        self.odd.iter().map(|(number, odd)| (*number, *odd)).collect::<Vec<(i64, Odd)>>().write(to);
         self.followed.write(to);
     }
     fn read(from: &mut Reader<'_>) -> Result<Habit, SnapshotError> {
-        Ok(Habit { odd: Vec::<(i64, f64)>::read(from)?.into_iter().collect(), followed: i64::read(from)? })
+        Ok(Habit { odd: Vec::<(i64, Odd)>::read(from)?.into_iter().collect(), followed: i64::read(from)? })
     }
 }
 

@@ -49,10 +49,12 @@ const MEAN_ERROR: f64 = 0.8;
 /// on it has nothing to tell before it has learned its noise.
 const UNREST: f64 = 0.1;
 const RESTLESS: f64 = 0.15;
+/// Intervals after which a change within the margins is the level.
+const LASTING: usize = 2;
 /// Repeats in a row that may have taught before a flat line is told.
 const FLAT_TAUGHT: usize = 12;
-/// Values beyond this say no more; it keeps every sum finite.
-pub(super) const VALUE_MAX: f64 = 1e100;
+/// Values beyond this say no more; it keeps every product of four finite.
+pub(super) const VALUE_MAX: f64 = 1e60;
 
 /// Everything that is kept of one series.
 #[derive(Clone, Debug, PartialEq)]
@@ -278,9 +280,11 @@ impl Series {
         let sums = lead.map_or(0.0, |lead| self.second_opinion(context, &outlook, value, &lead));
         let form = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
         let largest = sums.max(form.min(sums + FOREST_LIFT));
+        let miss = if self.is_sure(context) { miss } else { 0.0 };
         let mut score = self.windows.score(largest).max(step.max(miss) - RANK_COST);
         let is_small = |lead: &Lead| context.margin.is_small(lead.error / lead.width as f64, outlook.expected);
-        let speaks = self.remaining() == 0 && self.settle == 0 && !lead.as_ref().is_some_and(is_small);
+        let small = lead.filter(is_small).filter(|_| score >= context.alarm);
+        let speaks = self.remaining() == 0 && self.settle == 0 && small.is_none();
 
         if let (true, true, Some(lead)) = (speaks, score >= context.alarm, lead) {
             if let Some(judgement) = self.explain(context, &outlook, value, &lead) {
@@ -305,6 +309,10 @@ impl Series {
         self.forest.learn(standardised, scores.as_ref());
         self.learn(&outlook, value, true);
         self.windows.learn(&distances, largest);
+        if let Some(lead) = small.filter(|lead| lead.width >= LASTING) {
+            // a small change that lasts is the level
+            self.baselines.settle_at(&outlook.shapes, outlook.expected + lead.error / lead.width as f64);
+        }
         match self.remaining() {
             0 => self.judgement(context, &outlook, value, score, State::Normal),
             remaining => self.judgement(context, &outlook, value, 0.0, State::Learning { remaining }),
@@ -314,8 +322,7 @@ impl Series {
     /// The surprise that leads, or the least one that another baseline has of the same values: in the first days, one of which
     /// may have been an odd one, and while a shift has just been learned, of which nobody knows yet how it goes with the shape.
     fn second_opinion(&self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead) -> f64 {
-        let is_sure = self.days(context) > SECOND_OPINION && self.echo.is_none();
-        if is_sure || !self.baselines.has_shape() {
+        if self.is_sure(context) || !self.baselines.has_shape() {
             return lead.surprise;
         }
         let variance = outlook.deviation * outlook.deviation;
@@ -323,6 +330,11 @@ impl Series {
         let others = others.into_iter().flatten();
         let others = others.map(|sums| self.windows.surprise_of(lead, sums, context.empty_is_zero));
         others.fold(lead.surprise, f64::min)
+    }
+
+    /// Whether it is known how level and shape go together.
+    fn is_sure(&self, context: &Context) -> bool {
+        self.days(context) > SECOND_OPINION && self.echo.is_none()
     }
 
     /// How rare the step from the last value is, and the error, among all that this series has shown.
@@ -344,8 +356,7 @@ impl Series {
         let mode = if is_known { Mode::Held { level: lead.level } } else { Mode::Riding { jump: deviation } };
         self.habit.note(outlook.place.number, value, context.per_day);
         let (number, limit) = (outlook.place.number, threshold / outlook.deviation);
-        let mut episode = Episode::new(number, mode, deviation, limit, lead.width, self.age);
-        episode.hold_back(value, context.per_day);
+        let episode = Episode::new(number, mode, deviation, limit, lead.width, self.age);
         let state = State::Anomalous { high: episode.high, since: episode.since };
         self.episode = Some(episode);
         let expected = match mode {
@@ -416,14 +427,7 @@ impl Series {
         self.band(outlook.expected, band, score, (value - outlook.expected).abs(), state)
     }
 
-    fn band(
-        &self,
-        expected: f64,
-        (below, above): (f64, f64),
-        score: f64,
-        deviation: f64,
-        state: State,
-    ) -> Judgement {
+    fn band(&self, expected: f64, (below, above): (f64, f64), score: f64, deviation: f64, state: State) -> Judgement {
         let threshold = below.min(above);
         let severity = if matches!(state, State::Learning { .. }) { 0.0 } else { severity(deviation / threshold) };
         let (lower, upper) = (expected - below, expected + above);

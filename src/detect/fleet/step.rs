@@ -219,9 +219,8 @@ fn make(mut changes: Vec<(&SeriesKey, &mut Member, Change)>, settings: &Settings
 fn new_series(settings: &Settings, key: &SeriesKey) -> Vec<Series> {
     let (length, forest) = (settings.length(), settings.forest());
     let seed = |name: &str| seed_of(settings.seed(), name, key);
-    let series = |measure: &Measure| {
-        Series::new(length, forest, seed(measure.name()), measure.aggregation().empty_is_zero())
-    };
+    let series =
+        |measure: &Measure| Series::new(length, forest, seed(measure.name()), measure.aggregation().empty_is_zero());
     settings.measures().iter().map(series).collect()
 }
 

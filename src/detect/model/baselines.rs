@@ -291,11 +291,6 @@ impl Baselines {
         self.profiles.iter_mut().for_each(|profile| profile.learn(place, clean, dispersion));
     }
 
-    /// Teaches the shapes a value that may be an anomaly.
-    pub(in crate::detect) fn learn_doubtful(&mut self, place: &Place, value: f64) {
-        self.profiles.iter_mut().for_each(|profile| profile.learn_doubtful(place, value));
-    }
-
     /// Teaches the shapes a habit.
     pub(in crate::detect) fn adopt(&mut self, place: &Place, value: f64, recurrence: Recurrence) {
         self.profiles.iter_mut().for_each(|profile| profile.adopt(place, value, recurrence));
@@ -453,10 +448,25 @@ mod tests {
         assert!((level - 1.0).abs() < 0.12, "{level}");
     }
 
+    /// A random walk, from a linear congruence.
+    fn walk(steps: usize) -> Vec<f64> {
+        let (mut value, mut noise) = (5000.0, 0x9e37_79b9_u32);
+        let each = (0..steps).map(|_| {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            value += 20.0 * (f64::from(noise) / f64::from(u32::MAX) - 0.5);
+            value
+        });
+        each.collect()
+    }
+
     #[test]
-    fn a_series_without_a_day_has_a_level_alone() {
-        let (baselines, _) = learned(6, |step| 50.0 + ((step / 411) % 7) as f64 * 20.0 + (step * 37 % 11) as f64);
-        assert!(!baselines.has_shape());
+    fn a_random_walk_is_expected_to_stay_where_it_is() {
+        let walk = walk(6 * 288);
+        for days in 2..=6 {
+            let (baselines, noise) = learned(days, |step| walk[step]);
+            let expected = baselines.expected(&baselines.shapes(&place(288 * days), &noise), &noise);
+            assert!((expected - walk[288 * days - 1]).abs() < 80.0, "{expected} after {}", walk[288 * days - 1]);
+        }
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl Reversion {
         let (far, near) = (weight * (slow - anchor), weight * (fast - slow));
         let foreseen = self.lasts[0] * far + self.lasts[1] * near;
         let error = weight * (became - anchor) - foreseen;
-        let cut = if self.seen > Reversion::EARLY { (Reversion::CUT * self.error).max(weight * least) } else { f64::MAX };
+        let cut =
+            if self.seen > Reversion::EARLY { (Reversion::CUT * self.error).max(weight * least) } else { f64::MAX };
         let error = error.clamp(-cut, cut);
         self.error += gain * (error.abs() - self.error);
         let target = foreseen + error;

@@ -26,13 +26,12 @@ const DAYS: f64 = 8.0;
 /// Gain of a slot that has changed its habit, and of a weekly bin, for each of its intervals.
 const ADOPTION_GAIN: f64 = 0.9;
 const WEEKLY_ADOPTION_GAIN: f64 = 0.25;
-/// Weeks that a weekly bin remembers, and weeks in which it is hardly known.
+/// Weeks that a weekly bin remembers.
 const WEEKS: f64 = 3.0;
-const YOUNG_WEEKS: u16 = 2;
-/// Events that a weekly bin must see to be believed half, and intervals.
+/// Events that a weekly bin must see to be believed half; and weeks, where it multiplies and where it is added.
 const PRIOR_EVENTS: f64 = 12.0;
-const PRIOR_INTERVALS: f64 = 0.5;
-const PRIOR_ADDITIVE: f64 = 2.0;
+const PRIOR_WEEKS: f64 = 0.05;
+const PRIOR_WEEKS_ADDED: f64 = 0.15;
 /// Bounds of a weekly factor.
 const FACTOR: (f64, f64) = (0.02, 8.0);
 /// Weekly bins that differ by this share have an edge between them.
@@ -111,7 +110,7 @@ impl Profile {
 
     /// Whether this hour of this weekday has been seen.
     pub(in crate::detect) fn knows(&self, place: &Place) -> bool {
-        self.visits[place.bin] > 0
+        self.visits[place.bin] >= self.per_bin
     }
 
     /// The shape at a place; none where this slot was never seen.
@@ -134,15 +133,6 @@ impl Profile {
         self.learn_daily(place, value, gain);
         self.seen = self.seen.saturating_add(1);
         self.roughen(place.slot);
-    }
-
-    /// Takes a value in of which nobody knows whether it is an anomaly. An hour of the week that is hardly known may be
-    /// like this every week.
-    pub(in crate::detect) fn learn_doubtful(&mut self, place: &Place, value: f64) {
-        let visits = self.visits[place.bin];
-        if self.days[place.slot] > 0 && visits < YOUNG_WEEKS.saturating_mul(self.per_bin) {
-            self.learn_weekly(place, value, 1.0 / (f64::from(visits) + 1.0));
-        }
     }
 
     /// Takes a value in that has come at this time of the day, or of the week, twice and is no noise.
@@ -248,7 +238,7 @@ impl Profile {
     fn difference(&self, place: &Place) -> f64 {
         let (neighbour, lean) = place.lean;
         let here = self.weekly_of(place.bin);
-        if self.visits[place.bin] == 0 || self.visits[neighbour] == 0 {
+        if self.visits[place.bin] < self.per_bin || self.visits[neighbour] < self.per_bin {
             return here;
         }
         let there = self.weekly_of(neighbour);
@@ -258,16 +248,19 @@ impl Profile {
     }
 
     fn weekly_of(&self, bin: usize) -> f64 {
-        let most = f64::from(YOUNG_WEEKS + 1) * f64::from(self.per_bin);
+        let per_bin = f64::from(self.per_bin);
+        let most = WEEKS * per_bin;
         let visits = f64::from(self.visits[bin]).min(most);
         match self.base.get(bin) {
-            Some(_) if visits == 0.0 => 1.0,
+            // what an hour is like is known after it
+            Some(_) if visits < per_bin => 1.0,
+            None if visits < per_bin => 0.0,
             Some(base) => {
-                let prior = PRIOR_INTERVALS + PRIOR_EVENTS * self.dispersion / base.max(1e-9);
+                let prior = PRIOR_WEEKS * per_bin + PRIOR_EVENTS * self.dispersion / base.max(1e-9);
                 let factor = visits * self.weekly[bin] / base.max(1e-12) + prior;
                 (factor / (visits + prior)).clamp(FACTOR.0, FACTOR.1)
             }
-            None => self.weekly[bin] * visits / (visits + PRIOR_ADDITIVE),
+            None => self.weekly[bin] * visits / (visits + PRIOR_WEEKS_ADDED * per_bin),
         }
     }
 
@@ -347,8 +340,7 @@ mod tests {
         // one event every second hour, always in the same slot
         let profile = learned(length, true, 14, |interval| f64::from(u8::from(interval.slot() % 24 == 0)));
         let start = Interval::containing(0, length);
-        let shapes: Vec<f64> =
-            (0..288).map(|step| profile.at(&Place::of(start.offset(step))).unwrap()).collect();
+        let shapes: Vec<f64> = (0..288).map(|step| profile.at(&Place::of(start.offset(step))).unwrap()).collect();
         let most = shapes.iter().copied().fold(0.0, f64::max);
         assert!(most < 3.0 / 24.0, "{most}");
     }

@@ -30,6 +30,10 @@ impl Series {
                 self.echo = None;
                 return Some(self.come_back(context, outlook, value, old));
             }
+            let error = lead.error / lead.width as f64;
+            if echo.is_unsure(error, old, outlook.expected) {
+                return Some(self.come_back(context, outlook, value, outlook.expected + error));
+            }
         }
         if self.is_profile(context, outlook, value, outlook.expected) {
             return Some(self.come_back(context, outlook, value, outlook.shape.at(0.0)));
@@ -68,14 +72,7 @@ impl Series {
     }
 
     /// From here on, for a day, this weekday's shape is expected.
-    fn put_on(
-        &mut self,
-        context: &Context,
-        outlook: &Outlook,
-        value: f64,
-        lead: &Lead,
-        weekday: usize,
-    ) -> Judgement {
+    fn put_on(&mut self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead, weekday: usize) -> Judgement {
         self.guise = Some(Guise { weekday: weekday as u8, left: context.per_day });
         self.baselines.take_back(lead.width);
         let place = outlook.place.on(weekday);
@@ -93,13 +90,7 @@ impl Series {
     }
 
     /// What was odd at this time yesterday too: the shape of the day has changed, the levels around it have not.
-    fn get_used(
-        &mut self,
-        context: &Context,
-        outlook: &Outlook,
-        value: f64,
-        recurrence: Recurrence,
-    ) -> Judgement {
+    fn get_used(&mut self, context: &Context, outlook: &Outlook, value: f64, recurrence: Recurrence) -> Judgement {
         self.baselines.adopt(&outlook.place, value, recurrence);
         self.follow(outlook, outlook.expected);
         self.habit.follow(outlook.place.number, value, context.per_day);
@@ -148,10 +139,6 @@ impl Series {
         let noise = self.noise.deviation(expected);
         let day_and_margin = (context.per_day, context.margin.at(expected));
         let outcome = episode.step(value, expected, noise, day_and_margin);
-        let doubtful = episode.hold_back(value, context.per_day);
-        for (back, value) in doubtful.iter().rev().enumerate() {
-            self.baselines.learn_doubtful(&outlook.place.before(back), *value);
-        }
         if self.unrest > UNREST {
             self.noise.error(expected, value - expected);
             self.windows.learn_one((value - expected) / noise);
