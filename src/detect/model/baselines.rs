@@ -166,8 +166,8 @@ impl Baselines {
             libm::log(self.near[kind].size.max(f64::MIN_POSITIVE)) + libm::log(far)
         };
         let mut best = self.chosen();
-        for kind in 0..KINDS {
-            let may = shapes[kind].is_some() && self.near[kind].seen > ERRORS_LEAST;
+        for (kind, shape) in shapes.iter().enumerate() {
+            let may = shape.is_some() && self.near[kind].seen > ERRORS_LEAST;
             if may && cost(kind) < cost(best) + libm::log(BETTER) {
                 best = kind;
             }
@@ -258,15 +258,15 @@ impl Baselines {
     ) {
         let least = 2.0 * noise.single();
         if is_normal {
-            for kind in 0..KINDS {
-                if let Some(shape) = shapes[kind] {
-                    self.revert(kind, shape, value, noise, least);
+            for (kind, shape) in shapes.iter().enumerate() {
+                if let Some(shape) = shape {
+                    self.revert(kind, *shape, value, noise, least);
                 }
             }
         }
         let mut past = Past { value: clean, variance, ..Past::default() };
-        for kind in 0..KINDS {
-            let Some(shape) = shapes[kind] else {
+        for (kind, shape) in shapes.iter().enumerate() {
+            let Some(shape) = *shape else {
                 self.runs[kind] = 0;
                 continue;
             };
@@ -309,8 +309,8 @@ impl Baselines {
 
     /// Makes the levels of all baselines such that `value` is expected here.
     pub(in crate::detect) fn settle_at(&mut self, shapes: &Shapes, value: f64) {
-        for kind in 0..KINDS {
-            let Some(shape) = shapes[kind] else { continue };
+        for (kind, shape) in shapes.iter().enumerate() {
+            let Some(shape) = shape else { continue };
             let level = shape.level(value);
             if kind > 0 || level < SHARE.1 {
                 self.levels[kind].set(&[level; 3]);
@@ -474,8 +474,8 @@ mod tests {
         let (mut baselines, noise) = learned(3, wave);
         let shapes = baselines.shapes(&place(3 * 288), &noise);
         baselines.settle_at(&shapes, 4321.0);
-        for kind in 0..KINDS {
-            assert!((baselines.expected_of(kind, shapes[kind].unwrap(), &noise) - 4321.0).abs() < 1e-6);
+        for (kind, shape) in shapes.iter().enumerate() {
+            assert!((baselines.expected_of(kind, shape.unwrap(), &noise) - 4321.0).abs() < 1e-6);
         }
     }
 }

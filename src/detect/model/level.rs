@@ -47,8 +47,8 @@ impl Levels {
     /// Takes a distance from the shape in, where the unit is `unit`; levels stay within `bounds`.
     pub(in crate::detect) fn learn(&mut self, distance: f64, unit: f64, gains: &Level, bounds: (f64, f64)) {
         self.seen = self.seen.saturating_add(1);
-        for at in 0..SPEEDS {
-            let gain = gains[at].max(1.0 / f64::from(self.seen));
+        for (at, gain) in gains.iter().enumerate() {
+            let gain = gain.max(1.0 / f64::from(self.seen));
             self.units[at] += gain * (unit - self.units[at]);
             self.sums[at] += gain * (distance - self.sums[at]);
             self.sums[at] = self.sums[at].clamp(bounds.0 * self.units[at], bounds.1 * self.units[at]);
@@ -57,8 +57,8 @@ impl Levels {
 
     /// Makes the levels these.
     pub(in crate::detect) fn set(&mut self, level: &Level) {
-        for at in 0..SPEEDS {
-            self.sums[at] = level[at] * self.units[at];
+        for (sum, (level, unit)) in self.sums.iter_mut().zip(level.iter().zip(self.units)) {
+            *sum = level * unit;
         }
     }
 }
