@@ -34,11 +34,10 @@ const FOREST_LIFT: f64 = 1.5;
 const RANK_COST: f64 = 0.477;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
 const BELOW: f64 = 0.95;
-/// Days before wide windows are asked of a series whose shape is known, and of any; and before the anchor is.
-const WIDE_AFTER: (f64, f64) = (2.25, 3.0);
-const ANCHORED_AFTER: f64 = 3.0;
+/// Days before wide windows are asked, and the anchor.
+const WIDE_AFTER: f64 = 3.0;
 /// Days for which the other baselines are asked too.
-const SECOND_OPINION: f64 = 4.0;
+const SECOND_OPINION: f64 = 7.0;
 /// Most that an interval within an episode scores, as a share of the alarm's.
 const TOLD: f64 = 0.5;
 /// Intervals without alarm after a break in what the levels know.
@@ -266,13 +265,8 @@ impl Series {
         }
 
         let days = self.days(context);
-        let wide_after = if self.baselines.has_shape() { WIDE_AFTER.0 } else { WIDE_AFTER.1 };
-        let question = Question {
-            adds_up: context.empty_is_zero,
-            least: self.noise.least_expected(),
-            is_wide: days > wide_after,
-            is_anchored: days > ANCHORED_AFTER,
-        };
+        let question =
+            Question { adds_up: context.empty_is_zero, least: self.noise.least_expected(), is_wide: days > WIDE_AFTER };
         let sums = self.baselines.sums(&outlook.shapes, value, outlook.deviation * outlook.deviation);
         let (lead, distances) = self.windows.judge(&sums, |at, sums| self.baselines.ahead(at, sums), question);
         let standardised = (value - outlook.expected) / (outlook.deviation * MEAN_ERROR * self.windows.scale());
@@ -307,7 +301,8 @@ impl Series {
         }
         self.flat_since = 0;
         self.forest.learn(standardised, scores.as_ref());
-        self.learn(&outlook, value, true);
+        let envelope = self.envelope(context, &outlook);
+        self.learn(&outlook, envelope, value, true);
         self.windows.learn(&distances, largest);
         if let Some(lead) = small.filter(|lead| lead.width >= LASTING) {
             // a small change that lasts is the level
@@ -352,7 +347,7 @@ impl Series {
     fn alarm(&mut self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead, score: f64) -> Judgement {
         let deviation = lead.error / lead.width as f64;
         let threshold = self.windows.threshold(lead, context.alarm).max(f64::MIN_POSITIVE);
-        let is_known = self.baselines.has_shape() || self.days(context) > WIDE_AFTER.1;
+        let is_known = self.baselines.has_shape() || self.days(context) > WIDE_AFTER;
         let mode = if is_known { Mode::Held { level: lead.level } } else { Mode::Riding { jump: deviation } };
         self.habit.note(outlook.place.number, value, context.per_day);
         let (number, limit) = (outlook.place.number, threshold / outlook.deviation);
@@ -402,16 +397,24 @@ impl Series {
     }
 
     /// Takes the value of an interval in, cut where it is far from what was expected.
-    fn learn(&mut self, outlook: &Outlook, value: f64, is_normal: bool) {
+    fn learn(&mut self, outlook: &Outlook, (low, high): (f64, f64), value: f64, is_normal: bool) {
         self.noise.value(value);
         let cut = TEACH_CUT * outlook.deviation * self.windows.scale();
         let cut = cut.max(TEACH_EVENTS * self.noise.single());
-        let clean =
-            if self.age < TEACH_AFTER { value } else { value.clamp(outlook.expected - cut, outlook.expected + cut) };
+        let clean = if self.age < TEACH_AFTER { value } else { value.clamp(low - cut, high + cut) };
         self.noise.error(outlook.expected, clean - outlook.expected);
         let variance = outlook.deviation * outlook.deviation;
         self.baselines.learn(&outlook.shapes, (value, clean), variance, &self.noise, is_normal);
         self.baselines.learn_shapes(&outlook.place, clean, &self.noise);
+    }
+
+    /// What may be normal: what is expected, or, while nobody is sure, all that some baseline expects.
+    fn envelope(&self, context: &Context, outlook: &Outlook) -> (f64, f64) {
+        if self.is_sure(context) {
+            (outlook.expected, outlook.expected)
+        } else {
+            self.baselines.envelope(&outlook.shapes, &self.noise)
+        }
     }
 
     /// Teaches the levels alone.

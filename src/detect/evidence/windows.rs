@@ -53,7 +53,6 @@ pub(in crate::detect) struct Question {
     pub(in crate::detect) least: f64,
     /// Whether wide windows may speak, and the anchor.
     pub(in crate::detect) is_wide: bool,
-    pub(in crate::detect) is_anchored: bool,
 }
 
 /// The statistic that is furthest out.
@@ -100,7 +99,7 @@ impl Windows {
         for (window, sums) in sums.iter().enumerate() {
             let Some(sums) = sums.filter(|_| window < NARROW || question.is_wide) else { break };
             ask(window, window, &sums, ahead(window, &sums));
-            if let Some(at) = ANCHORED.iter().position(|other| *other == window && question.is_anchored) {
+            if let Some(at) = ANCHORED.iter().position(|other| *other == window && question.is_wide) {
                 ask(WINDOWS + at, window, &sums, sums.anchor());
             }
         }

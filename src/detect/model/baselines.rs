@@ -52,7 +52,7 @@ impl Shape {
     }
 
     /// The level that makes a value here.
-    fn level(&self, value: f64) -> f64 {
+    pub(in crate::detect) fn level(&self, value: f64) -> f64 {
         (value - self.value) / self.unit.max(1e-12)
     }
 }
@@ -190,6 +190,15 @@ impl Baselines {
         self.expected_of(self.chosen(), self.shape(shapes), noise)
     }
 
+    /// Least and greatest of what the baselines expect of the coming value.
+    pub(in crate::detect) fn envelope(&self, shapes: &Shapes, noise: &Noise) -> (f64, f64) {
+        let middle = self.expected(shapes, noise);
+        let known = shapes.iter().enumerate().filter_map(|(kind, shape)| Some((kind, (*shape)?)));
+        let known = known.filter(|(kind, _)| self.near[*kind].seen > 0);
+        let expected = known.map(|(kind, shape)| self.expected_of(kind, shape, noise));
+        expected.fold((middle, middle), |(low, high), expected| (low.min(expected), high.max(expected)))
+    }
+
     /// The level that the baseline that speaks foresees over a window of index `window` from before it.
     pub(in crate::detect) fn ahead(&self, window: usize, sums: &Sums) -> f64 {
         self.reversions[self.chosen()][window].ahead(sums.before)
@@ -267,6 +276,8 @@ impl Baselines {
         let mut past = Past { value: clean, variance, ..Past::default() };
         for (kind, shape) in shapes.iter().enumerate() {
             let Some(shape) = *shape else {
+                // levels around a shape that begins anew say nothing
+                self.levels[kind] = Levels::default();
                 self.runs[kind] = 0;
                 continue;
             };

@@ -77,7 +77,7 @@ impl Series {
         self.baselines.take_back(lead.width);
         let place = outlook.place.on(weekday);
         let outlook = self.outlook_of(place, self.baselines.shapes(&place, &self.noise));
-        self.learn(&outlook, value, false);
+        self.learn(&outlook, (outlook.expected, outlook.expected), value, false);
         self.judgement(context, &outlook, value, 0.0, State::Normal)
     }
 
@@ -85,7 +85,7 @@ impl Series {
     fn come_back(&mut self, context: &Context, outlook: &Outlook, value: f64, old: f64) -> Judgement {
         self.baselines.settle_at(&outlook.shapes, old);
         let outlook = self.outlook_of(outlook.place, outlook.shapes);
-        self.learn(&outlook, value, false);
+        self.learn(&outlook, (outlook.expected, outlook.expected), value, false);
         self.judgement(context, &outlook, value, 0.0, State::Normal)
     }
 
@@ -158,10 +158,11 @@ impl Series {
             Outcome::Accepted(shift) => {
                 self.baselines.settle_at(&outlook.shapes, expected + shift);
                 self.settle = SETTLE;
-                self.echo = match episode.mode {
-                    Mode::Held { level } => Some(Echo::new(&episode, level, context.per_day)),
-                    Mode::Riding { .. } => None,
+                let level = match episode.mode {
+                    Mode::Held { level } => level,
+                    Mode::Riding { .. } => outlook.shape.level(expected),
                 };
+                self.echo = Some(Echo::new(&episode, level, context.per_day));
             }
             Outcome::Goes => self.habit.note(outlook.place.number, value, context.per_day),
             Outcome::Quiet => {}
