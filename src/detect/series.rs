@@ -408,9 +408,9 @@ impl Series {
         self.baselines.learn_shapes(&outlook.place, clean, &self.noise);
     }
 
-    /// What may be normal: what is expected, or, while nobody is sure, all that some baseline expects.
+    /// What may be normal: what is expected, or, in the first days, all that some baseline expects.
     fn envelope(&self, context: &Context, outlook: &Outlook) -> (f64, f64) {
-        if self.is_sure(context) {
+        if self.days(context) > SECOND_OPINION {
             (outlook.expected, outlook.expected)
         } else {
             self.baselines.envelope(&outlook.shapes, &self.noise)
