@@ -9,9 +9,9 @@
 //! ```
 //!
 //! Read in this order: [`Settings`], [`Aggregator`], `arrival` (what a step is given), [`Detector`], then `series` (the
-//! step that joins everything), and the parts it joins: `model` (profile, noise, baselines), `evidence` (windows, tail,
-//! forest, ranks, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many series need: `fleet` (forms
-//! within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time). The rules that a user
+//! step that joins everything), and the parts it joins: `model` (place, profile, level, noise, baselines), `evidence`
+//! (windows and their sides, forest, ranks, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many
+//! series need: `fleet` (forms within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time). The rules that a user
 //! sets: `margin` (which changes count), `calendar` (when nothing counts), `counter` (what only grows). Last what late rows
 //! do to a verdict: `verdicts` (what was said, and what becomes of it), [`Revised`].
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,

@@ -161,14 +161,15 @@ impl Baselines {
         if shapes[self.chosen()].is_none() {
             self.chosen = ALONE as u8;
         }
-        let cost = |kind: usize| {
+        let costs: [f64; KINDS] = std::array::from_fn(|kind| {
             let far = if knows_days { self.far[kind].size.max(f64::MIN_POSITIVE) } else { 1.0 };
             libm::log(self.near[kind].size.max(f64::MIN_POSITIVE)) + libm::log(far)
-        };
+        });
+        let better = libm::log(BETTER);
         let mut best = self.chosen();
         for (kind, shape) in shapes.iter().enumerate() {
             let may = shape.is_some() && self.near[kind].seen > ERRORS_LEAST;
-            if may && cost(kind) < cost(best) + libm::log(BETTER) {
+            if may && costs[kind] < costs[best] + better {
                 best = kind;
             }
         }
