@@ -8,5 +8,6 @@ mod quality;
 mod random;
 mod revision;
 mod rules;
+mod single;
 mod state;
 mod world;

@@ -4,53 +4,22 @@ use std::sync::Arc;
 
 use super::harness::check;
 use super::random::Random;
+use super::single::{self, DAY, cell, closed, interval, is_anomalous, sent, settings};
 use crate::detect::{
-    Aggregation, Calendar, Detector, ForestShape, Form, Margin, Measure, Settings, Sides, Sizes, SnapshotError, Stretch,
+    Aggregation, Calendar, Detector, Form, Margin, Measure, Settings, Sides, Sizes, SnapshotError, Stretch,
 };
-use crate::model::{
-    Cell, ClosedInterval, Direction, Interval, Length, Point, PointState, SeriesKey, Stats, Timestamp, Zone,
-};
-
-const DAY: usize = 288;
+use crate::model::{ClosedInterval, Direction, Point, PointState, Timestamp, Zone};
 
 fn measure(aggregation: Aggregation) -> Measure {
     Measure::new(Arc::from("views"), 0, aggregation)
-}
-
-fn settings(measure: Measure) -> Settings {
-    let settings = Settings::new(vec!["cell".into()], vec![measure], Length::from_seconds(300).unwrap(), 1).unwrap();
-    settings.with_forest(ForestShape { trees: 10, sample: 64, shingle: 4 }).unwrap()
 }
 
 fn with_margin(change: f64, ratio: f64, sides: Sides) -> Settings {
     settings(measure(Aggregation::Avg).with_margin(Margin::new(change, ratio, sides).unwrap()))
 }
 
-fn interval(step: usize) -> Interval {
-    // a Monday
-    Interval::containing(4 * 86_400_000_000, Length::from_seconds(300).unwrap()).offset((7 * 2600 * DAY + step) as i64)
-}
-
-fn cell(key: &str, value: f64) -> Cell {
-    let mut stats = Stats::EMPTY;
-    stats.add(value);
-    Cell { key: SeriesKey::new([key]), rows: 1, stats: vec![stats] }
-}
-
-fn closed(step: usize, value: Option<f64>) -> ClosedInterval {
-    ClosedInterval { interval: interval(step), cells: value.map(|value| cell("a", value)).into_iter().collect() }
-}
-
 fn run(settings: Settings, values: &[Option<f64>]) -> Vec<Point> {
-    let mut detector = Detector::new(settings);
-    let points: Vec<Point> =
-        values.iter().enumerate().flat_map(|(step, value)| detector.observe(&closed(step, *value))).collect();
-    points.iter().for_each(check);
-    points
-}
-
-fn is_anomalous(point: &Point) -> bool {
-    matches!(point.state, PointState::Anomalous { .. })
+    single::run(Detector::new(settings), values)
 }
 
 fn told(points: &[Point]) -> Vec<usize> {
@@ -66,10 +35,6 @@ fn daily(seed: u64, days: usize) -> Vec<f64> {
             500.0 - 100.0 * libm::cos(angle - 0.7) + 8.0 * random.gauss()
         })
         .collect()
-}
-
-fn sent(values: &[f64]) -> Vec<Option<f64>> {
-    values.iter().map(|value| Some(*value)).collect()
 }
 
 /// Mean distance of what was expected from the values.
