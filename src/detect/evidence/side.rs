@@ -2,7 +2,8 @@
 //! 5 % of all intervals on this side, the rest is a Weibull tail, `P(x > z) = 0.05^((z/u)^k)`: `k = 2` falls like a Gaussian,
 //! `k = 1` like an exponential, below 1 it is heavier. Both are followed step by step: `ln u` by stochastic approximation
 //! (Robbins-Monro), `k` from the mean of `ln(z/u)` beyond `u`, which is `e^3 E1(3) / k` for such a tail. Below `u` the
-//! surprise goes straight to 0.
+//! surprise goes straight to 0. What is kept is `u`, not its logarithm: nineteen in twenty intervals lie below it and need
+//! a product and a quotient, no more.
 //!
 //! An excess counts as at most three mean excesses, and one rarer than 1 in 2000 counts a fifth, so that what may be an incident does
 //! not make the next one look usual; unless so many of them come, more than three in a thousand, that they are what this series does.
@@ -35,16 +36,16 @@ const CUT_MEAN: f64 = 0.950_213;
 /// Surprise from which on an excess may be an incident, and what it counts.
 const DOUBTFUL: f64 = 3.3;
 const DOUBT: f64 = 0.2;
-/// Share of doubtful intervals from which on they count more, and at which they count in full; memory, in intervals.
+/// Share of doubtful intervals from which on they count more, and at which they count in full; gain, per interval.
 const DOUBTFUL_SHARE: (f64, f64) = (0.003, 0.01);
-const DOUBTFUL_MEMORY: f64 = 2000.0;
+const DOUBTFUL_GAIN: f64 = 1.0 / 2000.0;
 /// The surprise that no evidence exceeds: beyond it a probability means nothing.
 const SURPRISE_MAX: f64 = 300.0;
 
 /// One side of a statistic.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::detect) struct Side {
-    /// `ln u`, and the mean of `ln(z/u)` beyond it.
+    /// `u`, and the mean of `ln(z/u)` beyond it.
     mark: f64,
     excess: f64,
     seen: f64,
@@ -58,42 +59,42 @@ impl Side {
     /// Of a series that nothing is known of.
     pub(in crate::detect) fn new() -> Side {
         let excess = MEAN_LOG / PRIOR_POWER;
-        Side { mark: libm::log(PRIOR_U), excess, seen: 0.0, excesses: PRIOR_EXCESSES, doubtful: 0.0 }
+        Side { mark: PRIOR_U, excess, seen: 0.0, excesses: PRIOR_EXCESSES, doubtful: 0.0 }
     }
 
     /// `-log10` of the share of intervals that are further out on this side.
     pub(in crate::detect) fn surprise(&self, z: f64) -> f64 {
-        let beyond = libm::log(z.max(1e-9)) - self.mark;
-        let power = if beyond <= 0.0 { 1.0 } else { self.power() };
-        (AT_U * libm::exp(power * beyond)).min(SURPRISE_MAX)
+        // not a number is nothing
+        let ratio = z.max(0.0) / self.mark;
+        let rise = if ratio <= 1.0 { ratio } else { libm::exp(self.power() * libm::log(ratio)) };
+        (AT_U * rise).min(SURPRISE_MAX)
     }
 
     /// The size whose surprise is `surprise`, where that is beyond `u`.
     pub(in crate::detect) fn size(&self, surprise: f64) -> f64 {
-        libm::exp(self.mark + libm::log((surprise / AT_U).max(1.0)) / self.power())
+        self.mark * libm::exp(libm::log((surprise / AT_U).max(1.0)) / self.power())
     }
 
     /// `u` over that of a Gaussian: the standard deviation, as far as this side is concerned.
     pub(in crate::detect) fn scale(&self) -> f64 {
-        libm::exp(self.mark) / PRIOR_U
+        self.mark / PRIOR_U
     }
 
     /// Takes a size in, 0 for one on the other side.
     pub(in crate::detect) fn learn(&mut self, z: f64) {
         self.seen = (self.seen + 1.0).min(MEMORY);
-        let beyond = libm::log(z.max(1e-9)) - self.mark;
-        let is_beyond = beyond > 0.0;
+        let is_beyond = z > self.mark;
         let is_doubtful = is_beyond && self.surprise(z) > DOUBTFUL;
-        self.doubtful += (f64::from(u8::from(is_doubtful)) - self.doubtful) / DOUBTFUL_MEMORY;
+        self.doubtful += (f64::from(u8::from(is_doubtful)) - self.doubtful) * DOUBTFUL_GAIN;
         if is_beyond {
             self.excesses = (self.excesses + 1.0).min(MEMORY_EXCESSES);
             let weight = if is_doubtful { self.doubt() } else { 1.0 };
-            let excess = beyond.min(CUT * self.excess) / CUT_MEAN;
+            let excess = libm::log(z / self.mark).min(CUT * self.excess) / CUT_MEAN;
             self.excess += weight * (excess - self.excess) / self.excesses;
         }
         let was = if is_beyond { 1.0 } else { 0.0 };
-        self.mark += STEP / (self.seen + CALM) * (was - SHARE);
-        self.mark = self.mark.clamp(libm::log(U.0), libm::log(U.1));
+        self.mark *= exp_of_little(STEP / (self.seen + CALM) * (was - SHARE));
+        self.mark = self.mark.clamp(U.0, U.1);
     }
 
     /// What a doubtful excess counts.
@@ -107,9 +108,21 @@ impl Side {
     }
 }
 
+/// `e^x` to 1e-8 for a step of the mark, which is at most `STEP / CALM`.
+fn exp_of_little(x: f64) -> f64 {
+    1.0 + x * (1.0 + x * (1.0 / 2.0 + x * (1.0 / 6.0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_step_of_the_mark_is_an_exponential() {
+        for x in [-SHARE * STEP / CALM, 0.0, STEP / CALM] {
+            assert!((exp_of_little(x) / libm::exp(x) - 1.0).abs() < 1e-8, "{x}");
+        }
+    }
 
     /// A side that has seen quantiles of `P(x > z) = exp(-z^power)`, half of them on the other side, in an order without trend.
     fn learned(power: f64) -> Side {
