@@ -11,7 +11,7 @@
 //! taken for what it is: `score = surprise - (mark - 1.3)`.
 
 use super::Side;
-use crate::detect::model::{Sums, WIDTHS, WINDOWS};
+use crate::detect::model::{Opinion, Sums, WIDTHS, WINDOWS};
 use crate::detect::snapshot::codec;
 
 /// Windows that are judged by the anchor too.
@@ -88,7 +88,8 @@ impl Windows {
         let mut ask = |statistic: usize, window: usize, sums: &Sums, level: f64| {
             let width = WIDTHS[window];
             let expected = sums.at(level).max(question.least * width as f64);
-            let z = distance(sums.value, expected, sums.variance, question.adds_up);
+            let opinion = Opinion { value: sums.value, expected, variance: sums.variance };
+            let z = distance(&opinion, question.adds_up);
             distances[statistic] = Some(z);
             let surprise = self.side(statistic, z).surprise(z.abs());
             if lead.is_none_or(|lead| surprise > lead.surprise) {
@@ -106,14 +107,9 @@ impl Windows {
         (lead, distances)
     }
 
-    /// The surprise of another distance by the statistic that leads.
-    pub(in crate::detect) fn surprise_of(
-        &self,
-        lead: &Lead,
-        (value, expected, variance): (f64, f64, f64),
-        adds_up: bool,
-    ) -> f64 {
-        let z = distance(value, expected, variance, adds_up);
+    /// The surprise of another opinion by the statistic that leads.
+    pub(in crate::detect) fn surprise_of(&self, lead: &Lead, opinion: Opinion, adds_up: bool) -> f64 {
+        let z = distance(&opinion, adds_up);
         self.side(lead.statistic, z).surprise(z.abs())
     }
 
@@ -167,7 +163,7 @@ fn learn([above, below]: &mut [Side; 2], z: f64) {
     below.learn((-z).max(0.0));
 }
 
-fn distance(value: f64, expected: f64, variance: f64, adds_up: bool) -> f64 {
+fn distance(&Opinion { value, expected, variance }: &Opinion, adds_up: bool) -> f64 {
     let error = value - expected;
     let variance = variance.max(1e-300);
     if !adds_up || expected <= 0.0 || value < 0.0 {
@@ -183,9 +179,10 @@ mod tests {
 
     #[test]
     fn the_distance_of_counts_is_that_of_a_gaussian_for_small_ones_and_bounded_below() {
-        assert!((distance(1010.0, 1000.0, 1000.0, true) - 10.0 / 1000f64.sqrt()).abs() < 0.01);
-        assert_eq!(distance(-3.0, 0.0, 9.0, false), -1.0);
-        assert!((distance(0.0, 8.0, 8.0, true) + 4.0).abs() < 1e-12, "nothing where 8 were expected");
-        assert!(distance(16.0, 8.0, 8.0, true) < 8.0 / 8f64.sqrt(), "skewed upwards");
+        let of = |value, expected, variance, adds_up| distance(&Opinion { value, expected, variance }, adds_up);
+        assert!((of(1010.0, 1000.0, 1000.0, true) - 10.0 / 1000f64.sqrt()).abs() < 0.01);
+        assert_eq!(of(-3.0, 0.0, 9.0, false), -1.0);
+        assert!((of(0.0, 8.0, 8.0, true) + 4.0).abs() < 1e-12, "nothing where 8 were expected");
+        assert!(of(16.0, 8.0, 8.0, true) < 8.0 / 8f64.sqrt(), "skewed upwards");
     }
 }

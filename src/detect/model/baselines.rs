@@ -6,25 +6,24 @@
 //! and an alarm can take back what the values that raised it have taught.
 
 use super::level::{Level, Levels, Reversion, gains};
+use super::running::{Row, Running, WIDTHS, WINDOW_MAX, WINDOWS};
 use super::{Noise, Place, Profile};
 use crate::detect::habit::Recurrence;
 use crate::detect::snapshot::codec;
 use crate::model::Length;
 
-/// Widths of the windows, in intervals.
-pub(in crate::detect) const WIDTHS: [usize; WINDOWS] = [1, 2, 4, 8, 16, 32];
-/// Number of widths.
-pub(in crate::detect) const WINDOWS: usize = 6;
-/// The widest window, in intervals.
-const WINDOW_MAX: usize = WIDTHS[WINDOWS - 1];
 /// Number of baselines: multiplicative, additive, and the level alone.
 const KINDS: usize = 3;
+const MULTIPLICATIVE: usize = 0;
+const ADDITIVE: usize = 1;
 const ALONE: usize = 2;
 
 /// Values of a baseline before it may take over.
 const ERRORS_LEAST: u32 = 60;
 /// How much smaller the errors of another must be.
 const BETTER: f64 = 0.95;
+/// Errors below this are none: a product of two is still above 0.
+const COST_LEAST: f64 = 1e-150;
 /// Memory of near and far errors.
 const NEAR_MEMORY: u32 = 600;
 const FAR_MEMORY: u32 = 2000;
@@ -42,8 +41,6 @@ pub(in crate::detect) struct Shape {
     value: f64,
     unit: f64,
 }
-
-codec!(Shape { value, unit });
 
 impl Shape {
     /// The value that a level makes here.
@@ -64,13 +61,11 @@ pub(in crate::detect) type Shapes = [Option<Shape>; KINDS];
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Past {
     value: f64,
-    variance: f64,
-    shapes: [Shape; KINDS],
     /// After it.
     levels: [Level; KINDS],
 }
 
-codec!(Past { value, variance, shapes, levels });
+codec!(Past { value, levels });
 
 /// A mean magnitude of errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -89,13 +84,12 @@ impl Mean {
     }
 }
 
-/// Sums over a window that ends with the coming value.
+/// Sums over a window that ends with the coming value, as a baseline has it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::detect) struct Sums {
     pub(in crate::detect) value: f64,
     pub(in crate::detect) variance: f64,
-    shape: f64,
-    unit: f64,
+    shape: Shape,
     /// Levels before it.
     before: Level,
 }
@@ -103,13 +97,21 @@ pub(in crate::detect) struct Sums {
 impl Sums {
     /// What a level makes of the window.
     pub(in crate::detect) fn at(&self, level: f64) -> f64 {
-        self.shape + self.unit * level
+        self.shape.at(level)
     }
 
     /// The level before the window that moves least.
     pub(in crate::detect) fn anchor(&self) -> f64 {
         self.before[2]
     }
+}
+
+/// What came, and what some baseline makes of it: sums over the same intervals.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::detect) struct Opinion {
+    pub(in crate::detect) value: f64,
+    pub(in crate::detect) expected: f64,
+    pub(in crate::detect) variance: f64,
 }
 
 /// Everything that is expected from.
@@ -124,11 +126,13 @@ pub(in crate::detect) struct Baselines {
     chosen: u8,
     /// Values that each has seen without a break.
     runs: [u32; KINDS],
+    running: Running,
+    /// The last [`WINDOW_MAX`] steps, a ring, and where the coming one goes.
     past: Vec<Past>,
-    head: usize,
+    head: u8,
 }
 
-codec!(Baselines { profiles, gains, levels, reversions, near, far, chosen, runs, past, head });
+codec!(Baselines { profiles, gains, levels, reversions, near, far, chosen, runs, running, past, head });
 
 impl Baselines {
     /// Of a series that nothing is known of.
@@ -142,7 +146,8 @@ impl Baselines {
             far: [Mean::default(); KINDS],
             chosen: ALONE as u8,
             runs: [0; KINDS],
-            past: vec![Past::default(); WINDOW_MAX + 1],
+            running: Running::new(),
+            past: vec![Past::default(); WINDOW_MAX],
             head: 0,
         }
     }
@@ -162,14 +167,13 @@ impl Baselines {
             self.chosen = ALONE as u8;
         }
         let costs: [f64; KINDS] = std::array::from_fn(|kind| {
-            let far = if knows_days { self.far[kind].size.max(f64::MIN_POSITIVE) } else { 1.0 };
-            libm::log(self.near[kind].size.max(f64::MIN_POSITIVE)) + libm::log(far)
+            let far = if knows_days { self.far[kind].size.max(COST_LEAST) } else { 1.0 };
+            self.near[kind].size.max(COST_LEAST) * far
         });
-        let better = libm::log(BETTER);
         let mut best = self.chosen();
         for (kind, shape) in shapes.iter().enumerate() {
             let may = shape.is_some() && self.near[kind].seen > ERRORS_LEAST;
-            if may && costs[kind] < costs[best] + better {
+            if may && costs[kind] < BETTER * costs[best] {
                 best = kind;
             }
         }
@@ -205,12 +209,12 @@ impl Baselines {
         self.reversions[self.chosen()][window].ahead(sums.before)
     }
 
-    /// Sums over the window of index `window` that ends with the coming `value` of this `variance`; none if too little is known.
+    /// Sums over the windows that end with the coming `value` of this `variance`; none where too little is known.
     pub(in crate::detect) fn sums(&self, shapes: &Shapes, value: f64, variance: f64) -> [Option<Sums>; WINDOWS] {
         self.sums_of(self.chosen(), self.shape(shapes), value, variance)
     }
 
-    /// The same values as the other baselines have them: the sum of the values, what is expected of it, its variance.
+    /// What the other baselines make of the same values.
     pub(in crate::detect) fn other_opinions(
         &self,
         shapes: &Shapes,
@@ -218,18 +222,19 @@ impl Baselines {
         value: f64,
         variance: f64,
         noise: &Noise,
-    ) -> [Option<(f64, f64, f64)>; KINDS] {
+    ) -> [Option<Opinion>; KINDS] {
         let opinion = |kind: usize| {
             let window = WIDTHS.iter().position(|other| *other == width)?;
             let shape = shapes[kind].filter(|_| kind != self.chosen())?;
             let sums = self.sums_of(kind, shape, value, variance)[window]?;
             let expected = sums.at(self.reversions[kind][window].ahead(sums.before));
-            Some((sums.value, expected.max(noise.least_expected() * width as f64), sums.variance))
+            let expected = expected.max(noise.least_expected() * width as f64);
+            Some(Opinion { value: sums.value, expected, variance: sums.variance })
         };
         std::array::from_fn(opinion)
     }
 
-    /// The same values as they look by the shape of another weekday, at the level before them; none if that is not known.
+    /// What the shape of another weekday makes of the same values, at the level before them; none if that is not known.
     pub(in crate::detect) fn in_guise(
         &self,
         place: &Place,
@@ -237,11 +242,11 @@ impl Baselines {
         width: usize,
         value: f64,
         noise: &Noise,
-    ) -> Option<(f64, f64, f64)> {
+    ) -> Option<Opinion> {
         let kind = self.chosen();
         let profile = self.profiles.get(kind)?;
         let level = self.reversions[kind][0].ahead(self.before(kind, width));
-        let mut sums = (value, 0.0, 0.0);
+        let mut opinion = Opinion { value, expected: 0.0, variance: 0.0 };
         for back in 0..width {
             let past = place.before(back).on(weekday);
             if !profile.knows(&past) {
@@ -250,11 +255,11 @@ impl Baselines {
             let shape = self.shapes(&past, noise)[kind]?;
             let expected = shape.at(level);
             let deviation = noise.deviation(expected);
-            sums.0 += if back > 0 { self.back(back).value } else { 0.0 };
-            sums.1 += expected;
-            sums.2 += deviation * deviation;
+            opinion.value += if back > 0 { self.back(back).value } else { 0.0 };
+            opinion.expected += expected;
+            opinion.variance += deviation * deviation;
         }
-        Some(sums)
+        Some(opinion)
     }
 
     /// Takes the cleaned value of an interval in: levels, errors, and what lasts of the levels where `is_normal`.
@@ -274,7 +279,7 @@ impl Baselines {
                 }
             }
         }
-        let mut past = Past { value: clean, variance, ..Past::default() };
+        let least_expected = noise.least_expected();
         for (kind, shape) in shapes.iter().enumerate() {
             let Some(shape) = *shape else {
                 // levels around a shape that begins anew say nothing
@@ -282,19 +287,16 @@ impl Baselines {
                 self.runs[kind] = 0;
                 continue;
             };
-            let error = value - self.expected_of(kind, shape, noise);
+            let error = value - self.next(kind, shape).max(least_expected);
             self.near[kind].learn(error, NEAR_MEMORY, least);
-            let bounds = if kind == 0 { SHARE } else { (f64::MIN, f64::MAX) };
+            let bounds = if kind == MULTIPLICATIVE { SHARE } else { (f64::MIN, f64::MAX) };
             self.levels[kind].learn(clean - shape.value, shape.unit, &self.gains, bounds);
             self.runs[kind] = (self.runs[kind] + 1).min(RUN_MAX);
-            past.shapes[kind] = shape;
-            past.levels[kind] = self.levels[kind].now();
         }
-        let head = self.head % self.past.len().max(1);
-        if let Some(slot) = self.past.get_mut(head) {
-            *slot = past;
-        }
-        self.head = (head + 1) % self.past.len().max(1);
+        self.running.learn(row(shapes, clean, variance));
+        let levels = self.levels.map(|levels| levels.now());
+        self.past[usize::from(self.head) % WINDOW_MAX] = Past { value: clean, levels };
+        self.head = (self.head + 1) % WINDOW_MAX as u8;
     }
 
     /// Teaches the shapes a cleaned value.
@@ -346,8 +348,12 @@ impl Baselines {
     }
 
     fn expected_of(&self, kind: usize, shape: Shape, noise: &Noise) -> f64 {
-        let level = self.reversions[kind][0].ahead(self.levels[kind].now());
-        shape.at(level).max(noise.least_expected())
+        self.next(kind, shape).max(noise.least_expected())
+    }
+
+    /// The coming value as a baseline has it, whatever is the least.
+    fn next(&self, kind: usize, shape: Shape) -> f64 {
+        shape.at(self.reversions[kind][0].ahead(self.levels[kind].now()))
     }
 
     /// Levels before a window of `width` values that ends with the coming one.
@@ -357,48 +363,53 @@ impl Baselines {
 
     /// The step `back` before the coming one.
     fn back(&self, back: usize) -> &Past {
-        &self.past[(self.head + self.past.len() - back) % self.past.len()]
+        &self.past[(usize::from(self.head) + WINDOW_MAX - back) % WINDOW_MAX]
     }
 
     fn sums_of(&self, kind: usize, shape: Shape, value: f64, variance: f64) -> [Option<Sums>; WINDOWS] {
-        let mut all = [None; WINDOWS];
-        let mut sums = Sums { value, variance, shape: shape.value, unit: shape.unit, before: [0.0; 3] };
-        let mut reached = 1;
-        for (all, width) in all.iter_mut().zip(WIDTHS) {
-            if (self.runs[kind] as usize) < width + BEFORE {
-                break;
-            }
-            for back in reached..width {
-                let past = self.back(back);
-                sums.value += past.value;
-                sums.variance += past.variance;
-                sums.shape += past.shapes[kind].value;
-                sums.unit += past.shapes[kind].unit;
-            }
-            reached = width;
-            sums.before = self.before(kind, width);
-            *all = Some(sums);
-        }
-        all
+        let mut shapes = [None; KINDS];
+        shapes[kind] = Some(shape);
+        let rows = self.running.with(row(&shapes, value, variance));
+        let run = self.runs[kind] as usize;
+        std::array::from_fn(|window| {
+            let (width, [value, variance, ..]) = (WIDTHS[window], rows[window]);
+            let shape = shape_of(kind, &rows[window], width);
+            (run >= width + BEFORE).then(|| Sums { value, variance, shape, before: self.before(kind, width) })
+        })
     }
 
     /// Learns what became of the levels before each window.
     fn revert(&mut self, kind: usize, shape: Shape, value: f64, noise: &Noise, least: f64) {
-        let typical = if kind == 0 { noise.magnitude().max(f64::MIN_POSITIVE) } else { 1.0 };
+        let typical = if kind == MULTIPLICATIVE { noise.magnitude().max(f64::MIN_POSITIVE) } else { 1.0 };
         let all = self.sums_of(kind, shape, value, 0.0);
         for (window, sums) in all.into_iter().enumerate() {
-            let Some(sums) = sums else { break };
+            let Some(Sums { value, shape, before, .. }) = sums else { break };
             let reversion = &mut self.reversions[kind][window];
             if window == WINDOWS - 1 {
-                let error = sums.value - sums.at(reversion.ahead(sums.before));
+                let error = value - shape.at(reversion.ahead(before));
                 self.far[kind].learn(error, FAR_MEMORY, 2.0 * least);
             }
-            let weight = (sums.unit / (WIDTHS[window] as f64 * typical)).min(3.0);
+            let weight = (shape.unit / (WIDTHS[window] as f64 * typical)).min(3.0);
             if weight > 1e-3 {
-                let became = (sums.value - sums.shape) / sums.unit;
-                reversion.learn(sums.before, became, weight, least / sums.unit);
+                let became = (value - shape.value) / shape.unit;
+                reversion.learn(before, became, weight, least / shape.unit);
             }
         }
+    }
+}
+
+/// What is added up of one interval.
+fn row(shapes: &Shapes, value: f64, variance: f64) -> Row {
+    let of = |kind: usize| shapes[kind].map_or(0.0, |shape| shape.value);
+    [value, variance, of(MULTIPLICATIVE), of(ADDITIVE)]
+}
+
+/// What a baseline's shape says of a window.
+fn shape_of(kind: usize, &[.., multiplicative, additive]: &Row, width: usize) -> Shape {
+    match kind {
+        MULTIPLICATIVE => Shape { value: multiplicative, unit: multiplicative },
+        ADDITIVE => Shape { value: additive, unit: width as f64 },
+        _ => Shape { value: 0.0, unit: width as f64 },
     }
 }
 

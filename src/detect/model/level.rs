@@ -19,6 +19,9 @@ const FAST: f64 = 0.3;
 const SLOW: (f64, f64, f64) = (1.0 / 2.88, 12.0, 100.0);
 const ANCHOR: (f64, f64, f64) = (2.0, 48.0, 2000.0);
 
+/// Where the unit is less there is no level.
+const UNIT_LEAST: f64 = 1e-9;
+
 /// Fast, slow, anchor.
 pub(in crate::detect) type Level = [f64; SPEEDS];
 
@@ -28,38 +31,39 @@ pub(in crate::detect) fn gains(per_day: u32) -> Level {
     [FAST, gain(SLOW), gain(ANCHOR)]
 }
 
-/// The sums of the three levels.
+/// The three levels, and the fading sums of the units: a level times its unit is the other sum.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(in crate::detect) struct Levels {
-    sums: Level,
+    levels: Level,
     units: Level,
     seen: u32,
 }
 
-codec!(Levels { sums, units, seen });
+codec!(Levels { levels, units, seen });
 
 impl Levels {
     /// The levels now.
     pub(in crate::detect) fn now(&self) -> Level {
-        std::array::from_fn(|at| if self.units[at] > 1e-9 { self.sums[at] / self.units[at] } else { 0.0 })
+        self.levels
     }
 
     /// Takes a distance from the shape in, where the unit is `unit`; levels stay within `bounds`.
     pub(in crate::detect) fn learn(&mut self, distance: f64, unit: f64, gains: &Level, bounds: (f64, f64)) {
         self.seen = self.seen.saturating_add(1);
+        let early = 1.0 / f64::from(self.seen);
         for (at, gain) in gains.iter().enumerate() {
-            let gain = gain.max(1.0 / f64::from(self.seen));
+            let gain = gain.max(early);
+            let sum = self.levels[at] * self.units[at];
+            let sum = sum + gain * (distance - sum);
             self.units[at] += gain * (unit - self.units[at]);
-            self.sums[at] += gain * (distance - self.sums[at]);
-            self.sums[at] = self.sums[at].clamp(bounds.0 * self.units[at], bounds.1 * self.units[at]);
+            let is_known = self.units[at] > UNIT_LEAST;
+            self.levels[at] = if is_known { (sum / self.units[at]).clamp(bounds.0, bounds.1) } else { 0.0 };
         }
     }
 
     /// Makes the levels these.
     pub(in crate::detect) fn set(&mut self, level: &Level) {
-        for (sum, (level, unit)) in self.sums.iter_mut().zip(level.iter().zip(self.units)) {
-            *sum = level * unit;
-        }
+        self.levels = *level;
     }
 }
 

@@ -6,8 +6,10 @@ mod level;
 mod noise;
 mod place;
 mod profile;
+mod running;
 
-pub(super) use baselines::{Baselines, Shape, Shapes, Sums, WIDTHS, WINDOWS};
+pub(super) use baselines::{Baselines, Opinion, Shape, Shapes, Sums};
 pub(super) use noise::Noise;
 pub(super) use place::Place;
 pub(super) use profile::Profile;
+pub(super) use running::{WIDTHS, WINDOWS};

@@ -8,6 +8,8 @@
 //! by one and the mean value of an interval that has any is one event. Where less than three events are expected,
 //! the noise is at least that of as many events (Poisson).
 
+use std::f64::consts::SQRT_2;
+
 use crate::detect::snapshot::codec;
 
 const BINS: usize = 8;
@@ -18,6 +20,12 @@ const DEVIATION: f64 = 1.25;
 /// How noise grows with the expected value until the bins say otherwise.
 const POWER_ADDING: f64 = 0.5;
 const POWER_OTHER: f64 = 0.25;
+/// The same at each bin, over that of the middle one: 2 to the power times the distance from it.
+const GROWTH_ADDING: [f64; BINS] = [SQRT_2 / 8.0, 0.25, SQRT_2 / 4.0, 0.5, SQRT_2 / 2.0, 1.0, SQRT_2, 2.0];
+const GROWTH_OTHER: [f64; BINS] = [ROOT_8 / 4.0, 0.5, ROOT_2 / 2.0, SQRT_2 / 2.0, ROOT_8 / 2.0, 1.0, ROOT_2, SQRT_2];
+/// Fourth roots of 2 and 8.
+const ROOT_2: f64 = 1.189_207_115_002_721;
+const ROOT_8: f64 = 1.681_792_830_507_429;
 /// Errors that the prior of a bin is worth.
 const PRIOR: f64 = 8.0;
 /// Memory of a bin and of all errors, in errors; of the mean magnitude and of the mean step, in values.
@@ -218,7 +226,7 @@ impl Noise {
     }
 
     fn prior(&self, bin: usize) -> f64 {
-        self.all * self.growth(bin as f64)
+        self.all * if self.adds_up { GROWTH_ADDING[bin] } else { GROWTH_OTHER[bin] }
     }
 
     fn bin(&self, bin: usize) -> f64 {
@@ -252,6 +260,15 @@ mod tests {
                     let ratio = noise.deviation(expected) / (DEVIATION * size(expected));
                     assert!((0.8..1.25).contains(&ratio), "{expected}: {ratio}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn noise_grows_between_the_bins_as_it_does_at_them() {
+        for (adds_up, table) in [(true, GROWTH_ADDING), (false, GROWTH_OTHER)] {
+            for (bin, growth) in table.iter().enumerate() {
+                assert!((growth / Noise::new(adds_up).growth(bin as f64) - 1.0).abs() < 1e-15);
             }
         }
     }

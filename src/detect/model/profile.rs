@@ -202,13 +202,13 @@ impl Profile {
     fn near(&self, slot: usize) -> f64 {
         let here = self.alone(slot);
         let (mut sum, mut weights) = (0.0, 0.0);
-        for (other, weight) in self.around(slot, self.radius) {
+        self.each_around(slot, self.radius, |other, weight| {
             let value = self.alone(other);
             if (value - here).abs() <= EDGE * self.rough {
                 sum += weight * value;
                 weights += weight;
             }
-        }
+        });
         if weights > 0.0 { sum / weights } else { here }
     }
 
@@ -216,22 +216,27 @@ impl Profile {
     fn wide(&self, slot: usize, events: f64) -> f64 {
         let radius = ((EVENTS / events.max(1e-3)) as usize).clamp(self.radius, self.sums.len() / 8);
         let (mut sum, mut weights) = (0.0, 0.0);
-        for (other, weight) in self.around(slot, radius) {
+        self.each_around(slot, radius, |other, weight| {
             sum += weight * self.sums[other];
             weights += weight * self.weights[other];
-        }
+        });
         let prior = MEAN_EVENTS / events.max(1e-9) * (radius + 1) as f64;
         (sum + prior * self.mean) / (weights + prior)
     }
 
-    /// Slots around one that have been seen, with triangular weights.
-    fn around(&self, slot: usize, radius: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let slots = self.sums.len();
-        let each = (0..=2 * radius).map(move |step| {
-            let weight = (radius + 1 - step.abs_diff(radius)) as f64;
-            ((slot + slots + step - radius) % slots, weight)
-        });
-        each.filter(|(other, _)| self.days[*other] > 0)
+    /// Visits the slots around one that have been seen, with triangular weights.
+    #[inline]
+    fn each_around(&self, slot: usize, radius: usize, mut visit: impl FnMut(usize, f64)) {
+        let slots = self.days.len();
+        let mut other = if slot < radius { slot + slots - radius } else { slot - radius };
+        let mut weight = 0.0;
+        for step in 0..2 * radius + 1 {
+            weight += if step <= radius { 1.0 } else { -1.0 };
+            if self.days[other] > 0 {
+                visit(other, weight);
+            }
+            other = if other + 1 < slots { other + 1 } else { 0 };
+        }
     }
 
     /// Weekly part, between the centres of two neighbouring bins.
