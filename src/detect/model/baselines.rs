@@ -6,17 +6,12 @@
 //! and an alarm can take back what the values that raised it have taught.
 
 use super::level::{Level, Levels, Reversion, gains};
-use super::running::{Row, Running, WIDTHS, WINDOW_MAX, WINDOWS};
+use super::opinion::{ALONE, KINDS, MULTIPLICATIVE, Opinion, Shape, Shapes, Sums, row, shape_of};
+use super::running::{Running, WIDTHS, WINDOW_MAX, WINDOWS};
 use super::{Noise, Place, Profile};
 use crate::detect::habit::Recurrence;
 use crate::detect::snapshot::codec;
 use crate::model::Length;
-
-/// Number of baselines: multiplicative, additive, and the level alone.
-const KINDS: usize = 3;
-const MULTIPLICATIVE: usize = 0;
-const ADDITIVE: usize = 1;
-const ALONE: usize = 2;
 
 /// Values of a baseline before it may take over.
 const ERRORS_LEAST: u32 = 60;
@@ -34,28 +29,6 @@ const SHARE: (f64, f64) = (-1.0, 20.0);
 /// Values before a window beside those in it.
 const BEFORE: usize = 2;
 const RUN_MAX: u32 = 1000;
-
-/// What a baseline's shape says of one place: a value, and the unit of levels around it there.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in crate::detect) struct Shape {
-    value: f64,
-    unit: f64,
-}
-
-impl Shape {
-    /// The value that a level makes here.
-    pub(in crate::detect) fn at(&self, level: f64) -> f64 {
-        self.value + self.unit * level
-    }
-
-    /// The level that makes a value here.
-    pub(in crate::detect) fn level(&self, value: f64) -> f64 {
-        (value - self.value) / self.unit.max(1e-12)
-    }
-}
-
-/// The shapes of all baselines at one place; none where not yet known.
-pub(in crate::detect) type Shapes = [Option<Shape>; KINDS];
 
 /// One step of the past.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -82,36 +55,6 @@ impl Mean {
         let cut = if self.seen > 20 { (CLIP * self.size).max(least) } else { f64::MAX };
         self.size += (error.abs().min(cut) - self.size) / f64::from(self.seen);
     }
-}
-
-/// Sums over a window that ends with the coming value, as a baseline has it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::detect) struct Sums {
-    pub(in crate::detect) value: f64,
-    pub(in crate::detect) variance: f64,
-    shape: Shape,
-    /// Levels before it.
-    before: Level,
-}
-
-impl Sums {
-    /// What a level makes of the window.
-    pub(in crate::detect) fn at(&self, level: f64) -> f64 {
-        self.shape.at(level)
-    }
-
-    /// The level before the window that moves least.
-    pub(in crate::detect) fn anchor(&self) -> f64 {
-        self.before[2]
-    }
-}
-
-/// What came, and what some baseline makes of it: sums over the same intervals.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::detect) struct Opinion {
-    pub(in crate::detect) value: f64,
-    pub(in crate::detect) expected: f64,
-    pub(in crate::detect) variance: f64,
 }
 
 /// Everything that is expected from.
@@ -395,21 +338,6 @@ impl Baselines {
                 reversion.learn(before, became, weight, least / shape.unit);
             }
         }
-    }
-}
-
-/// What is added up of one interval.
-fn row(shapes: &Shapes, value: f64, variance: f64) -> Row {
-    let of = |kind: usize| shapes[kind].map_or(0.0, |shape| shape.value);
-    [value, variance, of(MULTIPLICATIVE), of(ADDITIVE)]
-}
-
-/// What a baseline's shape says of a window.
-fn shape_of(kind: usize, &[.., multiplicative, additive]: &Row, width: usize) -> Shape {
-    match kind {
-        MULTIPLICATIVE => Shape { value: multiplicative, unit: multiplicative },
-        ADDITIVE => Shape { value: additive, unit: width as f64 },
-        _ => Shape { value: 0.0, unit: width as f64 },
     }
 }
 

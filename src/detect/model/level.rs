@@ -120,12 +120,12 @@ impl Reversion {
         follow(&mut self.squares[2], near * near);
         follow(&mut self.targets[0], far * target);
         follow(&mut self.targets[1], near * target);
-        self.solve();
+        self.solve(gain);
     }
 
-    /// Solves the normal equations, with a prior that fades.
-    fn solve(&mut self) {
-        let ridge = Reversion::WORTH / f64::from(self.seen);
+    /// Solves the normal equations, with a prior that fades as the gain does.
+    fn solve(&mut self, gain: f64) {
+        let ridge = Reversion::WORTH * gain;
         let [far, both, near] = self.squares;
         let (ridge_far, ridge_near) = (ridge * far + 1e-30, ridge * near + 1e-30);
         let (a, d) = (far + ridge_far, near + ridge_near);
@@ -133,7 +133,8 @@ impl Reversion {
             (self.targets[0] + ridge_far * Reversion::PRIOR[0], self.targets[1] + ridge_near * Reversion::PRIOR[1]);
         let determinant = a * d - both * both;
         if determinant > 1e-12 * a * d {
-            let solution = [(x * d - y * both) / determinant, (y * a - x * both) / determinant];
+            let inverse = 1.0 / determinant;
+            let solution = [(x * d - y * both) * inverse, (y * a - x * both) * inverse];
             self.lasts = std::array::from_fn(|at| {
                 let (low, high) = Reversion::BOUNDS[at];
                 solution[at].clamp(low, high)

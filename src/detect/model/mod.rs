@@ -4,12 +4,14 @@
 mod baselines;
 mod level;
 mod noise;
+mod opinion;
 mod place;
 mod profile;
 mod running;
 
-pub(super) use baselines::{Baselines, Opinion, Shape, Shapes, Sums};
+pub(super) use baselines::Baselines;
 pub(super) use noise::Noise;
+pub(super) use opinion::{Opinion, Shape, Shapes, Sums};
 pub(super) use place::Place;
 pub(super) use profile::Profile;
 pub(super) use running::{WIDTHS, WINDOWS};
