@@ -71,7 +71,7 @@ pub(in crate::detect) struct Baselines {
     runs: [u32; KINDS],
     running: Running,
     /// The last [`WINDOW_MAX`] steps, a ring, and where the coming one goes.
-    past: Vec<Past>,
+    past: [Past; WINDOW_MAX],
     head: u8,
 }
 
@@ -90,7 +90,7 @@ impl Baselines {
             chosen: ALONE as u8,
             runs: [0; KINDS],
             running: Running::new(),
-            past: vec![Past::default(); WINDOW_MAX],
+            past: [Past::default(); WINDOW_MAX],
             head: 0,
         }
     }
@@ -283,7 +283,7 @@ impl Baselines {
 
     /// Bytes on the heap.
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
-        self.profiles.iter().map(Profile::heap_bytes).sum::<usize>() + self.past.capacity() * size_of::<Past>()
+        self.profiles.iter().map(Profile::heap_bytes).sum()
     }
 
     fn chosen(&self) -> usize {
