@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::sparse::Parent;
 use super::spread::{Sequential, Spread};
 use super::verdicts::{Recent, Verdicts};
-use crate::model::{Cell, ClosedInterval, Direction, Interval, Point, PointState, SeriesKey};
+use crate::model::{Cell, ClosedInterval, Direction, Interval, Length, Point, PointState, SeriesKey};
 
 /// The continuous detector. [`Detector::observe`] is its one step.
 #[derive(Clone, Debug)]
@@ -264,11 +264,19 @@ impl Detector {
         for (index, measure) in measures.iter().enumerate() {
             for (key, said) in self.fleet.members.keys().zip(said.chunks_exact(measures.len())) {
                 if let Some(Said { value, judgement, .. }) = said[index] {
+                    let judgement = Judgement { score: per_five_minutes(judgement.score, interval.length()), ..judgement };
                     points.push(point(interval, key, measure.name(), value, judgement));
                 }
             }
         }
     }
+}
+
+/// A score by which intervals of any length compare: `-log10` of the probability of such an interval is `score`, and how often
+/// that happens depends on how many intervals there are. 0 stays 0: nothing was said.
+fn per_five_minutes(score: f64, length: Length) -> f64 {
+    let intervals = length.seconds() as f64 / 300.0;
+    if score > 0.0 { (score + libm::log10(intervals)).max(0.0) } else { 0.0 }
 }
 
 fn point(interval: Interval, key: &SeriesKey, measure: &Arc<str>, value: Option<f64>, judgement: Judgement) -> Point {

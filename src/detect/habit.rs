@@ -21,6 +21,8 @@ const ALARMS_MAX: f64 = 8.0;
 const KEPT: usize = 12;
 /// An earlier alarm counts as the same size from this share on.
 const SAME: f64 = 0.8;
+/// By how much the first alarm of its size in a week may score above an alarm.
+const NEWS: f64 = 3.0;
 
 /// What an odd value repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,12 +112,24 @@ impl Budget {
     pub(super) fn spend(&mut self, number: i64, score: f64, alarm: f64, per_day: u32) -> bool {
         let week = 7 * i64::from(per_day);
         self.alarms.retain(|(then, _)| number - then < week);
-        let alike = self.alarms.iter().filter(|(_, other)| *other >= SAME * score).count();
+        let alike = self.alike(score);
         if self.alarms.len() == KEPT {
             self.alarms.remove(0);
         }
         self.alarms.push((number, score));
-        (alike as f64) < (ALARMS + score / alarm).min(ALARMS_MAX)
+        alike < (ALARMS + score / alarm).min(ALARMS_MAX)
+    }
+
+    /// By how much an alarm that was taken in may score above the threshold: the k-th of its size within a week is no longer
+    /// the rarest of events, `3 / k^2`.
+    pub(super) fn news(&self, score: f64) -> f64 {
+        let alike = self.alike(score).max(1.0);
+        NEWS / (alike * alike)
+    }
+
+    /// Alarms of the last week that were as odd.
+    fn alike(&self, score: f64) -> f64 {
+        self.alarms.iter().filter(|(_, other)| *other >= SAME * score).count() as f64
     }
 }
 

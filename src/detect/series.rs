@@ -11,7 +11,7 @@
 mod episodes;
 
 use super::episode::{Echo, Episode, Mode};
-use super::evidence::{ForestEvidence, Lead, Question, Rank, Repeats, Silence, Windows};
+use super::evidence::{ForestEvidence, Jumps, Lead, Question, Repeats, Silence, Windows};
 use super::habit::{Budget, Habit};
 use super::judgement::{Context, Judgement, State};
 use super::model::{Baselines, Noise, Place, Shape, Shapes};
@@ -30,12 +30,12 @@ const TEACH_AFTER: u32 = 40;
 const TEACH_EVENTS: f64 = 4.0;
 /// By how much the forest may lift the surprise of the sums: it does not alarm where nothing is far from expected.
 const FOREST_LIFT: f64 = 1.5;
-/// `log10 3`: three kinds of evidence are asked, so each may be three times rarer than it seems.
-const RANK_COST: f64 = 0.477;
 /// Score of an interval that is as odd as an alarm but not to be told, as a share of the alarm's.
 const BELOW: f64 = 0.95;
 /// Days before wide windows are asked, and the anchor.
 const WIDE_AFTER: f64 = 3.0;
+/// Days before a single value is compared by its rank alone.
+const ALONE_AFTER: f64 = 2.0;
 /// Days for which the other baselines are asked too.
 const SECOND_OPINION: f64 = 7.0;
 /// Most that an interval within an episode scores, as a share of the alarm's.
@@ -78,10 +78,7 @@ pub(super) struct Series {
     /// Share of the intervals of about a week that were within episodes.
     unrest: f64,
     refractory: Refractory,
-    /// The last value, and the ranks of steps from value to value and of errors.
-    last: f64,
-    steps: Rank,
-    misses: Rank,
+    jumps: Jumps,
 }
 
 codec!(Series {
@@ -103,9 +100,7 @@ codec!(Series {
     budget,
     unrest,
     refractory,
-    last,
-    steps,
-    misses,
+    jumps,
 });
 
 /// A day that follows the shape of another weekday.
@@ -150,9 +145,7 @@ impl Series {
             budget: Budget::default(),
             unrest: 0.0,
             refractory: Refractory::default(),
-            last: 0.0,
-            steps: Rank::new(),
-            misses: Rank::new(),
+            jumps: Jumps::new(),
         }
     }
 
@@ -223,7 +216,7 @@ impl Series {
     /// the older is what the levels know; the next step is one from what was expected.
     pub(super) fn pass(&mut self, context: &Context, place: &Place) -> Judgement {
         let outlook = self.outlook(context, place);
-        self.last = outlook.expected;
+        self.jumps.stand_at(outlook.expected);
         self.settle = (self.settle + 1).min(SETTLE);
         let remaining = self.remaining();
         let state = if remaining > 0 { State::Learning { remaining } } else { State::Normal };
@@ -257,7 +250,7 @@ impl Series {
         if self.echo.as_mut().is_some_and(|echo| !echo.age()) {
             self.echo = None;
         }
-        let (step, miss) = self.rank(value, &outlook);
+        let jump = self.jumps.observe(value, outlook.expected, self.noise.least());
         let is_odd = if self.episode.is_some() { 1.0 } else { 0.0 };
         self.unrest += (is_odd - self.unrest) / (7.0 * f64::from(context.per_day)).clamp(200.0, 2000.0);
         if self.episode.is_some() {
@@ -274,8 +267,11 @@ impl Series {
         let sums = lead.map_or(0.0, |lead| self.second_opinion(context, &outlook, value, &lead));
         let form = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
         let largest = sums.max(form.min(sums + FOREST_LIFT));
-        let miss = if self.is_sure(context) { miss } else { 0.0 };
-        let mut score = self.windows.score(largest).max(step.max(miss) - RANK_COST);
+        let jump = jump.with_doubt(self.is_sure(context));
+        let of_model = self.windows.score(largest);
+        let is_alone = days > ALONE_AFTER && lead.is_some_and(|lead| lead.width == 1);
+        let mut compared = jump.compared(of_model, is_alone);
+        let score = of_model.max(jump.score());
         let is_small = |lead: &Lead| context.margin.is_small(lead.error / lead.width as f64, outlook.expected);
         let small = lead.filter(is_small).filter(|_| score >= context.alarm);
         let speaks = self.remaining() == 0 && self.settle == 0 && small.is_none();
@@ -288,12 +284,16 @@ impl Series {
             let is_asked = context.margin.asks(lead.error >= 0.0);
             let number = outlook.place.number;
             let is_news = !is_asked || self.budget.spend(number, score, context.alarm, context.per_day);
+            self.windows.note(&distances);
             if is_news && self.unrest < RESTLESS {
-                return self.alarm(context, &outlook, value, &lead, score);
+                let most = context.alarm + self.budget.news(score);
+                return self.alarm(context, &outlook, value, &lead, compared.clamp(context.alarm, most));
             }
-            score = score.min(TOLD * context.alarm);
+            compared = TOLD * context.alarm;
+        } else if score >= context.alarm {
+            compared = BELOW * context.alarm;
         }
-        score = if score >= context.alarm { BELOW * context.alarm } else { score };
+        let score = compared.min(BELOW * context.alarm);
 
         let is_flat = flat >= context.alarm && self.remaining() == 0;
         if is_flat {
@@ -330,17 +330,6 @@ impl Series {
     /// Whether it is known how level and shape go together.
     fn is_sure(&self, context: &Context) -> bool {
         self.days(context) > SECOND_OPINION && self.echo.is_none()
-    }
-
-    /// How rare the step from the last value is, and the error, among all that this series has shown.
-    fn rank(&mut self, value: f64, outlook: &Outlook) -> (f64, f64) {
-        let (step, miss) = ((value - self.last).abs(), (value - outlook.expected).abs());
-        self.last = value;
-        let least = self.noise.least();
-        let ranks = (self.steps.surprise(step, least), self.misses.surprise(miss, least));
-        self.steps.learn(step, least);
-        self.misses.learn(miss, least);
-        ranks
     }
 
     /// Opens an episode.

@@ -2,6 +2,7 @@
 //! its own past on this series and becomes a probability; the score is `-log10` of it.
 
 mod forest;
+mod jumps;
 mod rank;
 mod repeats;
 mod side;
@@ -10,7 +11,8 @@ mod tail;
 mod windows;
 
 pub(super) use forest::{BOXES_COMPACT, BOXES_FULL, ForestEvidence, forest_settings};
-pub(super) use rank::Rank;
+pub(super) use jumps::Jumps;
+use rank::Rank;
 pub(super) use repeats::Repeats;
 use side::Side;
 pub(super) use silence::Silence;

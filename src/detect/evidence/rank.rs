@@ -6,8 +6,9 @@
 
 use crate::detect::snapshot::codec;
 
-/// Share of the sizes beyond `u`.
+/// Share of the sizes beyond `u`, and `-log10` of it.
 const SHARE: f64 = 0.003;
+const AT_MARK: f64 = 2.522_879;
 /// Sizes before one is ranked, of which the largest is the first `u`.
 const FIRST: u32 = 28;
 /// `b` before it is learned, and how many excesses that is worth.
@@ -35,45 +36,44 @@ codec!(Rank { mark, excess, values, excesses, run });
 impl Rank {
     /// Of a series that nothing is known of.
     pub(in crate::detect) fn new() -> Rank {
-        Rank { mark: 0.0, excess: PRIOR.0, values: 0, excesses: PRIOR.1, run: 0 }
+        Rank { mark: f64::MIN_POSITIVE, excess: PRIOR.0, values: 0, excesses: PRIOR.1, run: 0 }
     }
 
-    /// `-log10` of the share of the past that was as large; sizes below `least` are all the same.
+    /// `-log10` of the share of the past that was as large; sizes below `least`, which is above 0, are all the same.
     pub(in crate::detect) fn surprise(&self, size: f64, least: f64) -> f64 {
-        let at_mark = -libm::log10(SHARE);
+        let size = size.max(least);
         if self.values < FIRST {
             return 0.0;
         }
-        let beyond = libm::log(size.max(least)) - self.mark;
-        if beyond <= 0.0 {
-            return at_mark * libm::exp(beyond);
+        if size <= self.mark {
+            return AT_MARK * size / self.mark;
         }
-        (at_mark + beyond / self.excess * std::f64::consts::LOG10_E).min(SURPRISE_MAX)
+        (AT_MARK + libm::log10(size / self.mark) / self.excess).min(SURPRISE_MAX)
     }
 
     /// Takes a size in.
     pub(in crate::detect) fn learn(&mut self, size: f64, least: f64) {
-        let size = libm::log(size.max(least));
+        let size = size.max(least);
         self.values = (self.values + 1).min(MEMORY_VALUES);
         if self.values <= FIRST {
-            self.mark = if self.values == 1 { size } else { self.mark.max(size) };
+            self.mark = self.mark.max(size);
             return;
         }
         let step = self.excess / (SHARE * f64::from(self.values));
-        let beyond = size - self.mark;
-        if beyond > 0.0 {
-            self.run = (self.run + 1).min(RUN_MAX);
-            let weight = 1.0 / f64::from(self.run);
-            if self.run == 1 {
-                self.excesses = (self.excesses + 1).min(MEMORY_EXCESSES);
-            }
-            self.excess += weight * (beyond.min(CLIP * self.excess) - self.excess) / f64::from(self.excesses);
-            self.excess = self.excess.clamp(BOUNDS.0, BOUNDS.1);
-            self.mark += weight * (step * (1.0 - SHARE)).min(beyond);
-        } else {
+        if size <= self.mark {
             self.run = 0;
-            self.mark = (self.mark - step * SHARE).max(libm::log(least));
+            self.mark = (self.mark * (1.0 - step * SHARE)).max(least);
+            return;
         }
+        let beyond = libm::log(size / self.mark);
+        self.run = (self.run + 1).min(RUN_MAX);
+        let weight = 1.0 / f64::from(self.run);
+        if self.run == 1 {
+            self.excesses = (self.excesses + 1).min(MEMORY_EXCESSES);
+        }
+        self.excess += weight * (beyond.min(CLIP * self.excess) - self.excess) / f64::from(self.excesses);
+        self.excess = self.excess.clamp(BOUNDS.0, BOUNDS.1);
+        self.mark *= libm::exp(weight * (step * (1.0 - SHARE)).min(beyond));
     }
 }
 

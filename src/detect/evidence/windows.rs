@@ -9,8 +9,11 @@
 //! Each statistic has its own two sides, which turn `z` into a probability on this series. The largest surprise leads; because
 //! eight statistics are asked, what the largest of them exceeds in 5 % of the intervals is followed too, and
 //! taken for what it is: `score = surprise - (mark - 1.3)`.
+//!
+//! A tail says little of what lies far beyond everything that taught it, and what was odd has taught it little. So each statistic
+//! is ranked too, against all that the series has shown, odd or not, and surprises by at most twice its rank.
 
-use super::Side;
+use super::{Rank, Side};
 use crate::detect::model::{Opinion, Sums, WIDTHS, WINDOWS};
 use crate::detect::snapshot::codec;
 
@@ -29,6 +32,11 @@ const MEMORY: f64 = 3000.0;
 /// `log10 e`: how fast an exponential tail falls.
 const STEP: f64 = std::f64::consts::LOG10_E / SHARE;
 const CALM: f64 = 10.0 / SHARE;
+/// Most that a distance surprises, in ranks; distances below this are all the same, and no surprise up to this is asked
+/// for its rank.
+const RANKS: f64 = 2.0;
+const LEAST: f64 = 0.1;
+const ORDINARY: f64 = 2.0;
 
 /// How far the values of a window are out, for each statistic that can judge.
 pub(in crate::detect) type Distances = [Option<f64>; STATISTICS];
@@ -38,11 +46,12 @@ pub(in crate::detect) type Distances = [Option<f64>; STATISTICS];
 pub(in crate::detect) struct Windows {
     /// Above and below.
     sides: [[Side; 2]; STATISTICS],
+    ranks: [Rank; STATISTICS],
     mark: f64,
     seen: f64,
 }
 
-codec!(Windows { sides, mark, seen });
+codec!(Windows { sides, ranks, mark, seen });
 
 /// What is asked of the windows.
 #[derive(Clone, Copy, Debug)]
@@ -74,7 +83,7 @@ pub(in crate::detect) struct Lead {
 impl Windows {
     /// Of a series that nothing is known of.
     pub(in crate::detect) fn new() -> Windows {
-        Windows { sides: [[Side::new(); 2]; STATISTICS], mark: MARK, seen: 0.0 }
+        Windows { sides: [[Side::new(); 2]; STATISTICS], ranks: [Rank::new(); STATISTICS], mark: MARK, seen: 0.0 }
     }
 
     /// Judges the windows that end with a value, where `ahead` gives the level foreseen for each. The lead, if any may speak, and all distances.
@@ -91,7 +100,7 @@ impl Windows {
             let opinion = Opinion { value: sums.value, expected, variance: sums.variance };
             let z = distance(&opinion, question.adds_up);
             distances[statistic] = Some(z);
-            let surprise = self.side(statistic, z).surprise(z.abs());
+            let surprise = self.surprise(statistic, z);
             if lead.is_none_or(|lead| surprise > lead.surprise) {
                 let (error, deviation) = (sums.value - expected, sums.variance.sqrt());
                 lead = Some(Lead { statistic, width, level, error, deviation, surprise });
@@ -110,7 +119,7 @@ impl Windows {
     /// The surprise of another opinion by the statistic that leads.
     pub(in crate::detect) fn surprise_of(&self, lead: &Lead, opinion: Opinion, adds_up: bool) -> f64 {
         let z = distance(&opinion, adds_up);
-        self.side(lead.statistic, z).surprise(z.abs())
+        self.surprise(lead.statistic, z)
     }
 
     /// The score of a surprise that is the largest of all.
@@ -143,14 +152,32 @@ impl Windows {
                 learn(sides, *z);
             }
         }
+        self.note(distances);
         self.seen = (self.seen + 1.0).min(MEMORY);
         let was = if largest > self.mark { 1.0 } else { 0.0 };
         self.mark = (self.mark + STEP / (self.seen + CALM) * (was - SHARE)).clamp(MARKS.0, MARKS.1);
     }
 
+    /// Takes the distances of an odd interval in, for their ranks alone.
+    pub(in crate::detect) fn note(&mut self, distances: &Distances) {
+        for (rank, z) in self.ranks.iter_mut().zip(distances) {
+            if let Some(z) = z {
+                rank.learn(z.abs(), LEAST);
+            }
+        }
+    }
+
     /// Takes the distance of a single value in, in standard deviations.
     pub(in crate::detect) fn learn_one(&mut self, z: f64) {
         learn(&mut self.sides[0], z);
+    }
+
+    fn surprise(&self, statistic: usize, z: f64) -> f64 {
+        let surprise = self.side(statistic, z).surprise(z.abs());
+        if surprise <= ORDINARY {
+            return surprise;
+        }
+        surprise.min((RANKS * self.ranks[statistic].surprise(z.abs(), LEAST)).max(ORDINARY))
     }
 
     fn side(&self, statistic: usize, z: f64) -> &Side {
