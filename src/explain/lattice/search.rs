@@ -7,7 +7,7 @@ use super::noise::Evidence;
 use super::rows::Rows;
 
 /// Gain, after the penalty for the number of slices that were looked at, below which a slice is nothing.
-const GAIN_MIN: f64 = 15.0;
+const GAIN_MIN: f64 = 10.0;
 /// Least shift of a cause, relative.
 const SHIFT_MIN: f64 = 0.05;
 /// Causes that one deviation may have.
@@ -18,6 +18,8 @@ const CANDIDATES: usize = 6;
 const UNTOUCHED_MAX: f64 = 0.25;
 /// A slice below looks untouched where its log-likelihood falls by so much when it is taken to have shifted too.
 const UNTOUCHED: f64 = -1.0;
+/// Of its gain that everything may gain by shifts of their own of the values of a dimension.
+const SPREAD_MAX: f64 = 0.1;
 /// Of the gain of the first cause of a ratio that each of the others has.
 const LATER_MIN: f64 = 0.1;
 /// Of its gain that a slice may lose by naming one dimension less.
@@ -48,10 +50,10 @@ struct Candidate {
     values: Vec<u32>,
     gain: f64,
     penalised: f64,
-    shift: f64,
 }
 
 pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
+    let half = if rows.kind() == Kind::Ratio { super::noise::knob("HALF", 0.5) } else { 0.0 };
     let mut cells = evidence.sums.clone();
     let mut cube = Cube::new(rows, &cells);
     let total = |cube: &Cube| cube.cuboids.last().map_or([0.0; 2], |all| all.sums.first().copied().unwrap_or_default());
@@ -60,7 +62,7 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
     let mut is_uniform = false;
     let mut lists: Option<Lists> = None;
     while causes.len() < CAUSES_MAX {
-        let candidates = candidates(rows, &cube, evidence.scale);
+        let candidates = candidates(rows, &cube, evidence.scale, half);
         if candidates.is_empty() {
             break;
         }
@@ -69,10 +71,10 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
         let enough = if matches!(rows.kind(), Kind::Ratio | Kind::Average) { LATER_MIN * first } else { 0.0 };
         let accepted = candidates.into_iter().filter(|candidate| candidate.gain >= enough).find_map(|candidate| {
             let inside = lists.inside(rows, &cells, &candidate.dims, &candidate.values);
-            passes(rows, &cells, &candidate, &inside).then_some(candidate)
+            passes(rows, &cells, &candidate.dims, &inside).then_some(candidate)
         });
         let Some(accepted) = accepted else { break };
-        let (dims, values) = climb(rows, &cube, accepted.dims, accepted.values);
+        let (dims, values) = climb(rows, &cube, lists, &cells, accepted, half);
         if dims.is_empty() {
             is_uniform = true;
             break;
@@ -84,28 +86,28 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
             sums[0] += cell[0];
             sums[1] += cell[1];
         }
-        causes.push(Found { dims, values, cells: inside, shift: sums[1] / sums[0], gain: gain(sums) });
+        causes.push(Found { dims, values, cells: inside, shift: sums[1] / sums[0], gain: gain(sums, half) });
         cube.sum_up(&cells);
     }
     Search { causes, is_uniform, all, rest: total(&cube) }
 }
 
-fn gain([weight, score]: [f64; 2]) -> f64 {
-    if weight > 0.0 { score * score / (2.0 * weight) } else { 0.0 }
+fn gain([weight, score]: [f64; 2], half: f64) -> f64 {
+    if weight > 0.0 { score * score / (2.0 * (weight + half * score).max(0.5 * weight)) } else { 0.0 }
 }
 
 /// The best slices of every cuboid, by gain after the penalty.
-fn candidates(rows: &Rows<'_>, cube: &Cube, scale: f64) -> Vec<Candidate> {
+fn candidates(rows: &Rows<'_>, cube: &Cube, scale: f64, half: f64) -> Vec<Candidate> {
     let least = SHIFT_MIN * if rows.over.is_empty() { 1.0 } else { scale };
     let mut found = Vec::new();
     for cuboid in &cube.cuboids {
-        let penalty = 2.0 * libm::log(cuboid.live.max(1) as f64);
-        let bound = 2.0 * (GAIN_MIN + penalty);
+        let penalty = super::noise::knob("PEN", 1.0) * libm::log(cuboid.live.max(1) as f64);
+        let bound = 2.0 * (super::noise::knob("T", GAIN_MIN) + penalty);
         let mut best: Vec<(f64, usize)> = Vec::new();
         let mut worst = 0.0;
         for (slice, [weight, score]) in cuboid.sums.iter().enumerate() {
-            if score * score > bound * weight && score.abs() >= least * weight {
-                let gain = score * score / (2.0 * weight);
+            if score * score > bound * (weight + half * score).max(0.5 * weight) && score.abs() >= least * weight {
+                let gain = gain([*weight, *score], half);
                 if best.len() == CANDIDATES && gain <= worst {
                     continue;
                 }
@@ -116,53 +118,78 @@ fn candidates(rows: &Rows<'_>, cube: &Cube, scale: f64) -> Vec<Candidate> {
             }
         }
         found.extend(best.into_iter().map(|(gain, slice)| {
-            let [weight, score] = cuboid.sums[slice];
             let values = cuboid.values(rows, slice);
-            Candidate { dims: cuboid.dims.clone(), values, gain, penalised: gain - penalty, shift: score / weight }
+            Candidate { dims: cuboid.dims.clone(), values, gain, penalised: gain - penalty }
         }));
     }
     found.sort_by(|a, b| b.penalised.total_cmp(&a.penalised));
     found
 }
 
-/// Whether the slices right below a candidate shifted with it.
-fn passes(rows: &Rows<'_>, cells: &[[f64; 2]], candidate: &Candidate, inside: &[u32]) -> bool {
-    let all: f64 = inside.iter().map(|cell| cells[*cell as usize][0]).sum();
+/// Whether the slices right below a candidate shifted with it: hardly any looks untouched, and where the candidate is
+/// everything, they shifted alike.
+fn passes(rows: &Rows<'_>, cells: &[[f64; 2]], dims: &[usize], inside: &[u32]) -> bool {
+    let mut all = [0.0; 2];
+    for cell in inside {
+        add(&mut all, cells[*cell as usize]);
+    }
+    let shift = all[1] / all[0];
     let mut parts: Vec<[f64; 2]> = Vec::new();
-    (0..rows.dimensions()).filter(|dim| !candidate.dims.contains(dim)).all(|dim| {
+    (0..rows.dimensions()).filter(|dim| !dims.contains(dim)).all(|dim| {
         parts.clear();
         parts.resize(rows.sizes[dim], [0.0; 2]);
         for cell in inside {
-            let [weight, score] = cells[*cell as usize];
-            let part = &mut parts[rows.codes(rows.leaf[*cell as usize])[dim] as usize];
-            part[0] += weight;
-            part[1] += score;
+            add(&mut parts[rows.codes(rows.leaf[*cell as usize])[dim] as usize], cells[*cell as usize]);
         }
-        let mu = candidate.shift;
-        let untouched = parts.iter().filter(|[weight, score]| mu * score - mu * mu * weight / 2.0 < UNTOUCHED);
-        untouched.map(|[weight, _]| weight).sum::<f64>() <= UNTOUCHED_MAX * all
+        let untouched = parts.iter().filter(|[weight, score]| shift * score - shift * shift * weight / 2.0 < UNTOUCHED);
+        let is_touched = untouched.map(|[weight, _]| weight).sum::<f64>() <= UNTOUCHED_MAX * all[0];
+        let live = parts.iter().filter(|part| part[0] > 0.0).count() as f64;
+        let spread = parts.iter().map(|part| gain(*part, 0.0)).sum::<f64>() - gain(all, 0.0) - 0.5 * live;
+        is_touched && (!dims.is_empty() || spread <= SPREAD_MAX * gain(all, 0.0))
     })
 }
 
+fn add(to: &mut [f64; 2], sums: [f64; 2]) {
+    to[0] += sums[0];
+    to[1] += sums[1];
+}
+
 /// Drops dimensions while what is added by that shifted too.
-fn climb(rows: &Rows<'_>, cube: &Cube, mut dims: Vec<usize>, mut values: Vec<u32>) -> (Vec<usize>, Vec<u32>) {
+fn climb(
+    rows: &Rows<'_>,
+    cube: &Cube,
+    lists: &Lists,
+    cells: &[[f64; 2]],
+    from: Candidate,
+    half: f64,
+) -> (Vec<usize>, Vec<u32>) {
+    let Candidate { mut dims, mut values, .. } = from;
     let mut codes = vec![0; rows.dimensions()];
     dims.iter().zip(&values).for_each(|(dim, value)| codes[*dim] = *value);
     while dims.len() > 1 {
         let Some(own) = cube.sums(rows, &dims, &codes) else { break };
         let shift = own[1] / own[0];
-        let without = (0..dims.len()).filter_map(|at| {
-            let mut shorter = dims.clone();
-            shorter.remove(at);
-            let sums = cube.sums(rows, &shorter, &codes)?;
-            let (weight, score) = (sums[0] - own[0], sums[1] - own[1]);
-            let moved = weight <= 1e-9 * own[0]
-                || (score / weight - CLIMB_SHIFT * shift) * shift.signum() * weight.sqrt() > -2.0;
-            (moved && gain(sums) >= CLIMB_KEEPS * gain(own)).then(|| (gain(sums), at))
+        let without = |list: &[usize], at: usize| [&list[..at], &list[at + 1..]].concat();
+        let mut shorter: Vec<(f64, usize)> = (0..dims.len())
+            .filter_map(|at| {
+                let sums = cube.sums(rows, &without(&dims, at), &codes)?;
+                let (weight, score) = (sums[0] - own[0], sums[1] - own[1]);
+                let moved = weight <= 1e-9 * own[0]
+                    || (score / weight - CLIMB_SHIFT * shift) * shift.signum() * weight.sqrt() > -2.0;
+                (moved && gain(sums, half) >= CLIMB_KEEPS * gain(own, half)).then(|| (gain(sums, half), at))
+            })
+            .collect();
+        shorter.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let next = shorter.into_iter().find_map(|(_, at)| {
+            let dims = without(&dims, at);
+            let values: Vec<u32> = dims.iter().map(|dim| codes[*dim]).collect();
+            let inside = lists.inside(rows, cells, &dims, &values);
+            (super::noise::knob("CP", 1.0) <= 0.0 || passes(rows, cells, &dims, &inside)).then_some((dims, values))
         });
-        let Some((_, at)) = without.max_by(|a, b| a.0.total_cmp(&b.0)) else { break };
-        dims.remove(at);
-        values.remove(at);
+        match next {
+            Some(next) => (dims, values) = next,
+            None => break,
+        }
     }
     (dims, values)
 }
