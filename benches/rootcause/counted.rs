@@ -17,6 +17,8 @@ const SHARED: f64 = 0.01;
 const Z_MIN: f64 = 8.0;
 /// Most of the volume that a cause takes.
 const VOLUME_MAX: f64 = 0.4;
+/// Least shift of the total that a cause outside the dimensions makes: below it there is nothing to ask a cause of.
+const OUTSIDE_MIN: f64 = 3.0 * SHARED;
 
 /// What happens.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,8 +111,22 @@ impl World {
             }
         }
         let all: f64 = self.means.iter().sum();
+        if plot == Plot::Outside && !self.moves_the_total(kind, shift) {
+            return false;
+        }
         let is_apart = planted.is_empty() || shared <= 0.1 * volume;
         volume > 0.0 && volume < VOLUME_MAX * all && shift.abs() >= Z_MIN * variance.sqrt() && is_apart
+    }
+
+    /// Whether a shift is seen in the sum of all leaves.
+    fn moves_the_total(&self, kind: Kind, shift: f64) -> bool {
+        let (mut total, mut variance) = (0.0, 0.0);
+        for (mean, rate) in self.means.iter().zip(&self.rates) {
+            let size = if kind == Kind::Ratio { mean * rate } else { *mean };
+            total += size;
+            variance += size + (self.error * size) * (self.error * size);
+        }
+        shift.abs() >= Z_MIN * variance.sqrt() && shift.abs() >= OUTSIDE_MIN * total
     }
 
     fn case(&self, random: &mut Random, kind: Kind, plot: Plot, planted: &[Planted]) -> Case {

@@ -13,6 +13,7 @@ pub(crate) struct Score {
     slice_hit: f64,
     slice_all: f64,
     share_errors: Vec<f64>,
+    share_errors_found: Vec<f64>,
     external: usize,
     seconds: Vec<f64>,
 }
@@ -64,8 +65,10 @@ impl Score {
         for slice in &case.truth {
             let inside = case.inside(std::slice::from_ref(slice));
             let truth = parts.iter().zip(&inside).filter(|(_, inside)| **inside).map(|(part, _)| part).sum::<f64>();
-            let said = answer.slices.iter().position(|said| said == slice).map_or(0.0, |at| answer.shares[at]);
-            self.share_errors.push((said - truth / total).abs());
+            let said = answer.slices.iter().position(|said| said == slice).map(|at| answer.shares[at]);
+            let error = (said.unwrap_or(0.0) - truth / total).abs();
+            self.share_errors.push(error);
+            self.share_errors_found.extend(said.map(|_| error));
         }
     }
 
@@ -89,10 +92,10 @@ impl Score {
         self.slice_hit / self.slice_all.max(1.0)
     }
 
-    /// Of shares, mean.
-    pub(crate) fn share_error(&self) -> Option<f64> {
-        let count = self.share_errors.len();
-        (count > 0).then(|| self.share_errors.iter().sum::<f64>() / count as f64)
+    /// Mean error of the shares of the causes that were found, and of all.
+    pub(crate) fn share_errors(&self) -> Option<(f64, f64)> {
+        let mean = |errors: &[f64]| errors.iter().sum::<f64>() / errors.len().max(1) as f64;
+        (!self.share_errors.is_empty()).then(|| (mean(&self.share_errors_found), mean(&self.share_errors)))
     }
 
     pub(crate) fn said(&self) -> usize {

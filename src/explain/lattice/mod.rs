@@ -31,7 +31,7 @@ pub use share::{Basis, Cause, Effects, Explanation, RateChange};
 /// Finds what explains the deviation of the leaves from what was expected of them.
 pub fn explain(leaves: &Leaves) -> Explanation {
     let rows = rows::Rows::merged(leaves);
-    let evidence = noise::evidence(&rows, leaves.kind());
+    let evidence = noise::evidence(&rows);
     let found = search::search(&rows, &evidence);
     share::explanation(&rows, &evidence, &found)
 }

@@ -1,202 +1,205 @@
 //! How sure the forecast of each leaf is, and what its deviation tells: a weight `w` and a score `w·x` per cell.
 //!
-//! The variance of a leaf of mean size `m = (|v|+|f|)/2` is `φ·m + τ²·m²`: noise of counts, which fades with size, and noise
-//! of the forecast, which does not. Where the caller knows the variances they are taken; else both are fitted to the leaves
-//! themselves, robustly, since at most a few of them are anomalous. Nothing that is counted is quieter than Poisson.
+//! The variance of a leaf is `φ·m + τ²·M²`, with `m` the mean and `M` the larger of what came and what was expected: noise of
+//! counts, which fades with size, and noise of the forecast, which does not. Where the caller knows the variances they are
+//! taken; else both are fitted to the leaves themselves, robustly, since at most a part of them is anomalous. Nothing that
+//! is counted is quieter than Poisson.
 //!
-//! Of a ratio the deviation is that of the numerator from what the denominator that came would give, and the shift is one of
-//! the rate, in percentage points: a broken server fails a part of all requests, however well they went before.
+//! Of a ratio the deviation is that of the numerator from what the denominator that came would give at the expected rate,
+//! or, where most succeed, of the failures. A leaf whose own rate is below that of all is not surer for that: a few failures
+//! more among many requests say the same wherever they come from.
 
 use super::leaves::{Amount, Kind};
-use super::rows::Rows;
+use super::rows::{self, Rows};
 
-/// Bins of equal count in which a variance is measured.
+/// Bins of equal count in which the noise of counts is measured.
 const BINS: usize = 40;
 /// Leaves that are looked at to fit: more tell nothing new.
 const FIT_MAX: usize = 16_384;
+/// The largest of them, which tell of the forecast,
+const TOP: f64 = 0.1;
+/// at least so many.
+const TOP_MIN: usize = 100;
 /// A median of absolute deviations times this is a standard deviation.
 const MAD: f64 = 1.4826;
 /// No forecast is surer than 1 %.
 const TAU2_MIN: f64 = 1e-4;
-/// Trials of the overall rate that each leaf's rate is taken to have behind it.
-const PRIOR: f64 = 20.0;
+/// None is worse than by a factor of some.
+const TAU2_MAX: f64 = 4.0;
+/// Halvings of that range, on a scale of logarithms.
+const HALVINGS: usize = 16;
+/// Trials of the overall rate that a leaf's expected rate is taken to have behind it.
+const PRIOR: f64 = 0.5;
+/// The same for the variance of its rate, where being too sure costs more.
+const PRIOR_NOISE: f64 = 5.0;
+/// Variance of what is added to whole numbers to make them even.
+const EVEN: f64 = 1.0 / 12.0;
 
 /// What the leaves tell.
 pub(super) struct Evidence {
     /// Per cell: weight and score.
     pub(super) sums: Vec<[f64; 2]>,
-    /// A shift of 1 is so much: 1 where shifts are relative, else the expected rate.
-    pub(super) scale: f64,
-    /// Expected rate of each cell, where there are denominators.
-    pub(super) rates: Vec<f64>,
+    /// The variance of a rare count grows by so much of its relative shift.
+    pub(super) growth: f64,
+    /// -1 where the shift is one of failures and the number is one of successes.
+    pub(super) side: f64,
 }
 
-pub(super) fn evidence(rows: &Rows<'_>, kind: Kind) -> Evidence {
-    match kind {
+pub(super) fn evidence(rows: &Rows<'_>) -> Evidence {
+    match rows.kind() {
         Kind::Additive | Kind::Level => additive(rows),
-        Kind::Ratio | Kind::Average => ratio(rows, kind),
+        Kind::Ratio | Kind::Average => quotient(rows),
     }
 }
 
 fn additive(rows: &Rows<'_>) -> Evidence {
-    let fitted = || fit(&samples(rows, |amount, _| Sample::new(amount.value, amount.expected)), floor(rows));
-    let noise = if rows.has_variances { None } else { Some(fitted()) };
-    let one = |(amount, variance): (&Amount, &f64)| {
-        let Sample { size: m, large, deviation, .. } = Sample::new(amount.value, amount.expected);
-        if m <= 0.0 {
-            return [0.0, 0.0];
+    let is_count = |amount: &Amount| amount.value >= 0.0 && amount.value.fract() == 0.0;
+    let is_counted = rows.kind() == Kind::Additive && rows.amounts.iter().all(is_count);
+    let leaf = |at: usize| Leaf::new(rows.amounts[at].value, rows.amounts[at].expected);
+    let noise = (!rows.has_variances).then(|| Noise::fit(samples(rows, leaf), is_counted));
+    let of = |at: usize| {
+        let leaf = leaf(at);
+        if leaf.size <= 0.0 {
+            return [0.0; 2];
         }
-        let variance = noise.as_ref().map_or(*variance, |noise| noise.variance(m, large)).max(TAU2_MIN * m * m);
-        [m * m / variance, m * deviation / variance]
+        let known = rows.variances[at].max(TAU2_MIN * leaf.large * leaf.large);
+        let variance = noise.as_ref().map_or(known, |noise| noise.variance(leaf.size, leaf.large));
+        [leaf.size * leaf.size / variance, leaf.size * leaf.deviation / variance]
     };
-    let sums = rows.amounts.iter().zip(&rows.variances).map(one).collect();
-    Evidence { sums, scale: 1.0, rates: Vec::new() }
+    Evidence { sums: (0..rows.amounts.len()).map(of).collect(), growth: 0.0, side: 1.0 }
 }
 
-fn ratio(rows: &Rows<'_>, kind: Kind) -> Evidence {
-    let (mut part, mut whole) = (0.0, 0.0);
-    for (amount, over) in rows.amounts.iter().zip(&rows.over) {
-        part += amount.expected;
-        whole += over.expected;
-    }
-    let overall = if whole > 0.0 { part / whole } else { 0.0 };
-    let prior = knob("PRIOR", 20.0);
-    let rates: Vec<f64> = rows.amounts.iter().zip(&rows.over).map(|(a, b)| {
-        (a.expected + prior * overall) / (b.expected + prior)
-    }).collect();
-    let rate = if kind == Kind::Ratio { overall.min(1.0 - overall).max(1e-6) } else { overall.abs().max(1e-300) };
-    let known = knob("KNOWN", 0.0);
-    let gamma = knob("GAMMA", 0.0);
-    let vp = knob("VP", 20.0);
-    let is_high = kind == Kind::Ratio && overall > 0.5;
-    let own = |at: usize| { let (a, b) = (&rows.amounts[at], &rows.over[at]); let q = (a.expected + vp * overall) / (b.expected + vp); (if is_high { 1.0 - q } else { q }).max(rate * knob("OWN", 1.0)).max(1e-9) };
-    let noise = fit(&samples(rows, |a, at| { let b = rows.over[at].value; Sample { size: b * own(at), large: b * own(at), deviation: a.value - rates[at] * b, is_silent: false } }), knob("PHI", 1.0));
-    let t2 = knob("TAU2", -1.0);
-    let noise = if t2 >= 0.0 { Noise { phi: noise.phi, tau2: t2 } } else { noise };
-    let sums = rows.amounts.iter().zip(&rows.over).zip(&rates).enumerate().map(|(at, ((a, b), q))| {
-        if b.value <= 0.0 { return [0.0, 0.0]; }
-        let own = own(at);
-        let m = b.value * own;
-        let variance = noise.variance(m, m) + known * m * b.value / (b.expected + prior);
-        let m = b.value * (gamma * own.ln() + (1.0 - gamma) * rate.ln()).exp();
-        let side = if is_high { -1.0 } else { 1.0 };
-        [m * m / variance, m * side * (a.value - q * b.value) / variance]
-    }).collect();
-    Evidence { sums, scale: 1.0, rates }
-}
-
-pub fn knob(name: &str, default: f64) -> f64 {
-    std::env::var(name).ok().and_then(|t| t.parse().ok()).unwrap_or(default)
-}
-
-/// The smallest `φ`.
-fn floor(rows: &Rows<'_>) -> f64 {
-    let is_whole = rows.kind() == Kind::Additive && rows.amounts.iter().all(|amount| amount.value >= 0.0 && amount.value.fract() == 0.0);
-    if is_whole { 1.0 } else { 0.0 }
-}
-
-/// Some of the live leaves, evenly spread over them: cells at the same place of a repeating pattern must not be what is
-/// looked at.
-fn samples(rows: &Rows<'_>, of: impl Fn(&Amount, usize) -> Sample) -> Vec<Sample> {
-    let every = rows.amounts.len().div_ceil(FIT_MAX) as u64;
-    let is_drawn = |at: usize| ((at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33).is_multiple_of(every);
-    let drawn = rows.amounts.iter().enumerate().filter(|(at, _)| is_drawn(*at));
-    drawn.map(|(at, amount)| of(amount, at)).filter(|leaf| leaf.size > 0.0).collect()
+fn quotient(rows: &Rows<'_>) -> Evidence {
+    let is_ratio = rows.kind() == Kind::Ratio;
+    let expected = |amounts: &[Amount]| amounts.iter().map(|amount| amount.expected).sum::<f64>();
+    let overall = expected(&rows.amounts) / expected(&rows.over).max(f64::MIN_POSITIVE);
+    let is_high = is_ratio && overall > 0.5;
+    let rate = |at: usize, prior: f64| (rows.amounts[at].expected + prior * overall) / (rows.over[at].expected + prior);
+    let rare = |rate: f64| if is_high { 1.0 - rate } else { rate }.abs();
+    let floor = rare(overall).max(f64::MIN_POSITIVE);
+    let leaf = |at: usize| {
+        let size = rows.over[at].value.max(0.0) * rare(rate(at, PRIOR_NOISE));
+        let deviation = rows.amounts[at].value - rate(at, PRIOR) * rows.over[at].value;
+        Leaf { size, large: size, deviation, is_silent: false }
+    };
+    let noise = Noise::fit(samples(rows, leaf), is_ratio);
+    let side = if is_high { -1.0 } else { 1.0 };
+    let of = |at: usize| {
+        let size = leaf(at).size.max(rows.over[at].value * floor);
+        if size <= 0.0 {
+            return [0.0; 2];
+        }
+        let variance = noise.variance(size, size);
+        [size * size / variance, side * size * leaf(at).deviation / variance]
+    };
+    let growth = if is_ratio { 0.5 } else { 0.0 };
+    Evidence { sums: (0..rows.amounts.len()).map(of).collect(), growth, side }
 }
 
 /// A leaf, as the fit sees it.
 #[derive(Clone, Copy)]
-struct Sample {
-    /// `(|v|+|f|)/2`
+struct Leaf {
     size: f64,
-    /// The larger of `|v|` and `|f|`.
     large: f64,
     deviation: f64,
     is_silent: bool,
 }
 
-impl Sample {
-    fn new(value: f64, expected: f64) -> Sample {
+impl Leaf {
+    fn new(value: f64, expected: f64) -> Leaf {
         let (v, f) = (value.abs(), expected.abs());
-        let size = f64::midpoint(v, f);
-        Sample { size, large: if knob("MAXM", 1.0) > 0.0 { v.max(f) } else { size }, deviation: value - expected, is_silent: value == 0.0 }
+        Leaf { size: f64::midpoint(v, f), large: v.max(f), deviation: value - expected, is_silent: value == 0.0 }
     }
 }
 
-/// `φ·m + τ²·m²`.
+/// Some of the leaves that have a size, the smallest first, with a number from -0.5 to 0.5 that follows from the codes:
+/// evenly spread over them, whatever pattern they lie in.
+fn samples(rows: &Rows<'_>, leaf: impl Fn(usize) -> Leaf) -> Vec<(Leaf, f64)> {
+    let every = rows.leaf.len().div_ceil(FIT_MAX).max(1) as u64;
+    let all: Vec<usize> = (0..rows.dimensions()).collect();
+    let drawn = rows.live().filter_map(|(at, codes)| {
+        let hash = rows::hash(codes, &all);
+        let (draw, even) = (hash >> 32, (hash & 0xffff_ffff) as f64 / 4_294_967_296.0 - 0.5);
+        (draw.is_multiple_of(every)).then(|| (leaf(at), even))
+    });
+    let mut drawn: Vec<(Leaf, f64)> = drawn.filter(|(leaf, _)| leaf.size > 0.0).collect();
+    drawn.sort_unstable_by(|a, b| a.0.size.total_cmp(&b.0.size).then(a.1.total_cmp(&b.1)));
+    drawn
+}
+
+/// `φ·m + τ²·M²`.
 struct Noise {
     phi: f64,
     tau2: f64,
 }
 
 impl Noise {
-    fn variance(&self, m: f64, large: f64) -> f64 {
-        self.phi * m + self.tau2 * large * large
+    fn variance(&self, size: f64, large: f64) -> f64 {
+        (self.phi * size + self.tau2 * large * large).max(f64::MIN_POSITIVE)
     }
-}
 
-/// Fits the variance to leaves: `τ²` so that the largest ones deviate as often as they should, `φ` likewise for the rest.
-fn fit(samples: &[Sample], phi_min: f64) -> Noise {
-    let mut noise = Noise { phi: phi_min, tau2: TAU2_MIN };
-    if samples.is_empty() {
-        return noise;
+    /// `τ²` so that the large leaves deviate as often as they should, `φ` likewise for the small ones, given each other.
+    fn fit(leaves: Vec<(Leaf, f64)>, is_counted: bool) -> Noise {
+        let least = if is_counted { 1.0 } else { 0.0 };
+        let mut noise = Noise { phi: least, tau2: TAU2_MIN };
+        if leaves.is_empty() {
+            return noise;
+        }
+        let top = ((leaves.len() as f64 * TOP) as usize).max(TOP_MIN).min(leaves.len());
+        let (small, large) = (&leaves[..leaves.len().div_ceil(2)], &leaves[leaves.len() - top..]);
+        let mut room = Vec::new();
+        for _ in 0..2 {
+            noise.tau2 = relative(large, noise.phi, is_counted, &mut room);
+            noise.phi = counted(small, noise.tau2, &mut room).max(least);
+        }
+        noise
     }
-    let mut sorted = samples.to_vec();
-    sorted.sort_unstable_by(|a, b| a.size.total_cmp(&b.size));
-    let top = ((sorted.len() as f64 * knob("TOP", 0.1)) as usize).max(100).min(sorted.len());
-    let (low, high) = (&sorted[..sorted.len().div_ceil(2)], &sorted[sorted.len() - top..]);
-    let mut room: Vec<f64> = Vec::new();
-    for _ in 0..2 {
-        noise.tau2 = relative(high, noise.phi, if phi_min > 0.0 { 1.0 / 12.0 } else { 0.0 }, &mut room);
-        noise.phi = counted(low, noise.tau2, &mut room).max(phi_min);
-    }
-    if std::env::var("SHOW").is_ok() { eprintln!("tau {:.4} phi {:.4}", noise.tau2.sqrt(), noise.phi); }
-    noise
 }
 
 /// `τ²` at which the median leaf deviates as the median of a normal distribution does.
-fn relative(leaves: &[Sample], phi: f64, even: f64, room: &mut Vec<f64>) -> f64 {
-    let dither = even.sqrt() * 12f64.sqrt() * knob("DITHER", 1.0);
-    let even = even * knob("DITHER", 1.0);
-    let mut excess = |tau2: f64| {
+fn relative(leaves: &[(Leaf, f64)], phi: f64, is_counted: bool, room: &mut Vec<f64>) -> f64 {
+    let (reach, even) = if is_counted { (1.0, EVEN) } else { (0.0, 0.0) };
+    let mut is_too_small = |tau2: f64| {
         room.clear();
-        room.extend(leaves.iter().enumerate().map(|(at, leaf)| {
-            let u = ((at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
-            let deviation = leaf.deviation + dither * u;
+        room.extend(leaves.iter().map(|(leaf, place)| {
+            let deviation = leaf.deviation + reach * place;
             deviation * deviation / (phi * leaf.size + even + tau2 * leaf.large * leaf.large)
         }));
         median(room) * MAD * MAD > 1.0
     };
-    let (mut low, mut high) = (TAU2_MIN, 4.0);
-    if !excess(low) {
+    let (mut low, mut high) = (TAU2_MIN, TAU2_MAX);
+    if !is_too_small(low) {
         return low;
     }
-    for _ in 0..16 {
+    for _ in 0..HALVINGS {
         let middle = (low * high).sqrt();
-        if excess(middle) { low = middle } else { high = middle }
+        if is_too_small(middle) {
+            low = middle;
+        } else {
+            high = middle;
+        }
     }
     high
 }
 
-/// `φ` of the small leaves, bin by bin: the median bin. Where most leaves have sent nothing their median says nothing, and
-/// the mean is taken.
-fn counted(leaves: &[Sample], tau2: f64, room: &mut Vec<f64>) -> f64 {
+/// `φ` of the median bin. Where most leaves of a bin have sent nothing its median says nothing, and its mean is taken.
+fn counted(leaves: &[(Leaf, f64)], tau2: f64, room: &mut Vec<f64>) -> f64 {
     let bins = BINS.min(leaves.len().div_ceil(8)).max(1);
-    let mut phis: Vec<f64> = Vec::with_capacity(bins);
-    for bin in 0..bins {
+    let of = |bin: usize| {
         let leaves = &leaves[bin * leaves.len() / bins..(bin + 1) * leaves.len() / bins];
-        let size = leaves.iter().map(|leaf| leaf.size).sum::<f64>() / leaves.len() as f64;
-        let silent = leaves.iter().filter(|leaf| leaf.is_silent).count();
-        room.clear();
-        room.extend(leaves.iter().map(|leaf| (leaf.deviation / leaf.large) * (leaf.deviation / leaf.large)));
+        let count = leaves.len() as f64;
+        let size = leaves.iter().map(|(leaf, _)| leaf.size).sum::<f64>() / count;
+        let silent = leaves.iter().filter(|(leaf, _)| leaf.is_silent).count();
         let variance = if 2 * silent > leaves.len() {
-            leaves.iter().map(|leaf| leaf.deviation * leaf.deviation).sum::<f64>() / (leaves.len() as f64 * size * size)
+            leaves.iter().map(|(leaf, _)| leaf.deviation * leaf.deviation).sum::<f64>() / (count * size * size)
         } else {
+            room.clear();
+            room.extend(leaves.iter().map(|(leaf, _)| (leaf.deviation / leaf.large) * (leaf.deviation / leaf.large)));
             MAD * MAD * median(room)
         };
-        phis.push((variance - tau2).max(0.0) * size);
-    }
-    median(&mut phis)
+        (variance - tau2).max(0.0) * size
+    };
+    median(&mut (0..bins).map(of).collect::<Vec<f64>>())
 }
 
 fn median(values: &mut [f64]) -> f64 {

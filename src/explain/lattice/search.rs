@@ -10,12 +10,16 @@ use super::rows::Rows;
 const GAIN_MIN: f64 = 10.0;
 /// Least shift of a cause, relative.
 const SHIFT_MIN: f64 = 0.05;
+/// Least shift of everything that is more than a shared error of the forecast.
+pub(super) const MOVED_MIN: f64 = 0.025;
 /// Causes that one deviation may have.
 const CAUSES_MAX: usize = 12;
 /// Of each cuboid.
 const CANDIDATES: usize = 6;
 /// Of a slice's weight, in slices below it that look untouched.
 const UNTOUCHED_MAX: f64 = 0.25;
+/// The same for a slice that names one dimension less than one that passed.
+const CLIMB_UNTOUCHED_MAX: f64 = 0.6;
 /// A slice below looks untouched where its log-likelihood falls by so much when it is taken to have shifted too.
 const UNTOUCHED: f64 = -1.0;
 /// Of its gain that everything may gain by shifts of their own of the values of a dimension.
@@ -53,7 +57,7 @@ struct Candidate {
 }
 
 pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
-    let half = if rows.kind() == Kind::Ratio { super::noise::knob("HALF", 0.5) } else { 0.0 };
+    let growth = evidence.growth;
     let mut cells = evidence.sums.clone();
     let mut cube = Cube::new(rows, &cells);
     let total = |cube: &Cube| cube.cuboids.last().map_or([0.0; 2], |all| all.sums.first().copied().unwrap_or_default());
@@ -62,7 +66,7 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
     let mut is_uniform = false;
     let mut lists: Option<Lists> = None;
     while causes.len() < CAUSES_MAX {
-        let candidates = candidates(rows, &cube, evidence.scale, half);
+        let candidates = candidates(rows, &cube, growth);
         if candidates.is_empty() {
             break;
         }
@@ -71,10 +75,10 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
         let enough = if matches!(rows.kind(), Kind::Ratio | Kind::Average) { LATER_MIN * first } else { 0.0 };
         let accepted = candidates.into_iter().filter(|candidate| candidate.gain >= enough).find_map(|candidate| {
             let inside = lists.inside(rows, &cells, &candidate.dims, &candidate.values);
-            passes(rows, &cells, &candidate.dims, &inside).then_some(candidate)
+            passes(rows, &cells, &candidate.dims, &inside, UNTOUCHED_MAX).then_some(candidate)
         });
         let Some(accepted) = accepted else { break };
-        let (dims, values) = climb(rows, &cube, lists, &cells, accepted, half);
+        let (dims, values) = climb(rows, &cube, lists, &cells, accepted, growth);
         if dims.is_empty() {
             is_uniform = true;
             break;
@@ -86,28 +90,28 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
             sums[0] += cell[0];
             sums[1] += cell[1];
         }
-        causes.push(Found { dims, values, cells: inside, shift: sums[1] / sums[0], gain: gain(sums, half) });
+        causes.push(Found { dims, values, cells: inside, shift: sums[1] / sums[0], gain: gain(sums, growth) });
         cube.sum_up(&cells);
     }
     Search { causes, is_uniform, all, rest: total(&cube) }
 }
 
-fn gain([weight, score]: [f64; 2], half: f64) -> f64 {
-    if weight > 0.0 { score * score / (2.0 * (weight + half * score).max(0.5 * weight)) } else { 0.0 }
+fn gain([weight, score]: [f64; 2], growth: f64) -> f64 {
+    if weight > 0.0 { score * score / (2.0 * (weight + growth * score).max(0.5 * weight)) } else { 0.0 }
 }
 
 /// The best slices of every cuboid, by gain after the penalty.
-fn candidates(rows: &Rows<'_>, cube: &Cube, scale: f64, half: f64) -> Vec<Candidate> {
-    let least = SHIFT_MIN * if rows.over.is_empty() { 1.0 } else { scale };
+fn candidates(rows: &Rows<'_>, cube: &Cube, growth: f64) -> Vec<Candidate> {
     let mut found = Vec::new();
     for cuboid in &cube.cuboids {
-        let penalty = super::noise::knob("PEN", 1.0) * libm::log(cuboid.live.max(1) as f64);
-        let bound = 2.0 * (super::noise::knob("T", GAIN_MIN) + penalty);
+        let least = if cuboid.dims.is_empty() { MOVED_MIN } else { SHIFT_MIN };
+        let penalty = libm::log(cuboid.live.max(1) as f64);
+        let bound = 2.0 * (GAIN_MIN + penalty);
         let mut best: Vec<(f64, usize)> = Vec::new();
         let mut worst = 0.0;
         for (slice, [weight, score]) in cuboid.sums.iter().enumerate() {
-            if score * score > bound * (weight + half * score).max(0.5 * weight) && score.abs() >= least * weight {
-                let gain = gain([*weight, *score], half);
+            if score * score > bound * (weight + growth * score).max(0.5 * weight) && score.abs() >= least * weight {
+                let gain = gain([*weight, *score], growth);
                 if best.len() == CANDIDATES && gain <= worst {
                     continue;
                 }
@@ -128,7 +132,7 @@ fn candidates(rows: &Rows<'_>, cube: &Cube, scale: f64, half: f64) -> Vec<Candid
 
 /// Whether the slices right below a candidate shifted with it: hardly any looks untouched, and where the candidate is
 /// everything, they shifted alike.
-fn passes(rows: &Rows<'_>, cells: &[[f64; 2]], dims: &[usize], inside: &[u32]) -> bool {
+fn passes(rows: &Rows<'_>, cells: &[[f64; 2]], dims: &[usize], inside: &[u32], most: f64) -> bool {
     let mut all = [0.0; 2];
     for cell in inside {
         add(&mut all, cells[*cell as usize]);
@@ -142,7 +146,7 @@ fn passes(rows: &Rows<'_>, cells: &[[f64; 2]], dims: &[usize], inside: &[u32]) -
             add(&mut parts[rows.codes(rows.leaf[*cell as usize])[dim] as usize], cells[*cell as usize]);
         }
         let untouched = parts.iter().filter(|[weight, score]| shift * score - shift * shift * weight / 2.0 < UNTOUCHED);
-        let is_touched = untouched.map(|[weight, _]| weight).sum::<f64>() <= UNTOUCHED_MAX * all[0];
+        let is_touched = untouched.map(|[weight, _]| weight).sum::<f64>() <= most * all[0];
         let live = parts.iter().filter(|part| part[0] > 0.0).count() as f64;
         let spread = parts.iter().map(|part| gain(*part, 0.0)).sum::<f64>() - gain(all, 0.0) - 0.5 * live;
         is_touched && (!dims.is_empty() || spread <= SPREAD_MAX * gain(all, 0.0))
@@ -161,7 +165,7 @@ fn climb(
     lists: &Lists,
     cells: &[[f64; 2]],
     from: Candidate,
-    half: f64,
+    growth: f64,
 ) -> (Vec<usize>, Vec<u32>) {
     let Candidate { mut dims, mut values, .. } = from;
     let mut codes = vec![0; rows.dimensions()];
@@ -176,7 +180,7 @@ fn climb(
                 let (weight, score) = (sums[0] - own[0], sums[1] - own[1]);
                 let moved = weight <= 1e-9 * own[0]
                     || (score / weight - CLIMB_SHIFT * shift) * shift.signum() * weight.sqrt() > -2.0;
-                (moved && gain(sums, half) >= CLIMB_KEEPS * gain(own, half)).then(|| (gain(sums, half), at))
+                (moved && gain(sums, growth) >= CLIMB_KEEPS * gain(own, growth)).then(|| (gain(sums, growth), at))
             })
             .collect();
         shorter.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -184,7 +188,7 @@ fn climb(
             let dims = without(&dims, at);
             let values: Vec<u32> = dims.iter().map(|dim| codes[*dim]).collect();
             let inside = lists.inside(rows, cells, &dims, &values);
-            (super::noise::knob("CP", 1.0) <= 0.0 || passes(rows, cells, &dims, &inside)).then_some((dims, values))
+            passes(rows, cells, &dims, &inside, CLIMB_UNTOUCHED_MAX).then_some((dims, values))
         });
         match next {
             Some(next) => (dims, values) = next,

@@ -3,14 +3,12 @@
 use super::leaves::{Amount, Kind};
 use super::noise::Evidence;
 use super::rows::Rows;
-use super::search::{Found, Search};
+use super::search::{Found, MOVED_MIN, Search};
 
 /// Of the sum of all deviations, regardless of sign, that is left where they offset each other.
 const OFFSETTING: f64 = 0.05;
 /// How sure it must be that everything moved, in standard deviations,
 const MOVED_Z: f64 = 6.0;
-/// by how much what no cause explains moved,
-const MOVED_MIN: f64 = 0.03;
 /// and how much the causes explain at most, for the cause to lie outside the dimensions.
 const EXPLAINED_MAX: f64 = 0.65;
 
@@ -91,7 +89,7 @@ struct Parts {
 }
 
 pub(super) fn explanation(rows: &Rows<'_>, evidence: &Evidence, found: &Search) -> Explanation {
-    let parts = if rows.over.is_empty() { additive(rows) } else { ratio(rows, evidence) };
+    let parts = if rows.over.is_empty() { additive(rows) } else { ratio(rows) };
     let net: f64 = parts.own.iter().sum();
     let gross: f64 = parts.own.iter().map(|own| own.abs()).sum();
     let basis = if rows.kind() == Kind::Level || net.abs() <= OFFSETTING * gross { Basis::Gross } else { Basis::Net };
@@ -100,9 +98,9 @@ pub(super) fn explanation(rows: &Rows<'_>, evidence: &Evidence, found: &Search) 
         Basis::Gross if gross > 0.0 => parts.own[cell].abs() / gross,
         Basis::Gross => 0.0,
     };
-    let causes: Vec<Cause> = found.causes.iter().map(|cause| one(rows, &parts, cause, part)).collect();
+    let causes: Vec<Cause> = found.causes.iter().map(|cause| one(rows, &parts, cause, evidence.side, part)).collect();
     let unexplained = 1.0 - causes.iter().map(|cause| cause.share).sum::<f64>();
-    let external = found.is_uniform || is_external(rows, evidence, found, 1.0 - unexplained);
+    let external = found.is_uniform || is_external(found, 1.0 - unexplained);
     Explanation {
         matrix: matrix(rows, &parts, &found.causes),
         causes,
@@ -114,7 +112,7 @@ pub(super) fn explanation(rows: &Rows<'_>, evidence: &Evidence, found: &Search) 
     }
 }
 
-fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, part: impl Fn(usize) -> f64) -> Cause {
+fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, side: f64, part: impl Fn(usize) -> f64) -> Cause {
     let cells = || cause.cells.iter().map(|cell| *cell as usize);
     let sum = |amounts: &[Amount]| {
         cells().fold(Amount::ZERO, |sum, cell| Amount {
@@ -132,7 +130,7 @@ fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, part: impl Fn(usize) -> f6
         slice: cause.dims.iter().copied().zip(cause.values.iter().copied()).collect(),
         share: cells().map(part).sum(),
         amount: if rows.over.is_empty() { sum(&rows.amounts) } else { rate(sum(&rows.amounts), sum(&rows.over)) },
-        shift: cause.shift,
+        shift: side * cause.shift,
         gain: cause.gain,
         leaves: cause.cells.len(),
         effects,
@@ -140,12 +138,12 @@ fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, part: impl Fn(usize) -> f6
 }
 
 /// Whether what moved is not what the causes say.
-fn is_external(_rows: &Rows<'_>, evidence: &Evidence, found: &Search, explained: f64) -> bool {
+fn is_external(found: &Search, explained: f64) -> bool {
     let [weight, score] = found.rest;
     let [all, _] = found.all;
     weight > 0.5 * all
         && score.abs() >= MOVED_Z * weight.sqrt()
-        && score.abs() >= MOVED_MIN * weight * if evidence.rates.is_empty() { 1.0 } else { evidence.scale }
+        && score.abs() >= MOVED_MIN * weight
         && explained < EXPLAINED_MAX
 }
 
@@ -167,7 +165,7 @@ fn rate(part: Amount, whole: Amount) -> Amount {
 }
 
 /// `R - R^ = Σ (b/B)(r - r^) + Σ (b/B - b^/B^)(r^ - R^)`: where a leaf was not expected at all, its rate is as that of all.
-fn ratio(rows: &Rows<'_>, evidence: &Evidence) -> Parts {
+fn ratio(rows: &Rows<'_>) -> Parts {
     let sum = |amounts: &[Amount]| {
         amounts.iter().fold(Amount::ZERO, |sum, amount| Amount {
             value: sum.value + amount.value,
@@ -176,7 +174,6 @@ fn ratio(rows: &Rows<'_>, evidence: &Evidence) -> Parts {
     };
     let (a, b) = (sum(&rows.amounts), sum(&rows.over));
     let total = rate(a, b);
-    let _ = evidence;
     let split = |(part, whole): (&Amount, &Amount)| {
         let expected = if whole.expected == 0.0 { total.expected } else { part.expected / whole.expected };
         let (now, then) = (quotient(whole.value, b.value), quotient(whole.expected, b.expected));
