@@ -101,6 +101,7 @@ impl Cuboid {
                 let low = above.iter().filter(|other| *other > dim).map(|other| rows.sizes[*other]).product();
                 (Numbering::Dense, Vec::new(), slices, Roll::Place { size: rows.sizes[*dim], low })
             }
+            (_, []) => (Numbering::Cells, Vec::new(), filled, Roll::Same),
             (Some(slices), _) => {
                 let place = |slice: usize| match leaf_of(rows, larger, from, slice) {
                     NONE => NONE,
@@ -137,7 +138,7 @@ impl Cuboid {
     /// The codes of a slice, in the order of the dimensions.
     pub(super) fn values(&self, rows: &Rows<'_>, slice: usize) -> Vec<u32> {
         if !self.is_dense() {
-            let codes = rows.codes(self.leaf[slice]);
+            let codes = rows.codes(if self.leaf.is_empty() { rows.leaf[slice] } else { self.leaf[slice] });
             return self.dims.iter().map(|dim| codes[*dim]).collect();
         }
         let mut place = slice;
@@ -153,6 +154,7 @@ impl Cuboid {
     fn find(&self, rows: &Rows<'_>, codes: &[u32]) -> Option<usize> {
         match &self.numbering {
             Numbering::Dense => Some(rows::place(&rows.sizes, &self.dims, codes)),
+            Numbering::Cells | Numbering::Sorted => rows.find(codes),
             Numbering::Sparse(table) => {
                 let is_it = |slice: u32| {
                     let other = rows.codes(self.leaf[slice as usize]);
@@ -166,7 +168,8 @@ impl Cuboid {
 
 /// A leaf in a slice of a cuboid that is numbered by a table, or in a cell.
 fn leaf_of(rows: &Rows<'_>, larger: &[Cuboid], from: Option<usize>, slice: usize) -> u32 {
-    from.map_or(rows.leaf[slice], |from| larger[from].leaf[slice])
+    let of = from.map_or(&rows.leaf, |from| if larger[from].leaf.is_empty() { &rows.leaf } else { &larger[from].leaf });
+    of[slice]
 }
 
 impl Roll {

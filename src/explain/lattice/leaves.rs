@@ -1,5 +1,8 @@
 //! What the scan is given: the leaves of one interval, by codes of dimension values.
 
+/// What is larger is taken for no number: its square must still be one.
+const LARGEST: f64 = 1e100;
+
 /// A number and what was expected of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Amount {
@@ -18,8 +21,8 @@ impl Amount {
         self.value - self.expected
     }
 
-    fn is_finite(self) -> bool {
-        self.value.is_finite() && self.expected.is_finite()
+    fn is_sane(self) -> bool {
+        self.value.abs() < LARGEST && self.expected.abs() < LARGEST
     }
 }
 
@@ -56,7 +59,7 @@ impl Leaves {
     }
 
     /// Adds a leaf: a code for each dimension, its amount, and the standard deviation of the forecast's error, 0 where that
-    /// is not known. Leaves of the same codes are one. A leaf that is no finite number is none.
+    /// is not known. Leaves of the same codes are one. A leaf that is no number, or one beyond 1e100, is none.
     pub fn push(&mut self, codes: &[u32], amount: Amount, deviation: f64) {
         self.push_over(codes, amount, Amount::ZERO, deviation);
     }
@@ -64,7 +67,7 @@ impl Leaves {
     /// Adds a leaf of a ratio or an average: numerator and denominator, sum and count.
     pub fn push_over(&mut self, codes: &[u32], amount: Amount, over: Amount, deviation: f64) {
         let variance = deviation * deviation;
-        if codes.len() != self.dimensions || !(amount.is_finite() && over.is_finite() && variance.is_finite()) {
+        if codes.len() != self.dimensions || !(amount.is_sane() && over.is_sane() && variance < LARGEST) {
             return;
         }
         self.codes.extend_from_slice(codes);

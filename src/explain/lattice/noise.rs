@@ -15,7 +15,7 @@ use super::rows::{self, Rows};
 /// Bins of equal count in which the noise of counts is measured.
 const BINS: usize = 40;
 /// Leaves that are looked at to fit: more tell nothing new.
-const FIT_MAX: usize = 16_384;
+const FIT_MAX: usize = 8_192;
 /// The largest of them, which tell of the forecast,
 const TOP: f64 = 0.1;
 /// at least so many.

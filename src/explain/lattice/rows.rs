@@ -33,6 +33,10 @@ pub(super) enum Numbering {
     Dense,
     /// By a table.
     Sparse(Table),
+    /// As the cells are, which are sorted leaves.
+    Sorted,
+    /// As the cells are, of a cuboid of all dimensions.
+    Cells,
 }
 
 impl<'a> Rows<'a> {
@@ -47,6 +51,10 @@ impl<'a> Rows<'a> {
         let all: Vec<usize> = (0..d).collect();
         let (numbering, cell, leaf) = match cells(&sizes, &all, leaves.len()) {
             Some(cells) => by_place(leaves, &sizes, cells),
+            None if is_sorted(leaves) => {
+                let all: Vec<u32> = (0..leaves.len() as u32).collect();
+                (Numbering::Sorted, all.clone(), all)
+            }
             None => by_table(leaves, &all),
         };
         let mut rows = Rows {
@@ -82,11 +90,34 @@ impl<'a> Rows<'a> {
         codes(self.leaves, leaf)
     }
 
+    /// The cell of some codes, if there is one.
+    pub(super) fn find(&self, wanted: &[u32]) -> Option<usize> {
+        match &self.numbering {
+            Numbering::Sparse(table) => {
+                let all: Vec<usize> = (0..self.sizes.len()).collect();
+                let is_it = |cell: u32| self.codes(self.leaf[cell as usize]) == wanted;
+                table.find(hash(wanted, &all), is_it).map(|cell| cell as usize)
+            }
+            Numbering::Sorted => self.leaf.binary_search_by(|leaf| self.codes(*leaf).cmp(wanted)).ok(),
+            Numbering::Dense | Numbering::Cells => {
+                let place = wanted.iter().zip(&self.sizes).fold(0, |place, (code, size)| place * size + *code as usize);
+                Some(place)
+            }
+        }
+    }
+
     /// Cells with a leaf, and its codes.
     pub(super) fn live(&self) -> impl Iterator<Item = (usize, &[u32])> {
         let live = self.leaf.iter().enumerate().filter(|(_, leaf)| **leaf != NONE);
         live.map(|(cell, leaf)| (cell, self.codes(*leaf)))
     }
+}
+
+/// Whether the leaves are in order, each once: as a detector gives them.
+fn is_sorted(leaves: &Leaves) -> bool {
+    let mut rows = leaves.codes.chunks_exact(leaves.dimensions().max(1));
+    let mut last = rows.next();
+    rows.all(|row| last.replace(row).is_none_or(|last| last < row))
 }
 
 fn codes(leaves: &Leaves, leaf: u32) -> &[u32] {

@@ -5,7 +5,7 @@ use super::noise::Evidence;
 use super::rows::Rows;
 use super::search::{Found, MOVED_MIN, Search};
 
-/// Of the sum of all deviations, regardless of sign, that is left where they offset each other.
+/// Of the deviations of the causes and the rest, regardless of sign, that is left where they offset each other.
 const OFFSETTING: f64 = 0.05;
 /// How sure it must be that everything moved, in standard deviations,
 const MOVED_Z: f64 = 6.0;
@@ -17,7 +17,8 @@ const EXPLAINED_MAX: f64 = 0.65;
 pub enum Basis {
     /// Of the deviation of the total.
     Net,
-    /// Of the sum of all deviations, regardless of sign: they offset each other, or do not add up.
+    /// Of the sum of the deviations regardless of sign: of the causes and the rest, which offset each other, or of leaves
+    /// that do not add up.
     Gross,
 }
 
@@ -90,29 +91,45 @@ struct Parts {
 
 pub(super) fn explanation(rows: &Rows<'_>, evidence: &Evidence, found: &Search) -> Explanation {
     let parts = if rows.over.is_empty() { additive(rows) } else { ratio(rows) };
-    let net: f64 = parts.own.iter().sum();
-    let gross: f64 = parts.own.iter().map(|own| own.abs()).sum();
-    let basis = if rows.kind() == Kind::Level || net.abs() <= OFFSETTING * gross { Basis::Gross } else { Basis::Net };
-    let part = |cell: usize| match basis {
-        Basis::Net => parts.own[cell] / net,
-        Basis::Gross if gross > 0.0 => parts.own[cell].abs() / gross,
-        Basis::Gross => 0.0,
-    };
-    let causes: Vec<Cause> = found.causes.iter().map(|cause| one(rows, &parts, cause, evidence.side, part)).collect();
-    let unexplained = 1.0 - causes.iter().map(|cause| cause.share).sum::<f64>();
-    let external = found.is_uniform || is_external(found, 1.0 - unexplained);
+    let (basis, shares) = shares(rows, &parts, &found.causes);
+    let unexplained = 1.0 - shares.iter().sum::<f64>();
+    let causes = found.causes.iter().zip(shares);
     Explanation {
         matrix: matrix(rows, &parts, &found.causes),
-        causes,
+        causes: causes.map(|(cause, share)| one(rows, &parts, cause, share, evidence.side)).collect(),
         basis,
         unexplained,
-        external,
+        external: found.is_uniform || is_external(found, 1.0 - unexplained),
         total: parts.total,
         rate: parts.rate,
     }
 }
 
-fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, side: f64, part: impl Fn(usize) -> f64) -> Cause {
+/// The share of each cause, and of what.
+fn shares(rows: &Rows<'_>, parts: &Parts, causes: &[Found]) -> (Basis, Vec<f64>) {
+    let sums = |of: fn(f64) -> f64| {
+        let cells = |cause: &Found| cause.cells.iter().map(|cell| of(parts.own[*cell as usize])).sum::<f64>();
+        let sums: Vec<f64> = causes.iter().map(cells).collect();
+        (sums, parts.own.iter().map(|own| of(*own)).sum::<f64>())
+    };
+    if rows.kind() == Kind::Level {
+        let (sums, total) = sums(f64::abs);
+        return (Basis::Gross, over(sums, total));
+    }
+    let (sums, net) = sums(|own| own);
+    let rest = net - sums.iter().sum::<f64>();
+    let gross = rest.abs() + sums.iter().map(|sum| sum.abs()).sum::<f64>();
+    if net.abs() > OFFSETTING * gross {
+        return (Basis::Net, over(sums, net));
+    }
+    (Basis::Gross, over(sums.iter().map(|sum| sum.abs()).collect(), gross))
+}
+
+fn over(sums: Vec<f64>, total: f64) -> Vec<f64> {
+    sums.into_iter().map(|sum| quotient(sum, total)).collect()
+}
+
+fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, share: f64, side: f64) -> Cause {
     let cells = || cause.cells.iter().map(|cell| *cell as usize);
     let sum = |amounts: &[Amount]| {
         cells().fold(Amount::ZERO, |sum, cell| Amount {
@@ -128,7 +145,7 @@ fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, side: f64, part: impl Fn(u
     });
     Cause {
         slice: cause.dims.iter().copied().zip(cause.values.iter().copied()).collect(),
-        share: cells().map(part).sum(),
+        share,
         amount: if rows.over.is_empty() { sum(&rows.amounts) } else { rate(sum(&rows.amounts), sum(&rows.over)) },
         shift: side * cause.shift,
         gain: cause.gain,
