@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::groups;
+use super::groups as groups_of;
 use crate::model::{AnomalyGroup, Direction, Interval, Length, Point, PointState, SeriesKey};
+
+fn groups(points: &[Point], names: &[String]) -> Vec<AnomalyGroup> {
+    groups_of(points, names, |_| true)
+}
 
 fn names() -> Vec<String> {
     vec!["platform".to_owned(), "marketplace".to_owned()]
@@ -53,7 +57,7 @@ fn findings_of_one_measure_in_one_interval_are_one_group() {
     assert_eq!(groups[0].findings[0].since, interval(-1).start());
     assert_eq!(shares(&groups[0], 0), [("app", 0.75), ("web", 0.25)]);
     assert_eq!(shares(&groups[0], 1), [("de", 1.0)]);
-    assert!(super::groups(&points[1..2], &names()).is_empty());
+    assert!(self::groups(&points[1..2], &names()).is_empty());
 }
 
 #[test]

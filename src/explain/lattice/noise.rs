@@ -62,7 +62,8 @@ fn additive(rows: &Rows<'_>) -> Evidence {
         if leaf.size <= 0.0 {
             return [0.0; 2];
         }
-        let known = rows.variances[at].max(TAU2_MIN * leaf.large * leaf.large);
+        let counted = if is_counted { leaf.size } else { 0.0 };
+        let known = rows.variances[at].max(TAU2_MIN * leaf.large * leaf.large).max(counted);
         let variance = noise.as_ref().map_or(known, |noise| noise.variance(leaf.size, leaf.large));
         [leaf.size * leaf.size / variance, leaf.size * leaf.deviation / variance]
     };

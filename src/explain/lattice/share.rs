@@ -33,7 +33,7 @@ pub struct Explanation {
     pub unexplained: f64,
     /// Whether the total moved, and no slice says why: the cause lies outside the dimensions.
     pub external: bool,
-    /// All leaves; the rate or the mean, where there is one.
+    /// All leaves together; the rate or the mean, where they do not add up.
     pub total: Amount,
     /// How the rate or the mean of all leaves changed.
     pub rate: Option<RateChange>,
@@ -49,7 +49,7 @@ pub struct Cause {
     pub slice: Vec<(usize, u32)>,
     /// Of the deviation; 1 is all of it, and below 0 it works against the rest.
     pub share: f64,
-    /// Its leaves; the rate or the mean, where there is one.
+    /// Its leaves together; the rate or the mean, where they do not add up.
     pub amount: Amount,
     /// Relative to what was expected; of a ratio, in points of the rate.
     pub shift: f64,
@@ -99,7 +99,7 @@ pub(super) fn explanation(rows: &Rows<'_>, evidence: &Evidence, found: &Search) 
         causes: causes.map(|(cause, share)| one(rows, &parts, cause, share, evidence.side)).collect(),
         basis,
         unexplained,
-        external: found.is_uniform || is_external(found, 1.0 - unexplained),
+        external: rows.live().nth(1).is_some() && (found.is_uniform || is_external(found, 1.0 - unexplained)),
         total: parts.total,
         rate: parts.rate,
     }
@@ -132,9 +132,10 @@ fn over(sums: Vec<f64>, total: f64) -> Vec<f64> {
 fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, share: f64, side: f64) -> Cause {
     let cells = || cause.cells.iter().map(|cell| *cell as usize);
     let sum = |amounts: &[Amount]| {
-        cells().fold(Amount::ZERO, |sum, cell| Amount {
-            value: sum.value + amounts[cell].value,
-            expected: sum.expected + amounts[cell].expected,
+        let amounts = cells().filter_map(|cell| amounts.get(cell));
+        amounts.fold(Amount::ZERO, |sum, amount| Amount {
+            value: sum.value + amount.value,
+            expected: sum.expected + amount.expected,
         })
     };
     let effects = (!rows.over.is_empty()).then(|| {
@@ -146,7 +147,7 @@ fn one(rows: &Rows<'_>, parts: &Parts, cause: &Found, share: f64, side: f64) -> 
     Cause {
         slice: cause.dims.iter().copied().zip(cause.values.iter().copied()).collect(),
         share,
-        amount: if rows.over.is_empty() { sum(&rows.amounts) } else { rate(sum(&rows.amounts), sum(&rows.over)) },
+        amount: whole(rows, sum(&rows.amounts), sum(&rows.over), cause.cells.len()),
         shift: side * cause.shift,
         gain: cause.gain,
         leaves: cause.cells.len(),
@@ -169,8 +170,18 @@ fn additive(rows: &Rows<'_>) -> Parts {
         value: sum.value + amount.value,
         expected: sum.expected + amount.expected,
     });
+    let total = whole(rows, total, Amount::ZERO, rows.live().count());
     let own = rows.amounts.iter().map(|amount| amount.deviation()).collect();
     Parts { own, effects: Vec::new(), total, rate: None }
+}
+
+/// What leaves come to together.
+fn whole(rows: &Rows<'_>, amounts: Amount, over: Amount, leaves: usize) -> Amount {
+    match rows.kind() {
+        Kind::Additive => amounts,
+        Kind::Ratio | Kind::Average => rate(amounts, over),
+        Kind::Level => rate(amounts, Amount { value: leaves as f64, expected: leaves as f64 }),
+    }
 }
 
 fn quotient(part: f64, whole: f64) -> f64 {
