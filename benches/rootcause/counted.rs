@@ -70,7 +70,8 @@ impl World {
             if !random.is(density) {
                 continue;
             }
-            let of = |table: &[Vec<f64>]| row.iter().zip(table).map(|(code, of)| of[*code as usize]).collect::<Vec<f64>>();
+            let of =
+                |table: &[Vec<f64>]| row.iter().zip(table).map(|(code, of)| of[*code as usize]).collect::<Vec<f64>>();
             means.push(of(&marginals).iter().product::<f64>() * libm::exp(0.5 * random.gauss()));
             rates.push(1.0 / (1.0 + libm::exp(-(level + of(&effects).iter().sum::<f64>()))));
             codes.extend_from_slice(row);
@@ -148,7 +149,10 @@ impl World {
             }
             let now = if plot == Plot::Mix { rate } else { (rate * factor).min(0.95) };
             let error = (1.0 + self.error * random.gauss()).max(0.0);
-            amounts.push(Amount { value: binomial(random, whole.value, now), expected: whole.expected * (rate * error).min(1.0) });
+            amounts.push(Amount {
+                value: binomial(random, whole.value, now),
+                expected: whole.expected * (rate * error).min(1.0),
+            });
             over.push(whole);
         }
         let truth: Vec<Slice> = match plot {

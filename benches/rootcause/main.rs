@@ -128,7 +128,8 @@ fn run(options: &Options, name: &str, cases: &mut dyn Iterator<Item = Case>, wit
     for case in cases {
         let answer = scan(&case);
         own.add(&case, &answer);
-        let is_exact = answer.slices.len() == case.truth.len() && answer.slices.iter().all(|slice| case.truth.contains(slice));
+        let is_exact =
+            answer.slices.len() == case.truth.len() && answer.slices.iter().all(|slice| case.truth.contains(slice));
         if options.verbose && !(is_exact && answer.external == case.is_external) {
             println!("{}: {:?}, said {:?}, external {}", case.name, case.truth, answer.slices, answer.external);
         }

@@ -120,7 +120,8 @@ fn best(case: &Case, leaves: &[Leaf], sizes: &[usize], layer: usize, least: f64)
         }
         let dims: Vec<usize> = (0..case.dimensions).filter(|dim| mask >> dim & 1 == 1).collect();
         let cells: usize = dims.iter().map(|dim| sizes[*dim]).product();
-        let place = |row: usize| dims.iter().fold(0, |place, dim| place * sizes[*dim] + codes(case, row)[*dim] as usize);
+        let place =
+            |row: usize| dims.iter().fold(0, |place, dim| place * sizes[*dim] + codes(case, row)[*dim] as usize);
         let mut sums = vec![Sums::default(); cells];
         for leaf in leaves {
             let sums = &mut sums[place(leaf.row)];

@@ -110,7 +110,8 @@ impl Shape {
         }
         let mut slices: Vec<Slice> = vec![Vec::new(); elements];
         for dim in dims {
-            let used = |code: u32| there.iter().flat_map(|anomaly| &anomaly.slices).any(|slice| slice.contains(&(dim, code)));
+            let used =
+                |code: u32| there.iter().flat_map(|anomaly| &anomaly.slices).any(|slice| slice.contains(&(dim, code)));
             let free: Vec<u32> = (0..self.sizes[dim]).filter(|code| !used(*code)).collect();
             if free.is_empty() {
                 return None;
@@ -131,11 +132,7 @@ fn leaf(random: &mut Random, shape: f64, zeros: f64, noise: f64) -> Amount {
     let value = 100.0 * libm::pow(-libm::log(random.unit()), 1.0 / shape);
     let value = if random.is(zeros) { 0.0 } else { value };
     let other = value * (1.0 + noise * random.gauss());
-    if random.is(0.5) {
-        Amount { value, expected: other.max(0.0) }
-    } else {
-        Amount { value: other, expected: value }
-    }
+    if random.is(0.5) { Amount { value, expected: other.max(0.0) } } else { Amount { value: other, expected: value } }
 }
 
 fn whole(random: &mut Random, (low, high): (usize, usize)) -> usize {

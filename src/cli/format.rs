@@ -86,7 +86,12 @@ pub(super) fn cause_lines(group: &AnomalyGroup) -> Vec<String> {
     };
     let cause = |cause: &Cause| {
         let Cause { dimensions, share, value, expected } = cause;
-        format!("cause: {dimensions}, {}, {} where {} was expected", of(*share), self::value(*value), self::value(*expected))
+        format!(
+            "cause: {dimensions}, {}, {} where {} was expected",
+            of(*share),
+            self::value(*value),
+            self::value(*expected)
+        )
     };
     let mut lines: Vec<String> = causes.iter().map(cause).collect();
     if !causes.is_empty() && unexplained.abs() >= 0.005 {

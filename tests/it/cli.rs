@@ -356,7 +356,8 @@ fn an_anomaly_can_be_listed_and_explained() {
     assert_eq!(csv.lines().count(), findings + 1, "{csv}");
     assert!(csv.starts_with("id,group,interval_start,since,measure,platform,marketplace,value,expected"), "{csv}");
     let listed = tidewatch(&["anomalies", &path]).good();
-    let is_cause = |line: &&str| line.trim_start().starts_with("cause: ") || line.trim_start().starts_with("unexplained: ");
+    let is_cause =
+        |line: &&str| line.trim_start().starts_with("cause: ") || line.trim_start().starts_with("unexplained: ");
     assert_eq!(listed.lines().filter(|line| !is_cause(line)).count(), findings + 1);
     assert!(listed.lines().any(|line| line.trim_start().starts_with("cause: marketplace=")), "{listed}");
     assert_eq!(tidewatch(&["anomalies", &path, "--to", "2024-03-03", "--format", "json"]).good(), "");

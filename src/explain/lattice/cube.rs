@@ -54,9 +54,9 @@ impl Cube {
         let top = layers(d, rows.leaf.len());
         for layer in (0..=top).rev() {
             for dims in subsets(d, layer) {
-                let from = (0..d).filter(|dim| layer < top && !dims.contains(dim)).filter_map(|dim| {
-                    cube.by_mask.get(&(mask(&dims) | 1 << dim)).copied()
-                });
+                let from = (0..d)
+                    .filter(|dim| layer < top && !dims.contains(dim))
+                    .filter_map(|dim| cube.by_mask.get(&(mask(&dims) | 1 << dim)).copied());
                 let from = from.min_by_key(|at| cube.cuboids[*at].slices());
                 let cuboid = Cuboid::new(rows, &cube.cuboids, from, dims);
                 cube.by_mask.insert(mask(&cuboid.dims), cube.cuboids.len());
@@ -204,7 +204,9 @@ impl Roll {
 /// How many dimensions a cause may name.
 fn layers(dimensions: usize, cells: usize) -> usize {
     let most = if dimensions <= FEW { dimensions } else { LAYERS_MAX };
-    let fits = |layers: &usize| (0..=*layers).map(|layer| choose(dimensions, layer)).sum::<usize>().saturating_mul(cells) <= WORK_MAX;
+    let fits = |layers: &usize| {
+        (0..=*layers).map(|layer| choose(dimensions, layer)).sum::<usize>().saturating_mul(cells) <= WORK_MAX
+    };
     (1..=most).rev().find(fits).unwrap_or(most.min(1))
 }
 

@@ -230,7 +230,8 @@ fn matrix(rows: &Rows<'_>, parts: &Parts, causes: &[Found]) -> Vec<Vec<(u32, f64
         for cell in cells() {
             sums[rows.codes(rows.leaf[cell])[dim] as usize] += parts.own[cell].abs();
         }
-        let mut shares: Vec<(u32, f64)> = (0..).zip(sums).filter(|(_, sum)| *sum > 0.0).map(|(code, sum)| (code, sum / total)).collect();
+        let mut shares: Vec<(u32, f64)> =
+            (0..).zip(sums).filter(|(_, sum)| *sum > 0.0).map(|(code, sum)| (code, sum / total)).collect();
         shares.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         shares
     };

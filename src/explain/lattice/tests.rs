@@ -59,7 +59,8 @@ fn slices(explanation: &Explanation) -> Vec<Vec<(usize, u32)>> {
 
 fn adds_up(explanation: &Explanation) -> bool {
     let sum = explanation.causes.iter().map(|cause| cause.share).sum::<f64>() + explanation.unexplained;
-    let matrix = explanation.matrix.iter().all(|shares| (shares.iter().map(|share| share.1).sum::<f64>() - 1.0).abs() < 1e-9);
+    let matrix =
+        explanation.matrix.iter().all(|shares| (shares.iter().map(|share| share.1).sum::<f64>() - 1.0).abs() < 1e-9);
     (sum - 1.0).abs() < 1e-9 && matrix
 }
 
@@ -125,7 +126,11 @@ fn what_moves_everything_alike_lies_outside() {
 fn a_whole_that_is_one_leaf_or_one_dimension_is_explained_too() {
     let mut leaves = Leaves::new(Kind::Additive, 1);
     for code in 0..30 {
-        leaves.push(&[code], Amount { value: if code == 7 { 2.0 } else { 1000.0 }, expected: 1000.0 + f64::from(code) }, 30.0);
+        leaves.push(
+            &[code],
+            Amount { value: if code == 7 { 2.0 } else { 1000.0 }, expected: 1000.0 + f64::from(code) },
+            30.0,
+        );
     }
     let said = explain(&leaves);
     assert_eq!(slices(&said), [[(0, 7)]]);
@@ -164,10 +169,8 @@ fn a_rate_that_fell_in_one_slice_is_a_rate_effect() {
 fn a_success_rate_is_judged_by_its_failures() {
     let mut leaves = rates(5, Kind::Ratio, |codes| if codes[2] == 1 { 3.0 } else { 1.0 });
     for leaf in &mut leaves {
-        leaf.amount = Amount {
-            value: leaf.over.value - leaf.amount.value,
-            expected: leaf.over.expected - leaf.amount.expected,
-        };
+        leaf.amount =
+            Amount { value: leaf.over.value - leaf.amount.value, expected: leaf.over.expected - leaf.amount.expected };
     }
     let said = of(Kind::Ratio, &leaves);
     assert_eq!(slices(&said), [[(2, 1)]]);
@@ -187,7 +190,9 @@ fn traffic_that_moved_is_a_mix_effect_and_no_cause_of_the_rate() {
     let said = of(Kind::Ratio, &leaves);
     let rate = said.rate.unwrap();
     assert!(said.causes.is_empty(), "{said:?}");
-    assert!(rate.effects.rate.abs() < 1e-9 && near(rate.effects.mix, said.total.deviation()) && rate.effects.mix < -0.02);
+    assert!(
+        rate.effects.rate.abs() < 1e-9 && near(rate.effects.mix, said.total.deviation()) && rate.effects.mix < -0.02
+    );
 }
 
 /// Leaves of no pattern at all, some of them twice.
@@ -210,7 +215,8 @@ fn any_cause() -> impl Strategy<Value = (u64, Vec<Option<u32>>, f64)> {
 }
 
 fn planted(seed: u64, slice: &[Option<u32>], factor: f64) -> Vec<Leaf> {
-    let is_inside = |codes: &[u32]| codes.iter().zip(slice).all(|(code, wanted)| wanted.is_none_or(|wanted| wanted == *code));
+    let is_inside =
+        |codes: &[u32]| codes.iter().zip(slice).all(|(code, wanted)| wanted.is_none_or(|wanted| wanted == *code));
     world(seed, 0.03, |codes| if is_inside(codes) { factor } else { 1.0 })
 }
 
