@@ -66,7 +66,7 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
     let mut is_uniform = false;
     let mut lists: Option<Lists> = None;
     while causes.len() < CAUSES_MAX {
-        let candidates = candidates(rows, &cube, growth);
+        let candidates = candidates(rows, &cube, growth, all[0]);
         if candidates.is_empty() {
             break;
         }
@@ -100,8 +100,8 @@ fn gain([weight, score]: [f64; 2], growth: f64) -> f64 {
     if weight > 0.0 { score * score / (2.0 * (weight + growth * score).max(0.5 * weight)) } else { 0.0 }
 }
 
-/// The best slices of every cuboid, by gain after the penalty.
-fn candidates(rows: &Rows<'_>, cube: &Cube, growth: f64) -> Vec<Candidate> {
+/// The best slices of every cuboid, by gain after the penalty. A slice that has `all` the weight that there was is no slice.
+fn candidates(rows: &Rows<'_>, cube: &Cube, growth: f64, all: f64) -> Vec<Candidate> {
     let mut found = Vec::new();
     for cuboid in &cube.cuboids {
         let least = if cuboid.dims.is_empty() { MOVED_MIN } else { SHIFT_MIN };
@@ -109,8 +109,12 @@ fn candidates(rows: &Rows<'_>, cube: &Cube, growth: f64) -> Vec<Candidate> {
         let bound = 2.0 * (GAIN_MIN + penalty);
         let mut best: Vec<(f64, usize)> = Vec::new();
         let mut worst = 0.0;
+        let most = if cuboid.dims.is_empty() { f64::INFINITY } else { all * (1.0 - 1e-9) };
         for (slice, [weight, score]) in cuboid.sums.iter().enumerate() {
-            if score * score > bound * (weight + growth * score).max(0.5 * weight) && score.abs() >= least * weight {
+            if score * score > bound * (weight + growth * score).max(0.5 * weight)
+                && score.abs() >= least * weight
+                && *weight < most
+            {
                 let gain = gain([*weight, *score], growth);
                 if best.len() == CANDIDATES && gain <= worst {
                     continue;
