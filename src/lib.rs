@@ -17,7 +17,7 @@
 //! is late; everything that must be the same after a crash rests on it: each shard of a stream has a watermark of its
 //! own there, so that the order in which shards are read changes nothing. [`partition`] commits what has closed.
 //! [`job`] tells the order of a commit and drives the line: `job::live` reads like the picture. [`detect`] judges, on
-//! top of [`rcf`]; [`explain`] groups what it finds. [`config`] turns a TOML file into checked settings.
+//! top of [`rcf`]; [`explain`] groups what it finds, and names the cause. [`config`] turns a TOML file into checked settings.
 //!
 //! The ends: [`source`] gives chunks of whole records with places that can be gone back to; [`store`] is a directory or a
 //! bucket, with the few verbs that commits need. Both reach Amazon's services, or a server like them, through [`aws`] and
@@ -38,7 +38,7 @@
 //! - **D1** The same partitions, settings and seed give the same findings, live or in a backtest, on any machine.
 //! - **D2** A restored detector equals one that was never stopped.
 //! - **R1** Scores are finite and never negative.
-//! - **X1** The contributions of a group add up.
+//! - **X1** The contributions of a group add up, and so do the shares of its causes and the unexplained rest.
 //! - **A1** A sink sees each finding at least once and can recognise a repeat.
 //! - **C1** Every problem of a configuration is reported in one run.
 //!

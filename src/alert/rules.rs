@@ -20,7 +20,8 @@ impl Rule {
 }
 
 /// The groups to tell of, each with those of its findings that a rule lets pass by their own severity: a weak finding
-/// is not told because a strong one stands beside it. Contributions stay those of the whole group.
+/// is not told because a strong one stands beside it. Contributions and causes stay those of the
+/// whole group.
 pub fn worth_telling(rules: &[Rule], groups: &[AnomalyGroup]) -> Vec<AnomalyGroup> {
     let told = |group: &AnomalyGroup| {
         let passes = |severity| rules.iter().any(|rule| rule.lets_pass(&group.measure, severity));
@@ -42,7 +43,7 @@ pub fn revisions_worth_telling(rules: &[Rule], revisions: &[Revision]) -> Vec<Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Dimensions, Direction, Finding, Interval, Length, SeriesKey};
+    use crate::model::{Dimensions, Direction, Finding, Interval, Length, RootCause, SeriesKey};
 
     fn group(measure: &str, severities: &[f64]) -> AnomalyGroup {
         let interval = Interval::containing(0, Length::from_seconds(300).unwrap());
@@ -65,6 +66,7 @@ mod tests {
             severity: severities[0],
             findings: severities.iter().map(finding).collect(),
             contributions: Vec::new(),
+            root_cause: RootCause::default(),
         }
     }
 

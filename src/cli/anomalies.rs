@@ -105,10 +105,15 @@ fn print(
             let widest = groups.iter().flat_map(|group| &group.findings).map(|finding| finding.id.len()).max();
             let width = widest.unwrap_or(0);
             writeln!(out, "{:<width$}  {}", "ID", format::FINDING_HEADER)?;
-            for (group, finding) in findings(groups) {
-                let status = revised.get(&finding.id).map(|revision| format!("  {}", format::status(revision)));
-                let line = format::finding_line(group, finding);
-                writeln!(out, "{:<width$}  {line}{}", finding.id, status.unwrap_or_default())?;
+            for group in groups {
+                for finding in &group.findings {
+                    let status = revised.get(&finding.id).map(|revision| format!("  {}", format::status(revision)));
+                    let line = format::finding_line(group, finding);
+                    writeln!(out, "{:<width$}  {line}{}", finding.id, status.unwrap_or_default())?;
+                }
+                for line in format::cause_lines(group) {
+                    writeln!(out, "{:<width$}  {line}", "")?;
+                }
             }
         }
         OutputFormat::Json => {
@@ -183,6 +188,13 @@ fn card(group: &AnomalyGroup, id: &str, revisions: &[Revision], out: &mut impl W
             let at = revision.revised_with;
             writeln!(out, "  revised   {}, with the interval of {at}", format::status(revision))?;
         }
+    }
+    let causes = format::cause_lines(group);
+    if !causes.is_empty() {
+        writeln!(out)?;
+    }
+    for line in causes {
+        writeln!(out, "{line}")?;
     }
     for contribution in &group.contributions {
         let share = |share: &crate::model::Share| format!("{} {:.0} %", share.value, share.share * 100.0);

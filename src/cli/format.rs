@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 
 use crate::alert::Revision;
 use crate::job::Summary;
-use crate::model::{AnomalyGroup, Direction, Finding};
+use crate::model::{AnomalyGroup, Cause, Direction, Finding, RootCause, SharesOf};
 
 /// Thousands apart: `1,234,567`.
 pub(super) fn count(number: u64) -> String {
@@ -75,6 +75,32 @@ pub(super) fn finding_line(group: &AnomalyGroup, finding: &Finding) -> String {
         expected = value(finding.expected),
         dimensions = finding.dimensions,
     )
+}
+
+/// Why a group deviates, a line per cause; none where nothing is known.
+pub(super) fn cause_lines(group: &AnomalyGroup) -> Vec<String> {
+    let RootCause { causes, unexplained, external, shares_of } = &group.root_cause;
+    let of = |share: f64| match shares_of {
+        SharesOf::Net => format!("{:.0} % of the deviation", share * 100.0),
+        SharesOf::Gross => format!("{:.0} % of all deviations", share * 100.0),
+    };
+    let cause = |cause: &Cause| {
+        let Cause { dimensions, share, value, expected } = cause;
+        format!(
+            "cause: {dimensions}, {}, {} where {} was expected",
+            of(*share),
+            self::value(*value),
+            self::value(*expected)
+        )
+    };
+    let mut lines: Vec<String> = causes.iter().map(cause).collect();
+    if !causes.is_empty() && unexplained.abs() >= 0.005 {
+        lines.push(format!("unexplained: {}", of(*unexplained)));
+    }
+    if *external {
+        lines.push("cause: outside the dimensions, all series moved".to_owned());
+    }
+    lines
 }
 
 fn arrow(direction: Direction) -> char {

@@ -58,6 +58,7 @@ impl<'a, W: Write> Terminal<'a, W> {
     /// that lasts is told once.
     fn alert(&mut self, groups: &[AnomalyGroup]) {
         for group in groups {
+            let mut has_news = false;
             for finding in &group.findings {
                 let series = (group.measure.clone(), finding.dimensions.clone());
                 if self.told.insert(series, finding.since) == Some(finding.since) {
@@ -67,6 +68,10 @@ impl<'a, W: Write> Terminal<'a, W> {
                     self.print(format::FINDING_HEADER);
                 }
                 self.print(&format::finding_line(group, finding));
+                has_news = true;
+            }
+            for line in format::cause_lines(group).iter().filter(|_| has_news) {
+                self.print(&format!("  {line}"));
             }
         }
     }
@@ -133,7 +138,7 @@ impl<W: Write> Listener for Terminal<'_, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Direction, Finding, Interval, Length, SeriesKey};
+    use crate::model::{Direction, Finding, Interval, Length, RootCause, SeriesKey};
 
     /// Series and first interval of each finding of one interval.
     fn told(terminal: &mut Terminal<'_, Vec<u8>>, step: i64, findings: &[(&str, i64)]) {
@@ -157,6 +162,7 @@ mod tests {
             severity: 80.0,
             findings: findings.iter().map(finding).collect(),
             contributions: Vec::new(),
+            root_cause: RootCause::default(),
         };
         terminal.on(Event::Alert(&[group]));
     }

@@ -1,37 +1,55 @@
 //! From points to what people read: the anomalous points of one measure in one interval become one group, with ids that
-//! stay the same in every run and a share of the deviation for every dimension value.
+//! stay the same in every run, a share of the deviation for every dimension value, and the slices that are its cause.
 //!
-//! Groups are pure functions of the points; nothing is remembered from interval to interval.
+//! ```text
+//!  points of an interval ──┬── the anomalous ones ── findings, contributions ──┬── AnomalyGroup
+//!                          └── all of a measure ──── cause, on top of lattice ─┘
+//! ```
+//!
+//! Where a cause is looked for, the normal points count as much as the others: they say where it is not. Groups are pure functions of the points; nothing is remembered from interval to interval.
 
+mod cause;
 mod contribution;
 mod id;
+pub mod lattice;
 
-use crate::model::{AnomalyGroup, Dimensions, Finding, Interval, Point, PointState};
+use crate::model::{AnomalyGroup, Dimensions, Finding, Interval, Point, PointState, RootCause};
 
 /// Groups the anomalous points by interval and measure: groups ordered by interval, then by the order in which measures
-/// appear among the points; findings by severity, largest first, then by key. O(n log n).
-pub fn groups(points: &[Point], dimension_names: &[String]) -> Vec<AnomalyGroup> {
+/// appear among the points; findings by severity, largest first, then by key. `adds_up` says of a measure whether the
+/// values of its series add up. O(n log n), and the scan for causes of each group.
+pub fn groups(points: &[Point], dimension_names: &[String], adds_up: impl Fn(&str) -> bool) -> Vec<AnomalyGroup> {
     let mut measures: Vec<&str> = Vec::new();
-    let mut members: Vec<(Interval, usize, &Point)> = Vec::new();
+    let mut all: Vec<Member<'_>> = Vec::with_capacity(points.len());
     for point in points {
         let known = measures.iter().position(|measure| **measure == *point.measure);
         let measure = known.unwrap_or_else(|| {
             measures.push(&point.measure);
             measures.len() - 1
         });
-        if matches!(point.state, PointState::Anomalous { .. }) {
-            members.push((point.interval, measure, point));
-        }
+        all.push((point.interval, measure, point));
     }
+    let is_anomalous = |member: &&Member<'_>| matches!(member.2.state, PointState::Anomalous { .. });
+    let mut members: Vec<Member<'_>> = all.iter().filter(is_anomalous).copied().collect();
     members.sort_by(|a, b| {
         let severity = b.2.severity.total_cmp(&a.2.severity);
         (a.0, a.1).cmp(&(b.0, b.1)).then(severity).then_with(|| a.2.key.cmp(&b.2.key))
     });
-    let of_one = |a: &(Interval, usize, &Point), b: &(Interval, usize, &Point)| (a.0, a.1) == (b.0, b.1);
-    members.chunk_by(of_one).map(|members| group(members, measures[members[0].1], dimension_names)).collect()
+    let of_one = |a: &Member<'_>, b: &Member<'_>| (a.0, a.1) == (b.0, b.1);
+    let grouped = members.chunk_by(of_one).map(|members| {
+        let measure = measures[members[0].1];
+        let beside = all.iter().filter(|other| of_one(other, &members[0])).map(|other| other.2);
+        let mut group = group(members, measure, dimension_names);
+        group.root_cause = cause::root_cause(beside, dimension_names, adds_up(measure));
+        group
+    });
+    grouped.collect()
 }
 
-fn group(members: &[(Interval, usize, &Point)], measure: &str, dimension_names: &[String]) -> AnomalyGroup {
+/// Interval, measure and point.
+type Member<'a> = (Interval, usize, &'a Point);
+
+fn group(members: &[Member<'_>], measure: &str, dimension_names: &[String]) -> AnomalyGroup {
     let interval = members[0].0;
     let id = id::group(measure, interval);
     let points: Vec<&Point> = members.iter().map(|(_, _, point)| *point).collect();
@@ -41,6 +59,7 @@ fn group(members: &[(Interval, usize, &Point)], measure: &str, dimension_names: 
         severity: points[0].severity,
         findings: points.iter().filter_map(|point| finding(point, &id, dimension_names)).collect(),
         contributions: contribution::contributions(&points, dimension_names),
+        root_cause: RootCause::default(),
         id,
     }
 }

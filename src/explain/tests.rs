@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::groups;
-use crate::model::{AnomalyGroup, Direction, Interval, Length, Point, PointState, SeriesKey};
+use super::groups as groups_of;
+use crate::model::{AnomalyGroup, Direction, Interval, Length, Point, PointState, RootCause, SeriesKey, SharesOf};
+
+fn groups(points: &[Point], names: &[String]) -> Vec<AnomalyGroup> {
+    groups_of(points, names, |_| true)
+}
 
 fn names() -> Vec<String> {
     vec!["platform".to_owned(), "marketplace".to_owned()]
@@ -53,7 +57,7 @@ fn findings_of_one_measure_in_one_interval_are_one_group() {
     assert_eq!(groups[0].findings[0].since, interval(-1).start());
     assert_eq!(shares(&groups[0], 0), [("app", 0.75), ("web", 0.25)]);
     assert_eq!(shares(&groups[0], 1), [("de", 1.0)]);
-    assert!(super::groups(&points[1..2], &names()).is_empty());
+    assert!(self::groups(&points[1..2], &names()).is_empty());
 }
 
 #[test]
@@ -76,6 +80,89 @@ fn no_dimension_means_no_contribution() {
     let groups = groups(&[only], &[]);
     assert!(groups[0].contributions.is_empty());
     assert_eq!(groups[0].findings[0].dimensions.to_string(), "");
+}
+
+/// A point that is as expected, but where `factor` says otherwise.
+fn market(step: i64, platform: usize, market: usize, factor: f64) -> Point {
+    let expected = 1000.0 + 100.0 * (platform + market) as f64;
+    // a percent up or down, as if by chance
+    let wobble = 1.0 + 0.01 * (((platform * 7 + market * 3) % 5) as f64 - 2.0);
+    let key = [format!("p{platform}"), format!("m{market}")];
+    let mut point = point(step, "views", [&key[0], &key[1]], Some(expected * wobble * factor), expected, 70.0);
+    (point.lower, point.upper) = (0.85 * expected, 1.15 * expected);
+    if (0.85..1.15).contains(&(wobble * factor)) {
+        point.state = PointState::Normal;
+    }
+    point
+}
+
+fn markets(factor: impl Fn(usize, usize) -> f64) -> Vec<Point> {
+    (0..4).flat_map(|p| (0..6).map(move |m| (p, m))).map(|(p, m)| market(0, p, m, factor(p, m))).collect()
+}
+
+#[test]
+fn a_group_names_the_slice_that_broke_and_not_its_series() {
+    let points = markets(|_, market| if market == 2 { 0.3 } else { 1.0 });
+    let [group] = &groups(&points, &names())[..] else { panic!("one group") };
+    let root = &group.root_cause;
+    assert_eq!(group.findings.len(), 4);
+    assert_eq!(root.causes.len(), 1, "{root:?}");
+    assert_eq!(root.causes[0].dimensions.to_string(), "marketplace=m2");
+    let expected: f64 = (0..4).map(|p| market(0, p, 2, 1.0).expected).sum();
+    assert!((root.causes[0].expected - expected).abs() < 1e-6 && root.causes[0].value < 0.32 * expected);
+    assert!((root.causes[0].share - 1.0).abs() < 0.1 && (root.causes[0].share + root.unexplained - 1.0).abs() < 1e-9);
+    assert!(!root.external && root.shares_of == SharesOf::Net);
+}
+
+#[test]
+fn what_moves_every_series_lies_outside_the_dimensions() {
+    let [group] = &groups(&markets(|_, _| 0.6), &names())[..] else { panic!("one group") };
+    assert!(group.root_cause.external && group.root_cause.causes.is_empty(), "{:?}", group.root_cause);
+    let alone = groups(&[market(0, 0, 0, 0.5)], &names());
+    assert_eq!(alone[0].root_cause, RootCause::default(), "one series says nothing of the others");
+}
+
+#[test]
+fn causes_are_those_of_the_interval_and_the_measure() {
+    let mut points = markets(|platform, _| if platform == 1 { 2.0 } else { 1.0 });
+    let calm = groups(&points, &names());
+    for step in [-1, 1] {
+        points.extend((0..4).flat_map(|p| (0..6).map(move |m| market(step, p, m, 0.2))));
+    }
+    let mut other = markets(|_, _| 0.1);
+    other.iter_mut().for_each(|point| point.measure = Arc::from("revenue"));
+    points.extend(other);
+    let all = groups(&points, &names());
+    let same = all.iter().find(|group| group.id == calm[0].id).unwrap();
+    assert_eq!(same.root_cause, calm[0].root_cause);
+    assert_eq!(calm[0].root_cause.causes[0].dimensions.to_string(), "platform=p1");
+}
+
+#[test]
+fn a_sum_without_rows_fell_to_nothing_and_a_mean_without_rows_is_unknown() {
+    let mut points = markets(|_, market| if market == 4 { 0.0 } else { 1.0 });
+    points.iter_mut().filter(|point| point.value == Some(0.0)).for_each(|point| point.value = None);
+    let sum = groups_of(&points, &names(), |_| true);
+    assert_eq!(sum[0].root_cause.causes[0].dimensions.to_string(), "marketplace=m4");
+    assert_eq!(sum[0].root_cause.causes[0].value, 0.0);
+    let mean = groups_of(&points, &names(), |_| false);
+    assert!(mean[0].root_cause.causes.is_empty());
+    let fell = groups_of(&markets(|_, market| if market == 4 { 0.5 } else { 1.0 }), &names(), |_| false);
+    let cause = &fell[0].root_cause.causes[0];
+    assert_eq!(
+        (cause.dimensions.to_string().as_str(), fell[0].root_cause.shares_of),
+        ("marketplace=m4", SharesOf::Gross)
+    );
+    assert!(cause.expected < 2000.0, "the mean of four series");
+}
+
+#[test]
+fn who_is_still_learning_is_no_witness() {
+    let mut points = markets(|platform, _| if platform == 3 { 0.4 } else { 1.0 });
+    let learning = point(0, "views", ["p9", "m9"], Some(1e9), 1.0, 0.0);
+    points.push(Point { state: PointState::Learning { remaining: 5 }, ..learning });
+    let causes = &groups(&points, &names())[0].root_cause.causes;
+    assert_eq!(causes.iter().map(|cause| cause.dimensions.to_string()).collect::<Vec<_>>(), ["platform=p3"]);
 }
 
 proptest! {
@@ -101,6 +188,9 @@ proptest! {
                 prop_assert!(contribution.values.iter().all(|share| (0.0..=1.0).contains(&share.share)));
                 prop_assert!(contribution.values.windows(2).all(|two| two[0].share >= two[1].share));
             }
+            let root = &group.root_cause;
+            let shares: f64 = root.causes.iter().map(|cause| cause.share).sum();
+            prop_assert!((shares + root.unexplained - 1.0).abs() < 1e-9, "{root:?}");
         }
         let distinct: std::collections::BTreeSet<_> = rows.iter().map(|row| (row.0, row.1)).collect();
         if distinct.len() == rows.len() {

@@ -62,8 +62,14 @@ impl Judge {
     /// Judges one interval.
     pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
         let points = self.learn(interval, rows);
-        let groups = explain::groups(&points, &self.columns.dimensions);
+        let groups = explain::groups(&points, &self.columns.dimensions, |name| self.adds_up(name));
         Verdict { points, groups, revisions: self.revisions(interval), news: self.news() }
+    }
+
+    /// Whether the values of a measure's series add up to that of all.
+    fn adds_up(&self, name: &str) -> bool {
+        let measure = self.detector.settings().measures().iter().find(|measure| &**measure.name() == name);
+        measure.is_some_and(|measure| measure.aggregation().empty_is_zero() || measure.is_counter())
     }
 
     /// Takes rows in that came late for an interval and left the line with another one: what becomes of the verdicts.

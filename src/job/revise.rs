@@ -128,7 +128,7 @@ fn id(revised: &Revised, dimensions: &[String]) -> String {
         severity: *severity,
         state: PointState::Anomalous { direction: *direction, since: *since },
     };
-    let groups = explain::groups(&[point], dimensions);
+    let groups = explain::groups(&[point], dimensions, |_| true);
     groups.into_iter().flat_map(|group| group.findings).map(|finding| finding.id).next().unwrap_or_default()
 }
 
@@ -245,7 +245,7 @@ mod tests {
             severity: 80.0,
             state: PointState::Anomalous { direction: revised.direction, since: revised.since },
         };
-        let told = explain::groups(&[point], &dimensions);
+        let told = explain::groups(&[point], &dimensions, |_| true);
         let [line] = &lines(vec![revised], interval.offset(3), &dimensions)[..] else { panic!("one") };
         assert_eq!(line.id, told[0].findings[0].id);
         assert_eq!((line.revised_with, line.since), (interval.offset(3).start(), interval.offset(-2).start()));

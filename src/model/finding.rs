@@ -71,7 +71,7 @@ pub struct Point {
     pub state: PointState,
 }
 
-/// Names and values of dimensions, in the configured order; a JSON object.
+/// Names and values of dimensions, in the configured order, all of them or some; a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dimensions(Vec<(String, String)>);
 
@@ -79,6 +79,11 @@ impl Dimensions {
     /// Pairs each name with the value at its place in `key`.
     pub fn new(names: &[String], key: &SeriesKey) -> Dimensions {
         Dimensions(names.iter().cloned().zip(key.values().map(str::to_owned)).collect())
+    }
+
+    /// Of some dimensions.
+    pub fn of(pairs: impl IntoIterator<Item = (String, String)>) -> Dimensions {
+        Dimensions(pairs.into_iter().collect())
     }
 
     /// Names and values.
@@ -172,6 +177,57 @@ pub struct Contribution {
     pub values: Vec<Share>,
 }
 
+/// A slice of the series of a measure that explains a part of its deviation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The dimensions that it is cut by; the others are open.
+    pub dimensions: Dimensions,
+    /// Of the deviation of all series; 1 is all of it, and below 0 it works against the rest.
+    pub share: f64,
+    /// What its series came to together; their mean, where they do not add up.
+    pub value: f64,
+    /// What was expected of them.
+    pub expected: f64,
+}
+
+/// What the shares of causes are shares of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharesOf {
+    /// The deviation of the total.
+    #[default]
+    Net,
+    /// The sum of the deviations regardless of sign: they offset each other, or do not add up.
+    Gross,
+}
+
+/// Why the series of a measure deviate in an interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RootCause {
+    /// The slices that explain most, the surest first. No series is in two of them.
+    #[serde(default)]
+    pub causes: Vec<Cause>,
+    /// Share of the deviation that no cause explains; with theirs, it adds up to 1 (X1).
+    #[serde(default = "all")]
+    pub unexplained: f64,
+    /// Whether everything moved, and no slice says why: the cause lies outside the dimensions.
+    #[serde(default)]
+    pub external: bool,
+    /// What shares are shares of.
+    #[serde(default)]
+    pub shares_of: SharesOf,
+}
+
+fn all() -> f64 {
+    1.0
+}
+
+impl Default for RootCause {
+    fn default() -> RootCause {
+        RootCause { causes: Vec::new(), unexplained: 1.0, external: false, shares_of: SharesOf::Net }
+    }
+}
+
 /// The findings of one measure in one interval: one line of the anomaly table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AnomalyGroup {
@@ -188,6 +244,9 @@ pub struct AnomalyGroup {
     pub findings: Vec<Finding>,
     /// One entry per dimension.
     pub contributions: Vec<Contribution>,
+    /// Why, as far as the dimensions tell.
+    #[serde(flatten)]
+    pub root_cause: RootCause,
 }
 
 /// A local civil time as text.
@@ -234,7 +293,7 @@ mod bounds {
 mod tests {
     use super::*;
 
-    const LINE: &str = r#"{"id":"views-20240304-0425","measure":"views","interval_start":"2024-03-04 04:25:00","interval_end":"2024-03-04 04:30:00","severity":81.5,"findings":[{"id":"views-20240304-0425-0","dimensions":{"shop":"a"},"since":"2024-03-03 23:55:00","value":null,"expected":0.1,"lower":-1.0,"upper":1e+300,"direction":"low","score":3.3,"severity":81.5}],"contributions":[{"dimension":"shop","values":[{"value":"a","share":1.0}]}]}"#;
+    const LINE: &str = r#"{"id":"views-20240304-0425","measure":"views","interval_start":"2024-03-04 04:25:00","interval_end":"2024-03-04 04:30:00","severity":81.5,"findings":[{"id":"views-20240304-0425-0","dimensions":{"shop":"a"},"since":"2024-03-03 23:55:00","value":null,"expected":0.1,"lower":-1.0,"upper":1e+300,"direction":"low","score":3.3,"severity":81.5}],"contributions":[{"dimension":"shop","values":[{"value":"a","share":1.0}]}],"causes":[{"dimensions":{"shop":"a"},"share":0.75,"value":0.5,"expected":2.0}],"unexplained":0.25,"external":false,"shares_of":"net"}"#;
 
     #[test]
     fn a_line_of_the_anomaly_table_reads_back() {
@@ -243,6 +302,13 @@ mod tests {
         assert_eq!(group.interval.to_string(), "2024-03-04 04:25:00");
         assert_eq!(group.findings[0].since.to_string(), "2024-03-03 23:55:00");
         assert_eq!(serde_json::to_string(&group).unwrap(), LINE);
+    }
+
+    #[test]
+    fn a_line_from_before_there_were_causes_reads_as_unexplained() {
+        let (before, _) = LINE.split_once(",\"causes\"").unwrap();
+        let group: AnomalyGroup = serde_json::from_str(&format!("{before}}}")).unwrap();
+        assert_eq!((group.root_cause, group.findings.len()), (RootCause::default(), 1));
     }
 
     #[test]

@@ -21,7 +21,9 @@ mod time;
 
 pub use chunk::Chunk;
 pub use closing::{Closing, Held, SourceRange};
-pub use finding::{AnomalyGroup, Contribution, Dimensions, Direction, Finding, Point, PointState, Share};
+pub use finding::{
+    AnomalyGroup, Cause, Contribution, Dimensions, Direction, Finding, Point, PointState, RootCause, Share, SharesOf,
+};
 pub use framing::{CsvDialect, CsvDialectError, CsvEnd, CsvField, Framing, LINE_END_BYTES_MAX};
 pub use interval::{Interval, Length, LengthError};
 pub use nearest::nearest;
