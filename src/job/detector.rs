@@ -92,7 +92,7 @@ impl Resume<'_> {
             let told = format!("the detector is restored from {chain} checkpoints, {replayed} intervals replayed");
             host.listener.on(Event::Info(&told));
         }
-        Ok(Judge::going_on(self.columns, detector))
+        Ok(Judge::going_on(self.config, self.columns, detector))
     }
 
     async fn rebuilt(&self, history: &mut History, host: &mut Host<'_>) -> Result<Judge, JobError> {

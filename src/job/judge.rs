@@ -51,12 +51,12 @@ impl Verdict {
 impl Judge {
     /// A judge that has seen nothing.
     pub(super) fn new(config: &Config, columns: &Columns) -> Result<Judge, JobError> {
-        Ok(Judge::going_on(columns, Detector::new(settings(config, columns)?)))
+        Ok(Judge::going_on(config, columns, Detector::new(settings(config, columns)?)))
     }
 
     /// A judge that goes on with a detector.
-    pub(super) fn going_on(columns: &Columns, detector: Detector) -> Judge {
-        Judge { columns: columns.clone(), detector, threads: Threads::all(), budget: Budget::Roomy }
+    pub(super) fn going_on(config: &Config, columns: &Columns, detector: Detector) -> Judge {
+        Judge { columns: columns.clone(), detector, threads: Threads::new(config.job.threads), budget: Budget::Roomy }
     }
 
     /// Judges one interval.

@@ -252,7 +252,7 @@ impl Live<'_> {
             }
         }
         if !stopped || !self.is_replayable {
-            let closings = self.intervals.finish();
+            let closings = self.intervals.finish()?;
             self.commit(closings).await?;
         }
         self.checkpoint().await?;
@@ -340,7 +340,7 @@ impl Live<'_> {
                 self.save(self.intervals.resume_point()).await?;
             }
             self.checkpoints.note(&raises).await?;
-            let closings = self.intervals.raise(raises);
+            let closings = self.intervals.raise(raises)?;
             self.commit(closings).await?;
             self.checkpoint().await?;
         }

@@ -20,7 +20,7 @@ mod series;
 mod time;
 
 pub use chunk::Chunk;
-pub use closing::{Closing, Held, SourceRange};
+pub use closing::{Away, Closing, Held, Piece, SourceRange};
 pub use finding::{AnomalyGroup, Contribution, Dimensions, Direction, Finding, Point, PointState, Share};
 pub use framing::{CsvDialect, CsvDialectError, CsvEnd, CsvField, Framing, LINE_END_BYTES_MAX};
 pub use interval::{Interval, Length, LengthError};

@@ -10,6 +10,7 @@
 //!
 //! What is not here: when an interval closes (`interval`), what the rows mean (`detect`).
 
+mod csv;
 mod descriptor;
 mod encode;
 mod manifest;

@@ -102,7 +102,7 @@ impl<'a> Several<'a> {
             columns: columns.clone(),
             labels: span.read_labels(config, columns)?,
             lanes: settings.into_iter().map(Lane::new).collect(),
-            threads: Threads::all(),
+            threads: Threads::new(config.job.threads),
             intervals: 0,
             learned: 0,
         })

@@ -163,7 +163,7 @@ async fn over_source<L: Learner>(
         };
         take(&mut learner, &mut summary, end, &closings)?;
     }
-    take(&mut learner, &mut summary, end, &intervals.finish())?;
+    take(&mut learner, &mut summary, end, &intervals.finish()?)?;
     summary.read = intervals.state().read;
     Ok((learner, summary))
 }

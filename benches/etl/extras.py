@@ -1,0 +1,1 @@
+"""What the benchmark measures besides the job itself."""
