@@ -61,9 +61,14 @@ impl Judge {
 
     /// Judges one interval.
     pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
-        let points = self.learn(interval, rows);
+        self.judge_closed(&self.closed(interval, rows))
+    }
+
+    /// Judges one interval whose rows are gathered already.
+    pub(super) fn judge_closed(&mut self, closed: &ClosedInterval) -> Verdict {
+        let points = self.detector.observe_on(closed, &self.threads);
         let groups = explain::groups(&points, &self.columns.dimensions);
-        Verdict { points, groups, revisions: self.revisions(interval), news: self.news() }
+        Verdict { points, groups, revisions: self.revisions(closed.interval), news: self.news() }
     }
 
     /// Takes rows in that came late for an interval and left the line with another one: what becomes of the verdicts.
