@@ -57,6 +57,8 @@ pub struct Job {
     pub batch_records_max: u64,
     /// or so many bytes.
     pub batch_bytes_max: u64,
+    /// Rows of open intervals take so much memory; what is beyond is put away on the local disk.
+    pub held_bytes_max: usize,
     /// Threads that decode, encode and judge.
     pub threads: NonZeroUsize,
     /// Where checkpoints lie.
@@ -166,6 +168,7 @@ fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
         stream_batch_time: section.duration("stream_batch_time", 60 * SECOND, Duration::from_millis(100)..=DAY),
         batch_records_max: section.integer("batch_records_max", 1_000_000, 1..=1_000_000_000),
         batch_bytes_max: section.size("batch_bytes_max", 64 * MB, 64 * KB..=100_000 * MB),
+        held_bytes_max: usize_of(section.size("held_bytes_max", 64 * MB, 64 * KB..=100_000 * MB)),
         threads: threads(section),
         state: section.text("state").unwrap_or_else(|| {
             partition.map(|partition| format!("{}/state", partition.url.trim_end_matches('/'))).unwrap_or_default()

@@ -208,7 +208,10 @@ impl Decoder {
         loop {
             let known = match (&mut self.reader, text) {
                 (Reader::Json(reader), Some(text)) => records.take_known(|at| reader.read_known(text, at, &mut values)),
-                _ => None,
+                (Reader::Csv(reader), Some(text)) => {
+                    records.take_known(|at| reader.read_known(text, at, record_bytes_max, &mut values))
+                }
+                (_, None) => None,
             };
             let is_known = known.is_some();
             let Some(range) = known.or_else(|| records.next()) else { break };

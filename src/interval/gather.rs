@@ -27,6 +27,8 @@ struct Part {
     pieces: Vec<Piece>,
     /// Rows that are not a piece yet.
     block: Option<Block>,
+    /// As many rows as the last piece had: room for so many is made at once.
+    usual_rows: usize,
 }
 
 impl Gather {
@@ -43,11 +45,9 @@ impl Gather {
         };
         let block = match &mut part.block {
             Some(block) => block,
-            none => none.insert(Block::new(rows.batch())?),
+            none => none.insert(Block::new(rows.batch(), part.usual_rows)?),
         };
-        let before = block.bytes();
-        block.add(rows, runs)?;
-        let more = block.bytes() - before;
+        let more = block.add(rows, runs)?;
         // places that are not offsets are those of one batch
         if block.times.len() >= PIECE_ROWS || *rows.places() != Places::Bytes {
             part.seal(rows.places())?;
@@ -63,15 +63,15 @@ impl Gather {
     /// Gives each piece that is in memory away, and keeps what comes back for it.
     pub(super) fn put_away<E: From<ArrowError>>(
         &mut self,
-        mut put: impl FnMut(&Rows) -> Result<Piece, E>,
+        mut put: impl FnMut(Rows) -> Result<Piece, E>,
     ) -> Result<(), E> {
         for part in self.parts.values_mut() {
             part.seal(&Places::Bytes)?;
-            for piece in &mut part.pieces {
-                if let Piece::Here(rows) = piece {
-                    *piece = put(rows)?;
-                }
-            }
+            let away = std::mem::take(&mut part.pieces).into_iter().map(|piece| match piece {
+                Piece::Here(rows) => put(rows),
+                Piece::Away(_) => Ok(piece),
+            });
+            part.pieces = away.collect::<Result<_, E>>()?;
         }
         Ok(())
     }
@@ -90,6 +90,7 @@ impl Gather {
 impl Part {
     fn seal(&mut self, places: &Places) -> Result<(), ArrowError> {
         if let Some(block) = self.block.take() {
+            self.usual_rows = block.times.len();
             self.pieces.push(Piece::Here(block.finish()?.placed(places.clone())));
         }
         Ok(())
@@ -113,38 +114,40 @@ enum Column {
 }
 
 impl Block {
-    fn new(batch: &RecordBatch) -> Result<Block, ArrowError> {
+    fn new(batch: &RecordBatch, rows: usize) -> Result<Block, ArrowError> {
         let column = |array: &ArrayRef| {
             Ok(match array.data_type() {
-                DataType::Utf8 => Column::Text { ends: vec![0], bytes: Vec::new() },
-                DataType::Int64 => Column::Integer { values: Vec::new(), valid: NullBufferBuilder::new(0) },
-                DataType::Float64 => Column::Float { values: Vec::new(), valid: NullBufferBuilder::new(0) },
+                DataType::Utf8 => {
+                    let texts: &StringArray = array.as_string::<i32>();
+                    let usual_bytes = texts.value_data().len() / texts.len().max(1) + 1;
+                    let mut ends = Vec::with_capacity(rows + 1);
+                    ends.push(0);
+                    Column::Text { ends, bytes: Vec::with_capacity(rows * usual_bytes) }
+                }
+                DataType::Int64 => {
+                    Column::Integer { values: Vec::with_capacity(rows), valid: NullBufferBuilder::new(rows) }
+                }
+                DataType::Float64 => {
+                    Column::Float { values: Vec::with_capacity(rows), valid: NullBufferBuilder::new(rows) }
+                }
                 other => return Err(ArrowError::NotYetImplemented(format!("rows with {other}"))),
             })
         };
         Ok(Block {
             schema: batch.schema(),
             columns: batch.columns().iter().map(column).collect::<Result<_, ArrowError>>()?,
-            times: Vec::new(),
-            offsets: Vec::new(),
+            times: Vec::with_capacity(rows),
+            offsets: Vec::with_capacity(rows),
         })
     }
 
-    fn add(&mut self, rows: &Rows, runs: &[Range<usize>]) -> Result<(), ArrowError> {
+    /// Copies runs of rows; gives how many bytes they have.
+    fn add(&mut self, rows: &Rows, runs: &[Range<usize>]) -> Result<usize, ArrowError> {
+        let mut bytes = copy(rows.times(), runs, &mut self.times) + copy(rows.offsets(), runs, &mut self.offsets);
         for (column, array) in self.columns.iter_mut().zip(rows.batch().columns()) {
-            column.add(array, runs)?;
+            bytes += column.add(array, runs)?;
         }
-        for run in runs {
-            self.times.extend_from_slice(&rows.times()[run.clone()]);
-            self.offsets.extend_from_slice(&rows.offsets()[run.clone()]);
-        }
-        Ok(())
-    }
-
-    /// Bytes of the rows.
-    fn bytes(&self) -> usize {
-        let places = self.times.len() * (size_of::<Timestamp>() + size_of::<u64>());
-        places + self.columns.iter().map(Column::bytes).sum::<usize>()
+        Ok(bytes)
     }
 
     fn finish(self) -> Result<Rows, ArrowError> {
@@ -155,30 +158,15 @@ impl Block {
 }
 
 impl Column {
-    fn add(&mut self, array: &ArrayRef, runs: &[Range<usize>]) -> Result<(), ArrowError> {
+    fn add(&mut self, array: &ArrayRef, runs: &[Range<usize>]) -> Result<usize, ArrowError> {
         match self {
-            Column::Text { ends, bytes } => {
-                let texts: &StringArray = array.as_string::<i32>();
-                let (from, data) = (texts.value_offsets(), texts.value_data());
-                for run in runs {
-                    let (start, end) = (from[run.start], from[run.end]);
-                    let here = i32::try_from(bytes.len()).ok().filter(|here| here.checked_add(end - start).is_some());
-                    let shift = here.ok_or(ArrowError::OffsetOverflowError(bytes.len()))? - start;
-                    bytes.extend_from_slice(&data[start.as_usize()..end.as_usize()]);
-                    ends.extend(from[run.start + 1..=run.end].iter().map(|end| end + shift));
-                }
+            Column::Text { ends, bytes } => copy_texts(array.as_string::<i32>(), runs, ends, bytes),
+            Column::Integer { values, valid } => {
+                Ok(copy_numbers(array.as_primitive::<Int64Type>(), runs, values, valid))
             }
-            Column::Integer { values, valid } => gather(array.as_primitive::<Int64Type>(), runs, values, valid),
-            Column::Float { values, valid } => gather(array.as_primitive::<Float64Type>(), runs, values, valid),
-        }
-        Ok(())
-    }
-
-    fn bytes(&self) -> usize {
-        match self {
-            Column::Text { ends, bytes } => size_of_val(&ends[..]) + bytes.len(),
-            Column::Integer { values, .. } => size_of_val(&values[..]),
-            Column::Float { values, .. } => size_of_val(&values[..]),
+            Column::Float { values, valid } => {
+                Ok(copy_numbers(array.as_primitive::<Float64Type>(), runs, values, valid))
+            }
         }
     }
 
@@ -195,17 +183,53 @@ impl Column {
     }
 }
 
-fn gather<T: arrow_array::ArrowPrimitiveType>(
+/// A shorter run is copied value by value.
+const LONG_RUN: usize = 8;
+
+/// Copies runs of values; gives their bytes.
+fn copy<T: Copy>(from: &[T], runs: &[Range<usize>], to: &mut Vec<T>) -> usize {
+    let before = to.len();
+    for run in runs {
+        let values = &from[run.clone()];
+        if values.len() < LONG_RUN {
+            values.iter().for_each(|value| to.push(*value));
+        } else {
+            to.extend_from_slice(values);
+        }
+    }
+    (to.len() - before) * size_of::<T>()
+}
+
+fn copy_numbers<T: arrow_array::ArrowPrimitiveType>(
     array: &PrimitiveArray<T>,
     runs: &[Range<usize>],
     values: &mut Vec<T::Native>,
     valid: &mut NullBufferBuilder,
-) {
-    for run in runs {
-        values.extend_from_slice(&array.values()[run.clone()]);
-        match array.nulls() {
-            None => valid.append_n_non_nulls(run.len()),
-            Some(nulls) => run.clone().for_each(|row| valid.append(nulls.is_valid(row))),
-        }
+) -> usize {
+    let before = values.len();
+    let bytes = copy(array.values(), runs, values);
+    match array.nulls() {
+        None => valid.append_n_non_nulls(values.len() - before),
+        Some(nulls) => runs.iter().flat_map(Clone::clone).for_each(|row| valid.append(nulls.is_valid(row))),
     }
+    bytes
+}
+
+fn copy_texts(
+    array: &StringArray,
+    runs: &[Range<usize>],
+    ends: &mut Vec<i32>,
+    bytes: &mut Vec<u8>,
+) -> Result<usize, ArrowError> {
+    let (from, data) = (array.value_offsets(), array.value_data());
+    let before = bytes.len();
+    // all that is here and all that may come fit
+    i32::try_from(before + data.len()).map_err(|_| ArrowError::OffsetOverflowError(before))?;
+    let rows = ends.len();
+    for run in runs {
+        let shift = ends.last().copied().unwrap_or(0) - from[run.start];
+        bytes.extend_from_slice(&data[from[run.start].as_usize()..from[run.end].as_usize()]);
+        from[run.start + 1..=run.end].iter().for_each(|end| ends.push(end + shift));
+    }
+    Ok(bytes.len() - before + (ends.len() - rows) * size_of::<i32>())
 }

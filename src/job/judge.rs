@@ -60,13 +60,8 @@ impl Judge {
     }
 
     /// Judges one interval.
-    pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
-        self.judge_closed(&self.closed(interval, rows))
-    }
-
-    /// Judges one interval whose rows are gathered already.
-    pub(super) fn judge_closed(&mut self, closed: &ClosedInterval) -> Verdict {
-        let points = self.detector.observe_on(closed, &self.threads);
+    pub(super) fn judge(&mut self, closed: &ClosedInterval) -> Verdict {
+        let points = self.learn(closed);
         let groups = explain::groups(&points, &self.columns.dimensions);
         Verdict { points, groups, revisions: self.revisions(closed.interval), news: self.news() }
     }
@@ -129,9 +124,8 @@ impl Judge {
     }
 
     /// Takes one interval in, as [`Judge::judge`] does; what it says of the series is nothing that anyone is told.
-    pub(super) fn learn<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Vec<Point> {
-        let closed = self.closed(interval, rows);
-        self.detector.observe_on(&closed, &self.threads)
+    pub(super) fn learn(&mut self, closed: &ClosedInterval) -> Vec<Point> {
+        self.detector.observe_on(closed, &self.threads)
     }
 
     /// What is to be written of the detector's state.

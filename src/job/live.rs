@@ -30,9 +30,6 @@ use crate::store::{Patience, Place, Store, Sweep};
 /// A job that is asked to stop has so long to finish what it has begun: what runs it commonly waits half a minute.
 const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// Rows of open intervals take so much memory; what is beyond is put away on the local disk.
-const HELD_BYTES_MAX: usize = 64 << 20;
-
 /// How far the line goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
@@ -241,7 +238,7 @@ impl Live<'_> {
                         self.silence.broken(&partition, at);
                     }
                     self.begin_commits(closings).await?;
-                    if self.intervals.held_bytes() > HELD_BYTES_MAX {
+                    if self.intervals.held_bytes() > self.config.job.held_bytes_max {
                         self.intervals.put_away(|rows| self.spill.put(rows))?;
                     }
                     let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
@@ -331,10 +328,9 @@ impl Live<'_> {
         if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
             let verdict = if committed.adopted {
                 // what is committed may be the part of an interval that its source's end cut short: not to be judged
-                let rows = self.history.rows(&Listed::committed(closing.interval)).await?;
-                rows.map(|rows| judge.judge(closing.interval, rows.iter()))
+                self.history.closed(&Listed::committed(closing.interval)).await?.map(|there| judge.judge(&there))
             } else {
-                cells.map(|cells| judge.judge_closed(&cells))
+                cells.map(|cells| judge.judge(&cells))
             };
             let verdict = verdict.unwrap_or_default();
             if let Some(news) = &verdict.news {

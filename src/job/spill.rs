@@ -7,7 +7,9 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
@@ -19,6 +21,8 @@ use crate::model::{Away, Piece, Places, Rows, Timestamp};
 
 /// A file takes about so many bytes; then the next one is begun.
 const FILE_BYTES: u64 = 256 << 20;
+/// Pieces that may wait to be written.
+const WAITING_MAX: usize = 32;
 
 /// Rows that cannot be put away or brought back.
 #[derive(Debug, thiserror::Error)]
@@ -36,24 +40,41 @@ pub enum SpillError {
     Rows(#[from] ArrowError),
 }
 
-/// Where rows are put.
+/// Where rows are put. They are written by a thread of its own, which has little waiting before it: a slow disk holds the
+/// line up.
 #[derive(Debug)]
 pub(super) struct Spill {
+    shared: Arc<Shared>,
+    /// To the thread, once there is one.
+    queue: Mutex<Option<SyncSender<(u64, Rows)>>>,
+}
+
+#[derive(Debug)]
+struct Shared {
     directory: PathBuf,
     state: Mutex<State>,
+    /// Told after each write.
+    written: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The file that is filled, and how far it is.
-    current: Option<(Arc<Scratch>, u64)>,
-    entries: BTreeMap<u64, Entry>,
     tickets: u64,
+    /// What was put away and not brought back.
+    entries: BTreeMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    /// Waits to be written.
+    Waiting,
+    Written(Written),
+    Failed(io::Error),
 }
 
 /// Where some rows are, and what the disk does not know of them.
-#[derive(Clone, Debug)]
-struct Entry {
+#[derive(Debug)]
+struct Written {
     scratch: Arc<Scratch>,
     offset: u64,
     length: usize,
@@ -79,35 +100,91 @@ impl Drop for Scratch {
 impl Spill {
     /// Nothing is made before it is needed.
     pub(super) fn new(directory: &Path) -> Spill {
-        Spill { directory: directory.to_owned(), state: Mutex::default() }
+        let (directory, state, written) = (directory.to_owned(), Mutex::default(), Condvar::new());
+        Spill { shared: Arc::new(Shared { directory, state, written }), queue: Mutex::default() }
     }
 
     /// Puts rows away.
-    pub(super) fn put(&self, rows: &Rows) -> Result<Piece, SpillError> {
-        let bytes = encoded(rows);
-        let failed = |source| SpillError::Disk { directory: self.directory.clone(), source };
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let (scratch, offset) = match state.current.take().filter(|(_, filled)| *filled < FILE_BYTES) {
-            Some(current) => current,
-            None => (Arc::new(Scratch::create(&self.directory).map_err(failed)?), 0),
+    pub(super) fn put(&self, rows: Rows) -> Result<Piece, SpillError> {
+        let count = rows.len();
+        let ticket = {
+            let mut state = locked(&self.shared.state);
+            state.tickets += 1;
+            let ticket = state.tickets;
+            state.entries.insert(ticket, Entry::Waiting);
+            ticket
         };
-        scratch.write(offset, &bytes).map_err(failed)?;
-        state.current = Some((Arc::clone(&scratch), offset + bytes.len() as u64));
-        state.tickets += 1;
-        let ticket = state.tickets;
-        let (length, schema, places) = (bytes.len(), rows.batch().schema(), rows.places().clone());
-        state.entries.insert(ticket, Entry { scratch, offset, length, rows: rows.len(), schema, places });
-        Ok(Piece::Away(Away { ticket, rows: rows.len() }))
+        let failed = |_| self.shared.disk(io::Error::other("the thread that writes has ended"));
+        let mut queue = locked(&self.queue);
+        let sender = match &*queue {
+            Some(sender) => sender,
+            None => queue.insert(self.start()?),
+        };
+        sender.send((ticket, rows)).map_err(failed)?;
+        Ok(Piece::Away(Away { ticket, rows: count }))
     }
 
     /// Brings rows back, once.
     pub(super) fn bring(&self, away: &Away) -> Result<Rows, SpillError> {
-        let entry = self.state.lock().unwrap_or_else(PoisonError::into_inner).entries.remove(&away.ticket);
-        let unknown = || ArrowError::InvalidArgumentError(format!("there are no rows of number {}", away.ticket));
-        let entry = entry.ok_or_else(unknown)?;
-        let failed = |source| SpillError::Disk { directory: self.directory.clone(), source };
-        let bytes = entry.scratch.read(entry.offset, entry.length).map_err(failed)?;
+        let mut state = locked(&self.shared.state);
+        let entry = loop {
+            match state.entries.remove(&away.ticket) {
+                Some(Entry::Waiting) => {
+                    state.entries.insert(away.ticket, Entry::Waiting);
+                    state = self.shared.written.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+                Some(Entry::Written(written)) => break written,
+                Some(Entry::Failed(error)) => return Err(self.shared.disk(error)),
+                None => {
+                    let unknown = format!("there are no rows of number {}", away.ticket);
+                    return Err(ArrowError::InvalidArgumentError(unknown).into());
+                }
+            }
+        };
+        drop(state);
+        let bytes = entry.scratch.read(entry.offset, entry.length).map_err(|error| self.shared.disk(error))?;
         Ok(decoded(bytes, &entry)?)
+    }
+
+    fn start(&self) -> Result<SyncSender<(u64, Rows)>, SpillError> {
+        let (sender, receiver) = sync_channel(WAITING_MAX);
+        let shared = Arc::clone(&self.shared);
+        let work = move || shared.write(&receiver);
+        let spawned = thread::Builder::new().name("spill".into()).spawn(work);
+        spawned.map(|_| sender).map_err(|error| self.shared.disk(error))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    fn disk(&self, source: io::Error) -> SpillError {
+        SpillError::Disk { directory: self.directory.clone(), source }
+    }
+
+    /// Writes what comes until nothing more can.
+    fn write(&self, queue: &Receiver<(u64, Rows)>) {
+        // the file that is filled, and how far it is
+        let mut current: Option<(Arc<Scratch>, u64)> = None;
+        while let Ok((ticket, rows)) = queue.recv() {
+            let entry = self.written(&rows, &mut current).map_or_else(Entry::Failed, Entry::Written);
+            locked(&self.state).entries.insert(ticket, entry);
+            self.written.notify_all();
+        }
+    }
+
+    fn written(&self, rows: &Rows, current: &mut Option<(Arc<Scratch>, u64)>) -> io::Result<Written> {
+        let bytes = encoded(rows);
+        let (scratch, offset) = match current.take().filter(|(_, filled)| *filled < FILE_BYTES) {
+            Some(current) => current,
+            None => (Arc::new(Scratch::create(&self.directory)?), 0),
+        };
+        scratch.write(offset, &bytes)?;
+        *current = Some((Arc::clone(&scratch), offset + bytes.len() as u64));
+        let (length, schema, places) = (bytes.len(), rows.batch().schema(), rows.places().clone());
+        Ok(Written { scratch, offset, length, rows: rows.len(), schema, places })
     }
 }
 
@@ -123,13 +200,13 @@ impl Scratch {
     }
 
     fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = locked(&self.file);
         file.seek(SeekFrom::Start(offset))?;
         file.write_all(bytes)
     }
 
     fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = locked(&self.file);
         file.seek(SeekFrom::Start(offset))?;
         let mut bytes = Vec::with_capacity(length);
         (&mut *file).take(length as u64).read_to_end(&mut bytes)?;
@@ -143,7 +220,9 @@ fn encoded(rows: &Rows) -> Vec<u8> {
     let batch = rows.batch();
     let mut to = Vec::with_capacity(rows.len() * 8 * (3 + batch.num_columns()));
     rows.times().iter().for_each(|time| to.extend_from_slice(&time.micros().to_le_bytes()));
-    rows.offsets().iter().for_each(|offset| to.extend_from_slice(&offset.to_le_bytes()));
+    let first = rows.offsets().first().copied().unwrap_or(0);
+    to.extend_from_slice(&first.to_le_bytes());
+    small(rows.offsets().iter().map(|offset| offset - first), &mut to);
     for array in batch.columns() {
         match array.data_type() {
             DataType::Int64 => {
@@ -159,13 +238,32 @@ fn encoded(rows: &Rows) -> Vec<u8> {
             _ => {
                 let array: &StringArray = array.as_string::<i32>();
                 let ends = array.value_offsets();
-                ends.windows(2).for_each(|pair| to.extend_from_slice(&(pair[1] - pair[0]).to_le_bytes()));
+                small(ends.windows(2).map(|pair| u64::from(pair[1].abs_diff(pair[0]))), &mut to);
                 let (first, last) = (ends.first().copied().unwrap_or(0), ends.last().copied().unwrap_or(0));
                 to.extend_from_slice(&array.value_data()[index(first)..index(last)]);
             }
         }
     }
     to
+}
+
+/// Numbers in as few bytes each as the largest needs: 1, 4 or 8, which is said before them.
+#[expect(clippy::cast_possible_truncation, reason = "what is cut off is zero")]
+fn small(numbers: impl Iterator<Item = u64> + Clone, to: &mut Vec<u8>) {
+    match numbers.clone().max().unwrap_or(0) {
+        0..=0xff => {
+            to.push(1);
+            to.extend(numbers.map(|number| number as u8));
+        }
+        0x100..=0xffff_ffff => {
+            to.push(4);
+            numbers.for_each(|number| to.extend_from_slice(&(number as u32).to_le_bytes()));
+        }
+        _ => {
+            to.push(8);
+            numbers.for_each(|number| to.extend_from_slice(&number.to_le_bytes()));
+        }
+    }
 }
 
 fn missing(nulls: Option<&NullBuffer>, to: &mut Vec<u8>) {
@@ -182,12 +280,13 @@ fn index(end: i32) -> usize {
     usize::try_from(end).unwrap_or(0)
 }
 
-fn decoded(bytes: Vec<u8>, entry: &Entry) -> Result<Rows, ArrowError> {
+fn decoded(bytes: Vec<u8>, entry: &Written) -> Result<Rows, ArrowError> {
     let mut from = Cursor { bytes: Buffer::from_vec(bytes), at: 0 };
     let rows = entry.rows;
     let instant = |micros| Timestamp::from_micros(micros).unwrap_or(Timestamp::MIN);
     let times = from.numbers(rows, i64::from_le_bytes)?.into_iter().map(instant).collect();
-    let offsets = from.numbers(rows, u64::from_le_bytes)?;
+    let first = from.numbers(1, u64::from_le_bytes)?[0];
+    let offsets = from.small(rows)?.into_iter().map(|offset| first + offset).collect();
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(entry.schema.fields().len());
     for field in entry.schema.fields() {
         arrays.push(match field.data_type() {
@@ -200,8 +299,8 @@ fn decoded(bytes: Vec<u8>, entry: &Entry) -> Result<Rows, ArrowError> {
                 Arc::new(Float64Array::try_new(ScalarBuffer::from(values), from.nulls(rows)?)?)
             }
             _ => {
-                let lengths = from.numbers(rows, i32::from_le_bytes)?;
-                let ends: OffsetBuffer<i32> = OffsetBuffer::from_lengths(lengths.into_iter().map(index));
+                let lengths = from.small(rows)?.into_iter().map(|length| usize::try_from(length).unwrap_or(0));
+                let ends: OffsetBuffer<i32> = OffsetBuffer::from_lengths(lengths);
                 let texts = from.take(index(ends.last()))?;
                 Arc::new(StringArray::try_new(ends, texts, None)?)
             }
@@ -234,6 +333,15 @@ impl Cursor {
         let bytes = self.take(count * SIZE)?;
         let (chunks, _) = bytes.as_slice().as_chunks();
         Ok(chunks.iter().map(|chunk| of(*chunk)).collect())
+    }
+
+    /// What [`small`] wrote.
+    fn small(&mut self, count: usize) -> Result<Vec<u64>, ArrowError> {
+        match self.take(1)?.as_slice() {
+            [1] => Ok(self.take(count)?.iter().map(|number| u64::from(*number)).collect()),
+            [4] => Ok(self.numbers(count, u32::from_le_bytes)?.into_iter().map(u64::from).collect()),
+            _ => self.numbers(count, u64::from_le_bytes),
+        }
     }
 
     fn nulls(&mut self, rows: usize) -> Result<Option<NullBuffer>, ArrowError> {
@@ -273,15 +381,16 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let spill = Spill::new(directory.path());
         let sliced = Rows::new(rows(0).batch().slice(1, 2), rows(0).times()[1..].to_vec(), vec![5, 6]).unwrap();
-        let all = [rows(0), rows(1), sliced];
+        let far = Rows::new(rows(0).batch().clone(), rows(0).times().to_vec(), vec![5, 700, u64::MAX]).unwrap();
+        let all = [rows(0), rows(1), sliced, far];
         let away: Vec<Away> = all
             .iter()
-            .map(|rows| match spill.put(rows).unwrap() {
+            .map(|rows| match spill.put(rows.clone()).unwrap() {
                 Piece::Away(away) => away,
                 Piece::Here(_) => panic!("still here"),
             })
             .collect();
-        for at in [2, 0, 1] {
+        for at in [2, 0, 3, 1] {
             assert_eq!(spill.bring(&away[at]).unwrap(), all[at]);
         }
         assert!(spill.bring(&away[0]).is_err(), "only once");

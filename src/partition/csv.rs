@@ -1,7 +1,8 @@
 //! Rows as lines of CSV: fixed routines, one for each type of column, that write into one buffer and allocate nothing
 //! else. A field is quoted only where it must be; whether any of a column must is found for all its rows at once.
 //!
-//! A float is written in the fewest digits that read back as the same number, and always with a point. Most have few
+//! A float is written in the fewest digits that read back as the same number, and with a point where it
+//! has no exponent. Most have few
 //! decimals: an integer divided by a power of ten is the number itself, and then the integer's digits are the decimals
 //! (below 10^15 there is one such integer at most, so none is shorter). The others go the general way.
 
@@ -163,7 +164,7 @@ fn pair(value: u64) -> &'static [u8] {
 /// How many decimals are tried, and what an integer is divided by to have them.
 const DECIMALS: [(usize, u64, f64); 3] = [(2, 100, 1e2), (4, 10_000, 1e4), (6, 1_000_000, 1e6)];
 /// Below it, the general way writes no exponent either.
-const FIXED_END: f64 = 1e10;
+const FIXED_END: f64 = 1e15;
 /// All integers up to here are floats, and decimals of so many digits are told apart.
 const EXACT_END: f64 = 1e15;
 
@@ -201,7 +202,7 @@ fn fixed(scaled: u64, decimals: usize, factor: u64, to: &mut Vec<u8>) {
 }
 
 /// From this power of ten on, and up to the other, numbers are written with an exponent.
-const LARGE_EXPONENT: i32 = 10;
+const LARGE_EXPONENT: i32 = 16;
 const SMALL_EXPONENT: i32 = -6;
 
 /// Any float: the standard library finds the digits.
@@ -237,10 +238,9 @@ fn general(value: f64, to: &mut Vec<u8>) {
     let count = digits.clone().count();
     if exponent >= LARGE_EXPONENT || exponent <= SMALL_EXPONENT {
         to.extend(digits.clone().take(1));
-        to.push(b'.');
-        to.extend(digits.skip(1));
-        if count == 1 {
-            to.push(b'0');
+        if count > 1 {
+            to.push(b'.');
+            to.extend(digits.skip(1));
         }
         to.push(b'e');
         integer(exponent.into(), to);

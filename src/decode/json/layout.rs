@@ -150,8 +150,8 @@ fn text_end(bytes: &[u8], mut at: usize) -> Option<usize> {
         let word = word(next)?;
         // the high bit of each byte that is zero; above the first such byte there may be others
         let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-        let quote = zero(word ^ ONES * u64::from(b'"'));
-        let escape = zero(word ^ ONES * u64::from(b'\\'));
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let escape = zero(word ^ (ONES * u64::from(b'\\')));
         let control = word.wrapping_sub(ONES * u64::from(b' ')) & !word & HIGH;
         let found = quote | escape | control;
         if found != 0 {
