@@ -121,7 +121,7 @@ def threads(place, args):
 def backtest(place, args):
     """Thirty days of partitions, judged by one detector; DuckDB reads and groups the same files."""
     print(f"\nbacktest: {args.records:,} records over 30 days; DuckDB groups the same CSV by interval and series")
-    for series in (5, 100):
+    for series in args.series:
         data = place.data("t", args.records, days=30, series=series)
         kept = place.fresh("history")
         config = place.config(data, kept, detect=f"{ONE_MEASURE}")

@@ -6,8 +6,6 @@
 //! decimals: an integer divided by a power of ten is the number itself, and then the integer's digits are the decimals
 //! (below 10^15 there is one such integer at most, so none is shorter). The others go the general way.
 
-use std::io::Write as _;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -163,7 +161,7 @@ fn pair(value: u64) -> &'static [u8] {
 
 /// How many decimals are tried, and what an integer is divided by to have them.
 const DECIMALS: [(usize, u64, f64); 3] = [(2, 100, 1e2), (4, 10_000, 1e4), (6, 1_000_000, 1e6)];
-/// Below it, the general way writes no exponent either.
+/// Below it, nothing is written with an exponent.
 const FIXED_END: f64 = 1e15;
 /// All integers up to here are floats, and decimals of so many digits are told apart.
 const EXACT_END: f64 = 1e15;
@@ -187,7 +185,7 @@ fn float(value: f64, to: &mut Vec<u8>) {
             }
         }
     }
-    general(value, to);
+    to.extend_from_slice(ryu::Buffer::new().format(value).as_bytes());
 }
 
 /// Writes `scaled / factor`, `factor` being `10^decimals`, without needless zeros.
@@ -199,66 +197,6 @@ fn fixed(scaled: u64, decimals: usize, factor: u64, to: &mut Vec<u8>) {
     let kept = behind.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
     to.push(b'.');
     to.extend_from_slice(&behind[..kept]);
-}
-
-/// From this power of ten on, and up to the other, numbers are written with an exponent.
-const LARGE_EXPONENT: i32 = 16;
-const SMALL_EXPONENT: i32 = -6;
-
-/// Any float: the standard library finds the digits.
-fn general(value: f64, to: &mut Vec<u8>) {
-    if value == 0.0 {
-        to.extend_from_slice(if value.is_sign_negative() { b"-0.0" } else { b"0.0" });
-        return;
-    }
-    if !value.is_finite() {
-        let text: &[u8] = if value.is_nan() {
-            b"NaN"
-        } else if value > 0.0 {
-            b"inf"
-        } else {
-            b"-inf"
-        };
-        to.extend_from_slice(text);
-        return;
-    }
-    // `-d.ddde-ddd`: 17 digits at most
-    let mut scratch = [0; 32];
-    let mut rest = &mut scratch[..];
-    let _ = write!(rest, "{:e}", value.abs());
-    let length = 32 - rest.len();
-    let text = &scratch[..length];
-    let (mantissa, exponent) = text.split_at(memchr(b'e', text).unwrap_or(length));
-    let exponent: i32 =
-        std::str::from_utf8(exponent.get(1..).unwrap_or_default()).ok().and_then(|e| e.parse().ok()).unwrap_or(0);
-    let digits = mantissa.iter().filter(|byte| **byte != b'.').copied();
-    if value < 0.0 {
-        to.push(b'-');
-    }
-    let count = digits.clone().count();
-    if exponent >= LARGE_EXPONENT || exponent <= SMALL_EXPONENT {
-        to.extend(digits.clone().take(1));
-        if count > 1 {
-            to.push(b'.');
-            to.extend(digits.skip(1));
-        }
-        to.push(b'e');
-        integer(exponent.into(), to);
-        return;
-    }
-    let zeros = |count: i32| std::iter::repeat_n(b'0', usize::try_from(count).unwrap_or(0));
-    let before = usize::try_from(exponent + 1).unwrap_or(0);
-    if before == 0 {
-        to.push(b'0');
-    }
-    to.extend(digits.clone().chain(zeros(exponent + 1)).take(before));
-    to.push(b'.');
-    if before >= count {
-        to.push(b'0');
-    } else {
-        to.extend(zeros(-exponent - 1));
-        to.extend(digits.skip(before));
-    }
 }
 
 #[cfg(test)]
