@@ -12,6 +12,7 @@ import measure
 
 # a measure each: less forest, the same reading
 ONE_MEASURE = '[[detect.measure]]\ncolumn = "views"'
+ALERT = "[[alert]]\nseverity_threshold = 50"
 
 
 def line(name, records, run, note=""):
@@ -149,7 +150,7 @@ def latency(place, args):
     took = []
     for _ in range(args.runs):
         out = place.fresh("out")
-        config = place.config(place.cache, out, detect=ONE_MEASURE)
+        config = place.config(place.cache, out, detect=f"{ONE_MEASURE}\n{ALERT}")
         config.write_text(config.read_text().replace("[source.files]", "[source.stdin]").replace(f'path = "{place.cache}"', ""))
         job = subprocess.Popen([place.tidewatch, "run", config], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                stderr=subprocess.DEVNULL)
