@@ -169,7 +169,7 @@ def latency(place, args):
         first = None
         while first is None and time.monotonic() < begin + 60:
             time.sleep(0.005)
-            first = next((at for at, text in told if at >= begin and b"s7/m7" in text.replace(b" ", b"")), None)
+            first = next((at for at, text in told if at >= begin and b"platform=s7, marketplace=m7" in text), None)
         took.append(first - begin if first else float("nan"))
         job.kill()
         job.wait()
@@ -195,4 +195,5 @@ def wait_for(out, intervals):
     until = time.monotonic() + 900
     while len(list(out.glob("data/*/*/_manifest-*.json"))) < intervals - 1 and time.monotonic() < until:
         time.sleep(0.5)
-    time.sleep(8)
+    # the checkpoint that so many bytes bring about is written as well
+    time.sleep(25)

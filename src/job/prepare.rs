@@ -45,12 +45,14 @@ impl Preparer {
         let (writer, columns, spill) = (self.writer.clone(), self.columns.clone(), Arc::clone(&self.spill));
         self.waiting.push_back(tokio::task::spawn_blocking(move || {
             closing.rows.recall(|away| spill.bring(away))?;
-            let encoded = writer.encode(&closing)?;
-            let cells = columns.filter(|_| closing.complete && !closing.rows.is_empty()).map(|columns| {
-                let mut aggregator = Aggregator::new(&columns);
-                closing.rows.rows().for_each(|rows| aggregator.add(rows));
-                aggregator.close(closing.interval)
+            // whoever waits for a verdict waits for the longer of the two
+            let (encoded, cells) = std::thread::scope(|scope| {
+                let cells = columns.filter(|_| closing.complete && !closing.rows.is_empty());
+                let cells = cells.map(|columns| scope.spawn(|| gathered(&closing, columns)));
+                let encoded = writer.encode(&closing);
+                (encoded, cells.map(|cells| cells.join().map_err(|_| JobError::Thread)).transpose())
             });
+            let (encoded, cells) = (encoded?, cells?);
             Ok(Prepared { closing, encoded, cells })
         }));
     }
@@ -61,4 +63,11 @@ impl Preparer {
         self.waiting.pop_front();
         Some(ready.unwrap_or(Err(JobError::Thread)))
     }
+}
+
+/// What the detector sees of a closing.
+fn gathered(closing: &Closing, columns: Columns) -> ClosedInterval {
+    let mut aggregator = Aggregator::new(&columns);
+    closing.rows.rows().for_each(|rows| aggregator.add(rows));
+    aggregator.close(closing.interval)
 }
