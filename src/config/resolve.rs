@@ -1,6 +1,7 @@
 //! What a configuration means: one function per section, each giving its stage's checked settings or noting what is
 //! wrong. The order of the functions is the order of the line.
 
+use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +19,9 @@ use crate::interval::{self, CloseAt, Lanes};
 use crate::model::{Format, Length, MeasureType, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
 use crate::store::{self, Addressing, Encryption, Place};
+
+/// More threads than this only wait for each other.
+const THREADS_MAX: usize = 256;
 
 /// A configuration of valid values.
 #[derive(Clone, Debug)]
@@ -53,6 +57,10 @@ pub struct Job {
     pub batch_records_max: u64,
     /// or so many bytes.
     pub batch_bytes_max: u64,
+    /// Rows of open intervals take so much memory; what is beyond is put away on the local disk.
+    pub held_bytes_max: usize,
+    /// Threads that decode, encode and judge.
+    pub threads: NonZeroUsize,
     /// Where checkpoints lie.
     pub state: String,
 }
@@ -160,6 +168,8 @@ fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
         stream_batch_time: section.duration("stream_batch_time", 60 * SECOND, Duration::from_millis(100)..=DAY),
         batch_records_max: section.integer("batch_records_max", 1_000_000, 1..=1_000_000_000),
         batch_bytes_max: section.size("batch_bytes_max", 64 * MB, 64 * KB..=100_000 * MB),
+        held_bytes_max: usize_of(section.size("held_bytes_max", 64 * MB, 64 * KB..=100_000 * MB)),
+        threads: threads(section),
         state: section.text("state").unwrap_or_else(|| {
             partition.map(|partition| format!("{}/state", partition.url.trim_end_matches('/'))).unwrap_or_default()
         }),
@@ -169,6 +179,14 @@ fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
     }
     section.finish();
     job
+}
+
+/// As many as cores, if it is not said.
+fn threads(section: &Section<'_>) -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let usual = cores.get().min(THREADS_MAX) as u64;
+    let threads = section.integer("threads", usual, 1..=THREADS_MAX as u64);
+    usize::try_from(threads).ok().and_then(NonZeroUsize::new).unwrap_or(cores)
 }
 
 fn select(section: &Section<'_>) -> Option<Select> {

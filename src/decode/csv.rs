@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::value::Value;
 use super::{BYTE_ORDER_MARK, DecodeError, Header, without_line_end};
-use crate::model::{Chunk, CsvDialect, CsvEnd, CsvField, Framing, Reason};
+use crate::model::{Chunk, CsvDialect, CsvEnd, CsvField, Framing, LINE_END_BYTES_MAX, Reason};
 
 /// Finds fields.
 #[derive(Debug)]
@@ -63,6 +63,34 @@ impl Reader {
         self.slots = slots(&self.names, &header_names, chunk.partition.name())?;
         *known = Some(header.clone());
         Ok(())
+    }
+
+    /// Reads the record that begins at `at` where it has as many fields as the header and ends with a newline within the
+    /// limit; gives where it ends, without its line end. So the most records are gone through once.
+    pub(super) fn read_known<'a>(
+        &self,
+        text: &'a str,
+        at: usize,
+        record_bytes_max: usize,
+        values: &mut [Value<'a>],
+    ) -> Option<usize> {
+        let (dialect, slots) = (self.dialect, &self.slots);
+        // a blank line is no record, and looks like a field
+        if slots.len() < 2 {
+            return None;
+        }
+        let record = text.get(at..)?;
+        let window = record.len().min(record_bytes_max.saturating_add(LINE_END_BYTES_MAX));
+        let mut count = 0;
+        let end = dialect.fields(&record.as_bytes()[..window], |field: CsvField| {
+            if let Some(Some(slot)) = slots.get(count) {
+                values[*slot] = Value::Text(field.text(record, dialect));
+            }
+            count += 1;
+        });
+        let CsvEnd::Newline { length } = end else { return None };
+        let end = without_line_end(&record.as_bytes()[..length]).len();
+        (count == slots.len()).then_some(at + end)
     }
 
     /// Puts the fields of one record into `values`.

@@ -204,16 +204,24 @@ impl Decoder {
         // checked once for all records; only a chunk that fails is checked record by record
         let text = std::str::from_utf8(&chunk.bytes).ok();
         let mut values: Vec<Value<'_>> = vec![Value::Missing; self.builder.names.len()];
-        for range in records(chunk, framing, record_bytes_max) {
+        let mut records = Records::of(chunk, framing, record_bytes_max);
+        loop {
+            let known = match (&mut self.reader, text) {
+                (Reader::Json(reader), Some(text)) => records.take_known(|at| reader.read_known(text, at, &mut values)),
+                (Reader::Csv(reader), Some(text)) => {
+                    records.take_known(|at| reader.read_known(text, at, record_bytes_max, &mut values))
+                }
+                (_, None) => None,
+            };
+            let is_known = known.is_some();
+            let Some(range) = known.or_else(|| records.next()) else { break };
             let bytes = &chunk.bytes[range.clone()];
             let offset = chunk.offset + range.start as u64;
-            let record = match text {
-                Some(text) => text.get(range),
-                None => std::str::from_utf8(bytes).ok(),
-            };
             let done = if bytes.len() > record_bytes_max {
                 Err(Reason::TooLong(record_bytes_max))
-            } else if let Some(record) = record {
+            } else if is_known {
+                self.builder.push(&values, offset)
+            } else if let Some(record) = text.map_or_else(|| std::str::from_utf8(bytes).ok(), |text| text.get(range)) {
                 match &mut self.reader {
                     Reader::Json(reader) => reader.read(record, &mut values),
                     Reader::Csv(reader) => reader.read(record, &mut values),
@@ -234,23 +242,49 @@ impl Decoder {
 }
 
 /// The records of a chunk without their line ends, blank lines left out.
-fn records(chunk: &Chunk, framing: Framing, record_bytes_max: usize) -> impl Iterator<Item = Range<usize>> {
-    let bytes: &[u8] = &chunk.bytes;
-    // a stream's records have each lost theirs
-    let bom = chunk.places == Places::Bytes && chunk.offset == 0 && bytes.starts_with(BYTE_ORDER_MARK);
-    let mut next = if bom { BYTE_ORDER_MARK.len() } else { 0 };
-    std::iter::from_fn(move || {
-        while next < bytes.len() {
-            let start = next;
-            let length = framing.first_end(&bytes[start..], record_bytes_max);
-            next = length.map_or(bytes.len(), |length| start + length);
-            let end = start + without_line_end(&bytes[start..next]).len();
-            if !bytes[start..end].iter().all(|byte| matches!(byte, b' ' | b'\t')) {
+struct Records<'a> {
+    bytes: &'a [u8],
+    framing: Framing,
+    record_bytes_max: usize,
+    next: usize,
+}
+
+impl<'a> Records<'a> {
+    fn of(chunk: &'a Chunk, framing: Framing, record_bytes_max: usize) -> Records<'a> {
+        let bytes: &[u8] = &chunk.bytes;
+        // a stream's records have each lost theirs
+        let bom = chunk.places == Places::Bytes && chunk.offset == 0 && bytes.starts_with(BYTE_ORDER_MARK);
+        Records { bytes, framing, record_bytes_max, next: if bom { BYTE_ORDER_MARK.len() } else { 0 } }
+    }
+
+    /// The next record where `find` knows what is there and where it ends, and nothing follows it on its line.
+    fn take_known(&mut self, find: impl FnOnce(usize) -> Option<usize>) -> Option<Range<usize>> {
+        let (start, end) = (self.next, find(self.next)?);
+        self.next = match self.bytes.get(end..)? {
+            [] => end,
+            [b'\n', ..] => end + 1,
+            [b'\r', b'\n', ..] => end + 2,
+            _ => return None,
+        };
+        Some(start..end)
+    }
+}
+
+impl Iterator for Records<'_> {
+    type Item = Range<usize>;
+
+    fn next(&mut self) -> Option<Range<usize>> {
+        while self.next < self.bytes.len() {
+            let start = self.next;
+            let length = self.framing.first_end(&self.bytes[start..], self.record_bytes_max);
+            self.next = length.map_or(self.bytes.len(), |length| start + length);
+            let end = start + without_line_end(&self.bytes[start..self.next]).len();
+            if !self.bytes[start..end].iter().all(|byte| matches!(byte, b' ' | b'\t')) {
                 return Some(start..end);
             }
         }
         None
-    })
+    }
 }
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

@@ -17,6 +17,9 @@ pub(super) fn integer(text: &str) -> Option<i64> {
 
 /// The nearest finite float.
 pub(super) fn float(text: &str) -> Option<f64> {
+    if let Some(value) = small_float(text.as_bytes()) {
+        return Some(value);
+    }
     // the standard library reads `inf`, `nan` and `infinity` too
     let last = text.as_bytes().last()?;
     let value: f64 = if last.is_ascii_digit() || *last == b'.' { text.parse().ok()? } else { return None };
@@ -40,6 +43,37 @@ fn small_integer(bytes: &[u8]) -> Option<i64> {
         }
         value = value * 10 + i64::from(digit);
     }
+    Some(if negative { -value } else { value })
+}
+
+/// Powers of ten up to the digits that [`small_float`] takes.
+const POWERS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// The common case: at most 15 digits, perhaps with a point among them and a minus sign. Digits and power of ten are
+/// floats exactly, so their quotient is the nearest float (Clinger 1990).
+#[expect(clippy::cast_precision_loss, reason = "fifteen digits are exact")]
+fn small_float(bytes: &[u8]) -> Option<f64> {
+    let (negative, unsigned) = match bytes {
+        [b'-', unsigned @ ..] => (true, unsigned),
+        unsigned => (false, unsigned),
+    };
+    let (mut digits, mut point) = (0_u64, None);
+    for (at, byte) in unsigned.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            digits = digits.wrapping_mul(10).wrapping_add(u64::from(digit));
+        } else if *byte == b'.' && point.is_none() {
+            point = Some(at);
+        } else {
+            return None;
+        }
+    }
+    let count = unsigned.len() - usize::from(point.is_some());
+    if count == 0 || count >= POWERS.len() {
+        return None;
+    }
+    let decimals = point.map_or(0, |point| unsigned.len() - 1 - point);
+    let value = digits as f64 / POWERS[decimals];
     Some(if negative { -value } else { value })
 }
 
@@ -207,6 +241,12 @@ mod tests {
             prop_assert_eq!(integer(&value.to_string()), Some(value));
             let text = format!("{value}{}.{}e-{zeros}", "0".repeat(zeros), "0".repeat(fraction));
             prop_assert_eq!(integer(&text), Some(value));
+        }
+
+        #[test]
+        fn floats_are_those_of_the_standard_library(text in "-?[0-9]{0,12}\\.?[0-9]{0,9}(e-?[0-9])?") {
+            let ours = float(&text).map(f64::to_bits);
+            prop_assert_eq!(ours, text.parse().ok().filter(|value: &f64| value.is_finite()).map(f64::to_bits));
         }
 
         #[test]

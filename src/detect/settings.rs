@@ -132,7 +132,7 @@ pub struct ForestShape {
 
 impl Default for ForestShape {
     fn default() -> ForestShape {
-        ForestShape { trees: 40, sample: 256, shingle: 4 }
+        ForestShape { trees: 30, sample: 256, shingle: 4 }
     }
 }
 

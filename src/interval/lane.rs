@@ -87,6 +87,63 @@ impl Lane {
     }
 }
 
+/// What a lane has reached, while a batch is taken in record by record.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    watermark: Option<i64>,
+    /// The largest event time of the batch so far.
+    largest: Option<i64>,
+    /// How far ahead of the lane an event time may lie; any, if there is none.
+    ahead_max_micros: Option<i64>,
+    /// Event times up to here need no further look; none while one is needed for all.
+    plain_to_micros: Option<i64>,
+}
+
+impl Seen {
+    /// What a lane has reached before the next record.
+    pub(super) fn of(lane: &Lane, ahead_max_micros: Option<i64>) -> Seen {
+        let is_plain = lane.ahead_run == 0;
+        let mut seen = Seen { watermark: lane.watermark(), largest: None, ahead_max_micros, plain_to_micros: None };
+        seen.plain_to_micros = seen.plain_to().filter(|_| is_plain);
+        seen
+    }
+
+    /// Whether an event time is not too far ahead, as the one before was not.
+    #[inline]
+    pub(super) fn is_plain(&self, micros: i64) -> bool {
+        self.plain_to_micros.is_some_and(|to| micros <= to)
+    }
+
+    #[inline]
+    pub(super) fn see(&mut self, micros: i64) {
+        if self.largest < Some(micros) {
+            self.largest = Some(micros);
+        }
+        if self.watermark < Some(micros) {
+            self.watermark = Some(micros);
+            self.plain_to_micros = self.plain_to();
+        }
+    }
+
+    pub(super) fn watermark(&self) -> Option<i64> {
+        self.watermark
+    }
+
+    /// Brings the lane up to date.
+    pub(super) fn tell(&self, lane: &mut Lane) {
+        if let Some(micros) = self.largest {
+            lane.see(micros);
+        }
+    }
+
+    fn plain_to(&self) -> Option<i64> {
+        match self.ahead_max_micros {
+            None => Some(i64::MAX),
+            Some(ahead_max) => self.watermark.map(|watermark| watermark.saturating_add(ahead_max)),
+        }
+    }
+}
+
 /// All lanes by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -14,7 +14,9 @@
 //! Nothing is written here, and no clock is read: `job` may [`Intervals::raise`] the watermark of lanes that have fallen
 //! silent, once it has written down that it does.
 
+mod gather;
 mod lane;
+mod raise;
 mod resume;
 mod scatter;
 mod trail;
@@ -23,14 +25,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow_schema::ArrowError;
-use bytes::Bytes;
 
 use crate::model::{
-    Batch, Chunk, Closing, Held, Interval, Length, Position, Progress, Reason, Reject, Rows, SourcePartition, Tally,
+    Batch, Chunk, Closing, Interval, Length, Piece, Position, Progress, Reason, Reject, Rows, SourcePartition, Tally,
     Timestamp, Zone,
 };
-use lane::Lane;
-use scatter::Scatter;
+use gather::Gather;
+use lane::{Lane, Seen};
+use scatter::{Scatter, record_at};
 use trail::{Moment, Trail};
 
 pub use lane::Lanes;
@@ -68,8 +70,10 @@ pub struct Settings {
 /// An interval that is still open.
 #[derive(Debug)]
 struct Open {
-    rows: Held,
-    late: BTreeMap<Interval, Held>,
+    rows: Gather,
+    /// Bytes of these rows that are in memory.
+    bytes: usize,
+    late: BTreeMap<Interval, Gather>,
     rejects: Vec<Reject>,
     tally: Tally,
     /// Where to read from to see all of it again.
@@ -101,6 +105,10 @@ pub struct Intervals {
     replayed: u64,
     chunks: u64,
     trail: Trail,
+    /// Bytes of rows that are held in memory.
+    held_bytes: usize,
+    /// Taken while a batch is scattered.
+    scatter: Option<Box<Scatter>>,
 }
 
 /// Rows that could not be taken apart; a fault of ours.
@@ -126,6 +134,8 @@ impl Intervals {
             done_to_micros: done.closed_to_micros,
             chunks: 0,
             trail: Trail::resume(point.raises, point.order),
+            held_bytes: 0,
+            scatter: None,
         }
     }
 
@@ -153,7 +163,7 @@ impl Intervals {
     /// # Errors
     /// When Arrow cannot take the rows apart.
     pub fn push(&mut self, batch: Batch) -> Result<Vec<Closing>, ScatterError> {
-        let mut closings = self.due_raises();
+        let mut closings = self.due_raises()?;
         let before = self.mark();
         self.chunks += 1;
         let Batch { rows, keep, rejects, chunk } = batch;
@@ -163,64 +173,77 @@ impl Intervals {
             lane.goes_on_from(self.done_to_micros);
         }
         let mut rejects = rejects.into_iter().peekable();
-        let mut scatter = Scatter::new(&rows);
+        let Settings { zone, length, close, .. } = self.settings;
+        let mut scatter = self.scatter.take().unwrap_or_else(|| Box::new(Scatter::new(zone, length)));
+        let mut seen = Seen::of(&lane, self.ahead_max_micros());
         for (row, (&time, &offset)) in rows.times().iter().zip(rows.offsets()).enumerate() {
             while let Some(reject) = rejects.next_if(|reject| reject.offset < offset) {
+                seen.tell(&mut lane);
                 self.reject(&lane, reject, &before);
             }
-            if self.is_ahead(&mut lane, time) {
-                let reject = Reject {
-                    partition: chunk.partition.clone(),
-                    offset,
-                    place: chunk.places.at(offset),
-                    bytes: record_at(&chunk, &rows, row, rejects.peek()),
-                    reason: Reason::Ahead { time },
-                };
-                self.reject(&lane, reject, &before);
+            let micros = time.micros();
+            if !seen.is_plain(micros) {
+                seen.tell(&mut lane);
+                if self.is_ahead(&mut lane, time) {
+                    let reject = Reject {
+                        partition: chunk.partition.clone(),
+                        offset,
+                        place: chunk.places.at(offset),
+                        bytes: record_at(&chunk, &rows, row, rejects.peek()),
+                        reason: Reason::Ahead { time },
+                    };
+                    self.reject(&lane, reject, &before);
+                    seen = Seen::of(&lane, self.ahead_max_micros());
+                    continue;
+                }
+                lane.see(micros);
+                seen = Seen::of(&lane, self.ahead_max_micros());
+            }
+            seen.see(micros);
+            let target = scatter.find(time, |interval| self.closes_at(interval));
+            let passed_to = match close {
+                CloseAt::Watermark => seen.watermark(),
+                CloseAt::End => self.state.closed_to_micros,
+            };
+            let is_late = passed_to.is_some_and(|to| target.closes_micros <= to);
+            let keep = keep.get(row).copied().unwrap_or(true);
+            if keep && !is_late {
+                scatter.add(row);
                 continue;
             }
-            lane.see(time.micros());
-            self.place(&lane, time, row, keep.get(row).copied().unwrap_or(true), &mut scatter, &before);
+            seen.tell(&mut lane);
+            let carrier = self.carrier(&lane);
+            self.state.read += 1;
+            let tally = &mut self.open_mut(carrier, &before).tally;
+            if keep {
+                tally.late += 1;
+                scatter.add_late(carrier, target.interval, row);
+            } else {
+                tally.filtered += 1;
+            }
         }
+        seen.tell(&mut lane);
         for reject in rejects {
             self.reject(&lane, reject, &before);
         }
-        scatter.flush(|carrier, interval, rows| self.hold(carrier, interval, &chunk.partition, rows, &before))?;
+        self.hold(&scatter, &chunk.partition, &rows, &before)?;
+        scatter.clear();
+        self.scatter = Some(scatter);
         drop(before);
         Arc::make_mut(&mut self.state.lanes).set(name, lane);
         self.move_on(&chunk);
-        closings.extend(self.close_passed());
+        closings.extend(self.close_passed()?);
         // at once and not with the next batch: what they closed was committed and must not count as held again
-        closings.extend(self.due_raises());
+        closings.extend(self.due_raises()?);
         Ok(closings)
     }
 
-    /// What must be raised so that the first open interval closes although these lanes are silent: it does when every
-    /// other lane has passed it, or, where all are silent, when `now` has. Nothing, if it must stay open.
-    pub fn plan(&self, is_silent: impl Fn(&SourcePartition) -> bool, now: Timestamp) -> Vec<Raise> {
-        let Some(close) = self.next_close().filter(|_| self.settings.close == CloseAt::Watermark) else {
-            return Vec::new();
-        };
-        let to_micros = close.micros();
-        let is_behind = |lane: &Lane| lane.watermark().is_none_or(|watermark| watermark < to_micros);
-        let (silent, others): (Vec<_>, Vec<_>) = self.state.lanes.iter().partition(|(name, _)| is_silent(name));
-        if others.iter().any(|(_, lane)| is_behind(lane)) || (others.is_empty() && now < close) {
-            return Vec::new();
-        }
-        let raise = |name: &SourcePartition| Raise { lane: name.clone(), at: self.progress_of(name), to_micros };
-        silent.iter().filter(|(_, lane)| is_behind(lane)).map(|(name, _)| raise(name)).collect()
-    }
-
-    /// Raises the watermarks of silent lanes as planned.
-    pub fn raise(&mut self, raises: Vec<Raise>) -> Vec<Closing> {
-        let mut closings = self.due_raises();
-        closings.extend(raises.into_iter().flat_map(|raise| self.apply(raise)));
-        closings
-    }
-
     /// Closes all that is open: the source has ended.
-    pub fn finish(&mut self) -> Vec<Closing> {
-        let mut closings = self.due_raises();
+    ///
+    /// # Errors
+    /// When Arrow cannot take the rows apart.
+    pub fn finish(&mut self) -> Result<Vec<Closing>, ScatterError> {
+        let mut closings = self.due_raises()?;
         let reached = self.watermark();
         let newest = self.open.iter().rev().find(|(_, open)| !open.rows.is_empty()).map(|(interval, _)| *interval);
         if let Some(interval) = newest {
@@ -230,9 +253,9 @@ impl Intervals {
         }
         while let Some((interval, open)) = self.open.pop_first() {
             let complete = reached.is_some_and(|reached| interval.end_instant(self.settings.zone) <= reached);
-            closings.extend(self.close(interval, open, complete));
+            closings.extend(self.close(interval, open, complete)?);
         }
-        closings
+        Ok(closings)
     }
 
     /// Where a job that starts again must begin to read, so that it sees every record that has not left yet.
@@ -278,6 +301,23 @@ impl Intervals {
     pub fn done(&self) -> State {
         let closed_to_micros = self.state.closed_to_micros.max(self.done_to_micros);
         State { closed_to_micros, ..self.state.clone() }
+    }
+
+    /// How many bytes of rows in time are held in memory.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
+    }
+
+    /// Gives each piece of rows in time that is in memory to `put`, and holds what comes back in its place.
+    ///
+    /// # Errors
+    /// When `put` fails, or Arrow cannot put the rows together.
+    pub fn put_away<E: From<ArrowError>>(&mut self, mut put: impl FnMut(Rows) -> Result<Piece, E>) -> Result<(), E> {
+        for open in self.open.values_mut() {
+            open.rows.put_away(&mut put)?;
+            self.held_bytes -= std::mem::take(&mut open.bytes);
+        }
+        Ok(())
     }
 
     /// How many records are held and not accounted for in a closing yet.
@@ -334,60 +374,23 @@ impl Intervals {
         self.open.values().map(|open| &open.begun).min_by_key(|mark| mark.chunk).map(|mark| mark.moment)
     }
 
-    /// How far the source partitions of a lane have been read.
-    fn progress_of(&self, lane: &SourcePartition) -> Progress {
-        match self.settings.lanes {
-            Lanes::One => (*self.progress).clone(),
-            Lanes::PerPartition => {
-                let mut progress = Progress::default();
-                if let Some(position) = self.progress.get(lane) {
-                    progress.set(lane.clone(), position);
-                }
-                progress
-            }
-        }
-    }
-
-    /// Makes the raises again that were made at or before this progress, before the job started again.
-    fn due_raises(&mut self) -> Vec<Closing> {
-        let mut closings = Vec::new();
-        while let Some(raise) = self.trail.due(&self.progress) {
-            closings.extend(self.apply(raise));
-        }
-        closings
-    }
-
-    fn apply(&mut self, raise: Raise) -> Vec<Closing> {
-        if let Some(mut lane) = self.state.lanes.get(&raise.lane) {
-            lane.raise(raise.to_micros.clamp(Timestamp::MIN.micros(), Timestamp::MAX.micros()));
-            Arc::make_mut(&mut self.state.lanes).set(raise.lane.clone(), lane);
-        }
-        self.trail.raised(raise, self.oldest());
-        self.close_passed()
-    }
-
     fn closes_at(&self, interval: Interval) -> Timestamp {
         let offset = i64::try_from(self.settings.offset_micros).unwrap_or(i64::MAX);
         interval.end_instant(self.settings.zone).saturating_add_micros(offset)
     }
 
-    /// Whether a lane has passed an interval.
-    fn is_passed(&self, lane: &Lane, interval: Interval) -> bool {
-        let passed_to = match self.settings.close {
-            CloseAt::Watermark => lane.watermark(),
-            CloseAt::End => self.state.closed_to_micros,
-        };
-        passed_to.is_some_and(|to| self.closes_at(interval).micros() <= to)
+    /// How far ahead of a lane an event time may lie; any, where intervals close at the end.
+    fn ahead_max_micros(&self) -> Option<i64> {
+        let is_checked = self.settings.close == CloseAt::Watermark;
+        is_checked.then(|| i64::try_from(self.settings.ahead_max_micros).unwrap_or(i64::MAX))
     }
 
     /// Whether an event time lies too far ahead to be believed. A long run of them is believed after all.
     fn is_ahead(&self, lane: &mut Lane, time: Timestamp) -> bool {
-        let ahead_max = i64::try_from(self.settings.ahead_max_micros).unwrap_or(i64::MAX);
-        let ahead = self.settings.close == CloseAt::Watermark
-            && lane
-                .watermark()
-                .or(self.state.begun_micros)
-                .is_some_and(|now| now.saturating_add(ahead_max) < time.micros());
+        let ahead = self.ahead_max_micros().is_some_and(|ahead_max| {
+            let now = lane.watermark().or(self.state.begun_micros);
+            now.is_some_and(|now| now.saturating_add(ahead_max) < time.micros())
+        });
         lane.ahead_run = if ahead { lane.ahead_run + 1 } else { 0 };
         if lane.ahead_run > AHEAD_RUN_MAX {
             lane.ahead_run = 0;
@@ -397,7 +400,7 @@ impl Intervals {
     }
 
     /// Closes what every lane has passed.
-    fn close_passed(&mut self) -> Vec<Closing> {
+    fn close_passed(&mut self) -> Result<Vec<Closing>, ScatterError> {
         if self.settings.close == CloseAt::Watermark {
             self.state.closed_to_micros = self.state.closed_to_micros.max(self.state.lanes.lowest());
         }
@@ -406,21 +409,25 @@ impl Intervals {
             && self.state.closed_to_micros.is_some_and(|to| self.closes_at(*interval).micros() <= to)
         {
             let Some((interval, open)) = self.open.pop_first() else { break };
-            closings.extend(self.close(interval, open, true));
+            closings.extend(self.close(interval, open, true)?);
         }
-        closings
+        Ok(closings)
     }
 
-    fn close(&mut self, interval: Interval, open: Open, complete: bool) -> Option<Closing> {
+    fn close(&mut self, interval: Interval, open: Open, complete: bool) -> Result<Option<Closing>, ScatterError> {
+        self.held_bytes -= open.bytes;
         if self.done_to_micros.is_some_and(|done_to| self.closes_at(interval).micros() <= done_to) {
             self.replayed += open.tally.read();
-            return None;
+            return Ok(None);
         }
         self.state.sequence += 1;
         let Open { rows, late, mut rejects, tally, .. } = open;
+        let rows = rows.finish()?;
+        let late = late.into_iter().map(|(interval, rows)| Ok((interval, rows.finish()?)));
+        let late = late.collect::<Result<BTreeMap<_, _>, ArrowError>>()?;
         // as the rows are: it does not show in which order partitions were read
         rejects.sort_by(|a, b| (&a.partition, a.place).cmp(&(&b.partition, b.place)));
-        Some(Closing { sequence: self.state.sequence, interval, complete, rows, late, rejects, tally })
+        Ok(Some(Closing { sequence: self.state.sequence, interval, complete, rows, late, rejects, tally }))
     }
 
     fn interval_of(&self, time: Timestamp) -> Interval {
@@ -433,30 +440,6 @@ impl Intervals {
         self.interval_of(Timestamp::from_micros(lane.watermark().unwrap_or(0)).unwrap_or(Timestamp::MIN))
     }
 
-    fn place(
-        &mut self,
-        lane: &Lane,
-        time: Timestamp,
-        row: usize,
-        keep: bool,
-        scatter: &mut Scatter<'_>,
-        before: &Mark,
-    ) {
-        let interval = self.interval_of(time);
-        let is_late = self.is_passed(lane, interval);
-        let carrier = if keep && !is_late { interval } else { self.carrier(lane) };
-        self.state.read += 1;
-        let tally = &mut self.open_mut(carrier, before).tally;
-        match (keep, is_late) {
-            (false, _) => tally.filtered += 1,
-            (true, true) => tally.late += 1,
-            (true, false) => tally.written += 1,
-        }
-        if keep {
-            scatter.add(carrier, interval, row);
-        }
-    }
-
     fn reject(&mut self, lane: &Lane, reject: Reject, before: &Mark) {
         let carrier = self.carrier(lane);
         self.state.read += 1;
@@ -465,34 +448,38 @@ impl Intervals {
         open.rejects.push(reject);
     }
 
-    fn hold(&mut self, carrier: Interval, interval: Interval, partition: &SourcePartition, rows: Rows, before: &Mark) {
-        let open = self.open_mut(carrier, before);
-        let held = if carrier == interval { &mut open.rows } else { open.late.entry(interval).or_default() };
-        held.add(partition.clone(), rows);
+    /// Copies the rows of a batch to the intervals that hold them now.
+    fn hold(
+        &mut self,
+        scatter: &Scatter,
+        partition: &SourcePartition,
+        rows: &Rows,
+        before: &Mark,
+    ) -> Result<(), ScatterError> {
+        for (interval, count, runs) in scatter.in_time() {
+            let open = self.open_mut(interval, before);
+            open.tally.written += count as u64;
+            let more = open.rows.add(partition, rows, runs)?;
+            open.bytes += more;
+            self.held_bytes += more;
+            self.state.read += count as u64;
+        }
+        for (carrier, interval, runs) in scatter.late() {
+            self.open_mut(carrier, before).late.entry(interval).or_default().add(partition, rows, runs)?;
+        }
+        Ok(())
     }
 
     fn open_mut(&mut self, interval: Interval, before: &Mark) -> &mut Open {
         self.open.entry(interval).or_insert_with(|| Open {
-            rows: Held::default(),
+            rows: Gather::default(),
+            bytes: 0,
             late: BTreeMap::new(),
             rejects: Vec::new(),
             tally: Tally::default(),
             begun: before.clone(),
         })
     }
-}
-
-/// The bytes of one record: up to where the next record begins, without the line end.
-fn record_at(chunk: &Chunk, rows: &Rows, row: usize, next_reject: Option<&Reject>) -> Bytes {
-    let bytes = &chunk.bytes;
-    let index =
-        |offset: u64| usize::try_from(offset.saturating_sub(chunk.offset)).unwrap_or(bytes.len()).min(bytes.len());
-    let start = rows.offsets().get(row).map_or(bytes.len(), |offset| index(*offset));
-    let next_row = rows.offsets().get(row + 1).map_or(bytes.len(), |offset| index(*offset));
-    let end = next_reject.map_or(next_row, |reject| index(reject.offset).min(next_row)).max(start);
-    let record = bytes.slice(start..end);
-    let kept = record.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
-    record.slice(..kept)
 }
 
 #[cfg(test)]

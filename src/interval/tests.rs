@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
+use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Position;
+use crate::model::{Held, Position};
 
 mod lanes;
 
@@ -80,7 +81,7 @@ fn run(stage: &mut Intervals, records: &[Record], cuts: &[usize]) -> Vec<String>
 /// Closes the first open interval by the clock.
 fn close_silent(stage: &mut Intervals, now: Timestamp) -> Vec<Closing> {
     let raises = stage.plan(|_| true, now);
-    stage.raise(raises)
+    stage.raise(raises).unwrap()
 }
 
 fn cuts(len: usize, inner: &[usize]) -> Vec<usize> {
@@ -112,10 +113,10 @@ proptest! {
     fn chunk_boundaries_change_nothing(records in stream(), inner in prop::collection::vec(0..1000usize, 0..8)) {
         let mut whole = Intervals::new(settings("UTC", CloseAt::Watermark));
         let mut expected = run(&mut whole, &records, &[0, records.len()]);
-        expected.extend(whole.finish().iter().map(show));
+        expected.extend(whole.finish().unwrap().iter().map(show));
         let mut parts = Intervals::new(settings("UTC", CloseAt::Watermark));
         let mut given = run(&mut parts, &records, &cuts(records.len(), &inner));
-        given.extend(parts.finish().iter().map(show));
+        given.extend(parts.finish().unwrap().iter().map(show));
         prop_assert_eq!(given, expected);
         prop_assert_eq!(parts.state(), whole.state());
     }
@@ -127,7 +128,7 @@ proptest! {
         let mut closings = stage.push(batch(&records, 0, records.len())).unwrap();
         let left: u64 = closings.iter().map(|closing| closing.tally.read()).sum();
         prop_assert_eq!(left + stage.held(), stage.state().read);
-        closings.extend(stage.finish());
+        closings.extend(stage.finish().unwrap());
         prop_assert_eq!(stage.held(), 0);
         let tallies = closings.iter().fold(Tally::default(), |mut sum, closing| { sum.add(&closing.tally); sum });
         prop_assert_eq!(tallies.read(), records.len() as u64);
@@ -170,7 +171,7 @@ proptest! {
                 resume = (stage.resume_point(), stage.state().clone());
             }
         }
-        after.extend(stage.finish().iter().map(show));
+        after.extend(stage.finish().unwrap().iter().map(show));
 
         let partition = SourcePartition::new("test");
         let begin = match resume.0.progress.get(&partition) { Some(Position::Offset(offset)) => offset as usize, _ => 0 };
@@ -195,7 +196,7 @@ proptest! {
                 given.extend(close_silent(&mut resumed, close).iter().map(show));
             }
         }
-        given.extend(resumed.finish().iter().map(show));
+        given.extend(resumed.finish().unwrap().iter().map(show));
         prop_assert_eq!(given, after);
         prop_assert_eq!(resumed.state(), stage.state());
     }
@@ -207,7 +208,7 @@ fn label(zone: &str, length_s: u64, time: &str) -> String {
     let mut stage = Intervals::new(Settings { length, ..settings(zone, CloseAt::Watermark) });
     let seconds = chrono::DateTime::parse_from_rfc3339(time).unwrap().timestamp();
     stage.push(batch(&[(Some(seconds), true)], 0, 1)).unwrap();
-    stage.finish()[0].interval.to_string()
+    stage.finish().unwrap()[0].interval.to_string()
 }
 
 #[test]
@@ -264,10 +265,10 @@ fn late_rows_of_a_later_run_over_more_files_are_late_also_when_all_closes_at_the
     let mut stage = Intervals::new(settings("UTC", CloseAt::End));
     let records = [(Some(1000), true), (Some(400), true), (Some(100), true)];
     assert!(stage.push(batch(&records, 0, 2)).unwrap().is_empty());
-    assert_eq!(stage.finish().len(), 2);
+    assert_eq!(stage.finish().unwrap().len(), 2);
     let mut again = Intervals::resume(settings("UTC", CloseAt::End), stage.resume_point(), stage.state().clone());
     assert!(again.push(batch(&records, 2, 3)).unwrap().is_empty());
-    let closings = again.finish();
+    let closings = again.finish().unwrap();
     assert_eq!(closings.len(), 1);
     assert_eq!(closings[0].tally.late, 1);
 }

@@ -30,7 +30,7 @@ use super::score::{Labels, Score, Scorer};
 use super::status;
 use crate::alert::Revision;
 use crate::config::Config;
-use crate::model::{AnomalyGroup, Columns, Interval, Rows};
+use crate::model::{AnomalyGroup, ClosedInterval, Columns, Interval, Rows};
 use output::Output;
 use promote::{Promoted, Promotion, Target};
 use walk::{End, Learner};
@@ -157,15 +157,16 @@ struct Run<'a> {
 }
 
 impl Learner for Run<'_> {
-    fn take(&mut self, interval: Interval, rows: &[&Rows]) -> Result<(), JobError> {
+    fn take(&mut self, closed: &ClosedInterval) -> Result<(), JobError> {
+        let interval = closed.interval;
         let Span { from, to, .. } = self.options.span;
         if interval.date() > to {
             // beyond what is looked at, and before where a job goes on
-            self.judge.learn(interval, rows.iter().copied());
+            self.judge.learn(closed);
             self.learned_after += 1;
             return Ok(());
         }
-        let Verdict { mut points, mut groups, revisions, .. } = self.judge.judge(interval, rows.iter().copied());
+        let Verdict { mut points, mut groups, revisions, .. } = self.judge.judge(closed);
         self.note(&revisions)?;
         if interval.date() < from {
             self.learned += 1;

@@ -15,7 +15,7 @@ use super::judge::{self, Judge};
 use super::threads::Threads;
 use crate::config::Config;
 use crate::detect::{Detector, Restoring, Settings, SnapshotError};
-use crate::model::{Columns, Interval};
+use crate::model::{ClosedInterval, Columns, Interval};
 use crate::store::{Place, Store};
 
 /// Why a detector cannot be restored.
@@ -92,7 +92,7 @@ impl Resume<'_> {
             let told = format!("the detector is restored from {chain} checkpoints, {replayed} intervals replayed");
             host.listener.on(Event::Info(&told));
         }
-        Ok(Judge::going_on(self.columns, detector))
+        Ok(Judge::going_on(self.config, self.columns, detector))
     }
 
     async fn rebuilt(&self, history: &mut History, host: &mut Host<'_>) -> Result<Judge, JobError> {
@@ -102,20 +102,23 @@ impl Resume<'_> {
         let mut listed = history.list(NaiveDate::MIN, judged.date()).await?;
         listed.retain(|listed| listed.interval <= judged);
         let total = listed.len() as u64;
-        for (intervals, listed) in (1..).zip(&listed) {
+        let mut ahead = history.ahead(&listed);
+        let mut intervals = 0;
+        while let Some(read) = ahead.next().await {
             if host.shutdown.is_requested() {
                 return Err(JobError::StoppedLearning);
             }
-            if let Some(rows) = history.rows(listed).await? {
-                judge.learn(listed.interval, rows.iter());
+            if let Some(closed) = history.take(read?).closed {
+                judge.learn(&closed);
             }
+            intervals += 1;
             host.listener.on(Event::Learned { intervals, total });
         }
         host.listener.on(Event::Info(&format!("the detector has learned anew from {total} intervals")));
         tell_of_a_gap(judge.detector().last(), judged, host);
         if judge.detector().last() != Some(judged) {
             // nothing up to there is judged again
-            judge.learn(judged, std::iter::empty());
+            judge.learn(&ClosedInterval { interval: judged, cells: Vec::new() });
         }
         Ok(judge)
     }

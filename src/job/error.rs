@@ -7,6 +7,7 @@ use super::detector::DetectorError;
 use super::lock::LockError;
 use super::schema::SchemaError;
 use super::score::LabelsError;
+use super::spill::SpillError;
 use crate::alert::TableError;
 use crate::decode::DecodeError;
 use crate::detect::SettingsError;
@@ -37,6 +38,9 @@ pub enum JobError {
     /// Scattering rows.
     #[error(transparent)]
     Scatter(#[from] ScatterError),
+    /// Putting rows away until their interval closes.
+    #[error(transparent)]
+    Spill(#[from] SpillError),
     /// Writing partitions.
     #[error(transparent)]
     Commit(#[from] CommitError),

@@ -1,22 +1,21 @@
-//! The front of the line on a thread of its own: source, decode and select, with batches handed over through a short
-//! channel. A slow back of the line holds the source up; nothing is read far ahead.
+//! The front of the line: the configured source, opened at a place to resume from, looked at, and started. What its
+//! threads do is in `front`.
+
+mod front;
 
 use std::collections::VecDeque;
 use std::io::Stdin as SystemStdin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
 
 use super::clock::Clock;
 use super::error::JobError;
 use crate::config::{self, Config};
 use crate::decode::{self, Decoder};
 use crate::interval::ResumePoint;
-use crate::model::{Batch, Chunk, Columns, Position, Progress, SourcePartition, Timestamp};
+use crate::model::{Chunk, Columns, Position, Progress, SourcePartition, Timestamp};
 use crate::select::{self, Filter, Selector};
 use crate::source::files::Files;
 use crate::source::generator::{self, Limits, Stream};
@@ -24,28 +23,13 @@ use crate::source::kinesis::{Kinesis, Lags};
 use crate::source::stdin::{self, Stdin};
 use crate::source::{Next, Quiet, Resume, SourceError};
 
-/// Batches that may wait between the two halves of the line.
-const WAITING_MAX: usize = 2;
-/// How long a silent source is left alone.
-const IDLE_POLL: Duration = Duration::from_millis(200);
-/// How long a stopped source is waited for that may be waiting itself.
-pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) use front::{DRAIN_TIMEOUT, Fed, Feed};
+
 /// About how many bytes a chunk of standard input or of the generator has.
 const CHUNK_BYTES: usize = 1 << 20;
 const STDIN: &str = "stdin";
 /// How often a stream is asked for a record to look at; it waits a moment each time.
 const LOOKS: u32 = 20;
-
-/// What comes out of the front of the line.
-#[derive(Debug)]
-pub(super) enum Fed {
-    /// Rows and rejects of one chunk, and how many bytes of the input on disk have been read.
-    Batch(Box<Batch>, u64),
-    /// Nothing new at the moment, and which partitions are read as far as they go.
-    Idle(Quiet),
-    /// Nothing more will come.
-    End,
-}
 
 /// A source that has been opened and not begun.
 #[derive(Debug)]
@@ -164,22 +148,14 @@ impl Input {
         !matches!(self.source, Source::Stdin(_))
     }
 
-    /// Starts the thread.
+    /// Starts the threads.
     pub(super) fn start(self, columns: &Columns, clock: Arc<dyn Clock>) -> Result<Feed, JobError> {
         let settings = select_settings(&self.config, columns);
-        let decoder = Decoder::new(decode_settings(&self.config, settings.decode_columns()))?;
-        let selector = Selector::new(&settings)?;
-        let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        let stop = Arc::new(AtomicBool::new(false));
-        let runtime = Handle::current();
-        let front = Front { input: self, decoder, selector, clock, runtime, stop: Arc::clone(&stop) };
-        let (alive, ended) = oneshot::channel::<()>();
-        let work = move || {
-            front.work(&sender);
-            drop(alive);
-        };
-        thread::Builder::new().name("source".into()).spawn(work).map_err(|_| JobError::Thread)?;
-        Ok(Feed { receiver, stop, ended })
+        let decoders = (0..self.config.job.threads.get()).map(|_| {
+            let decoder = Decoder::new(decode_settings(&self.config, settings.decode_columns()))?;
+            Ok((decoder, Selector::new(&settings)?))
+        });
+        front::start(self.source, self.first, decoders.collect::<Result<_, JobError>>()?, clock)
     }
 }
 
@@ -276,90 +252,4 @@ impl Source {
 #[expect(clippy::cast_possible_truncation, reason = "microseconds of a run, saturating")]
 fn passed(elapsed: Duration, speed: f64) -> i64 {
     (elapsed.as_secs_f64() * speed * 1e6) as i64
-}
-
-/// The receiving end.
-#[derive(Debug)]
-pub(super) struct Feed {
-    receiver: mpsc::Receiver<Result<(Duration, Fed), JobError>>,
-    /// Tells the thread to end after the chunk it has.
-    stop: Arc<AtomicBool>,
-    /// Closed when the thread has ended.
-    ended: oneshot::Receiver<()>,
-}
-
-impl Feed {
-    /// What comes next, and when the source gave it by the job's clock. May be dropped while it waits; nothing is lost.
-    pub(super) async fn next(&mut self) -> Result<(Duration, Fed), JobError> {
-        self.receiver.recv().await.unwrap_or(Err(JobError::Thread))
-    }
-
-    /// Ends the thread; one that is held up by its source is left behind.
-    pub(super) async fn close(mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.receiver.close();
-        while self.receiver.try_recv().is_ok() {}
-        // it ends, or it does not
-        let _ = tokio::time::timeout(DRAIN_TIMEOUT, self.ended).await;
-    }
-
-    /// What was taken from a source that cannot be read again, after the job was asked to stop: nothing more is read,
-    /// and a source that waits for input is not waited for.
-    pub(super) async fn drain(&mut self) -> Result<Option<Batch>, JobError> {
-        self.stop.store(true, Ordering::Relaxed);
-        loop {
-            match tokio::time::timeout(DRAIN_TIMEOUT, self.next()).await {
-                Ok(Ok((_, Fed::Batch(batch, _)))) => return Ok(Some(*batch)),
-                Ok(Ok((_, Fed::Idle(_)))) => {}
-                Ok(Ok((_, Fed::End))) | Err(_) => return Ok(None),
-                Ok(Err(error)) => return Err(error),
-            }
-        }
-    }
-}
-
-struct Front {
-    input: Input,
-    decoder: Decoder,
-    selector: Selector,
-    clock: Arc<dyn Clock>,
-    runtime: Handle,
-    stop: Arc<AtomicBool>,
-}
-
-impl Front {
-    /// Works until the source ends or fails, or nobody listens any more.
-    fn work(mut self, sender: &mpsc::Sender<Result<(Duration, Fed), JobError>>) {
-        loop {
-            let fed = if self.stop.load(Ordering::Relaxed) { Ok(Fed::End) } else { self.step() };
-            let (idle, last) = (matches!(fed, Ok(Fed::Idle(_))), matches!(fed, Ok(Fed::End) | Err(_)));
-            let given = self.clock.elapsed();
-            if sender.blocking_send(fed.map(|fed| (given, fed))).is_err() || last {
-                return;
-            }
-            // a stream waits by itself
-            if idle && !matches!(self.input.source, Source::Kinesis(_)) {
-                thread::sleep(IDLE_POLL);
-            }
-        }
-    }
-
-    fn step(&mut self) -> Result<Fed, JobError> {
-        let next = match self.input.first.pop_front() {
-            Some(chunk) => Next::Chunk(chunk),
-            None => {
-                let arrived_by = self.input.source.arrived_by(&*self.clock);
-                self.input.source.next(arrived_by, &self.runtime)?
-            }
-        };
-        match next {
-            Next::Chunk(chunk) => {
-                let decoded = self.decoder.decode(&chunk)?;
-                let batch = Box::new(self.selector.select(chunk, decoded)?);
-                Ok(Fed::Batch(batch, self.input.source.bytes_read()))
-            }
-            Next::Idle(quiet) => Ok(Fed::Idle(quiet)),
-            Next::End => Ok(Fed::End),
-        }
-    }
 }

@@ -10,7 +10,7 @@ use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use super::checkpoint::{Checkpoint, Checkpoints, Start};
 use super::detector::{self, Resume};
 use super::error::JobError;
-use super::history::History;
+use super::history::{History, Read};
 use super::host::{Event, Host};
 use super::judge::Judge;
 use super::lock::Lock;
@@ -109,8 +109,12 @@ async fn locked(
         let last = judge.detector().last().max(passed);
         let waiting = waiting(config, &history, last, &host).await?;
         let mut is_cut = false;
-        for (number, listed) in (1..).zip(&waiting) {
-            let Some(rows) = history.rows(listed).await? else {
+        let mut ahead = history.ahead(&waiting);
+        let mut number = 0;
+        while let Some(read) = ahead.next().await {
+            let Read { listed, closed, .. } = history.take(read?);
+            number += 1;
+            let Some(closed) = closed else {
                 passed = Some(listed.interval);
                 continue;
             };
@@ -119,7 +123,7 @@ async fn locked(
                 break;
             }
             lock.confirm().await?;
-            let verdict = judge.judge(listed.interval, rows.iter());
+            let verdict = judge.judge(&closed);
             if let Some(news) = &verdict.news {
                 host.listener.on(Event::Warning(news));
             }

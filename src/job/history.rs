@@ -1,22 +1,55 @@
 //! Partitions as input of the detector: which intervals are there, and the rows of each, decoded by the same decoder
-//! that reads the stream.
+//! that reads the stream. A run of intervals is read some ahead, on all threads, and comes in its order.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::NaiveDate;
+use tokio::task::JoinHandle;
 
 use super::error::JobError;
 use super::feed::decode_settings;
 use crate::config::Config;
-use crate::decode::{Decoder, Format, Header};
-use crate::model::{Columns, CsvDialect, Rows};
+use crate::decode::{self, Decoder, Format, Header};
+use crate::detect::Aggregator;
+use crate::model::{ClosedInterval, Columns, CsvDialect, Rows};
 use crate::partition::{Content, Descriptor, Listed, Reader, Tree};
 use crate::store::Store;
 
+/// Intervals that are read ahead, for each thread: while one is decoded, another one is fetched.
+const AHEAD_PER_THREAD: usize = 2;
+
 /// Reads partitions for the detector.
 pub(super) struct History {
-    reader: Reader,
-    decoder: Decoder,
+    readings: Arc<Readings>,
+    threads: usize,
     /// Records of partitions that could not be decoded.
     pub(super) rejected: u64,
+}
+
+/// What it takes to read an interval, on any thread.
+struct Readings {
+    reader: Reader,
+    columns: Columns,
+    settings: decode::Settings,
+    /// Those that nobody has at the moment.
+    decoders: Mutex<Vec<Decoder>>,
+}
+
+/// One interval that was read.
+pub(super) struct Read {
+    pub(super) listed: Listed,
+    /// What the detector sees of it; none where it is not to be judged.
+    pub(super) closed: Option<ClosedInterval>,
+    rejected: u64,
+}
+
+/// A run of intervals that is read.
+pub(super) struct Ahead<'a> {
+    readings: Arc<Readings>,
+    listed: std::slice::Iter<'a, Listed>,
+    under_way: VecDeque<JoinHandle<Result<Read, JobError>>>,
+    count: usize,
 }
 
 impl History {
@@ -26,32 +59,83 @@ impl History {
         settings.format = Format::Csv { dialect: CsvDialect::COMMA, header: Header::FirstRecord };
         let tree = if Descriptor::load(&store).await?.is_some() { Tree::Ours } else { Tree::Foreign };
         let reader = Reader::new(store, columns.clone(), config.interval.length, tree);
-        Ok(History { reader, decoder: Decoder::new(settings)?, rejected: 0 })
+        let readings = Readings { reader, columns: columns.clone(), settings, decoders: Mutex::default() };
+        Ok(History { readings: Arc::new(readings), threads: config.job.threads.get(), rejected: 0 })
     }
 
     /// The intervals that are there, in order, of local dates `from` to `to` inclusive.
     pub(super) async fn list(&self, from: NaiveDate, to: NaiveDate) -> Result<Vec<Listed>, JobError> {
-        Ok(self.reader.list(from, to).await?)
+        Ok(self.readings.reader.list(from, to).await?)
     }
 
-    /// The rows of one interval that came in time; none for an interval that is not to be judged.
-    pub(super) async fn rows(&mut self, listed: &Listed) -> Result<Option<Vec<Rows>>, JobError> {
-        match self.reader.read(listed).await? {
-            None => Ok(None),
-            Some(Content::Rows(rows)) => Ok(Some(rows)),
-            Some(Content::Chunks(chunks)) => {
-                let mut all = Vec::new();
-                for chunk in &chunks {
-                    let decoded = self.decoder.decode(chunk)?;
-                    self.rejected += decoded.rejects.len() as u64;
-                    if let Some(reject) = decoded.rejects.first().filter(|_| decoded.rows.is_empty()) {
-                        let (place, reason) = (chunk.partition.to_string(), reject.reason.to_string());
-                        return Err(JobError::Unreadable { place, reason });
-                    }
-                    all.push(decoded.rows);
-                }
-                Ok(Some(all))
-            }
+    /// What the detector sees of one interval: what came in time; none for an interval that is not to be judged.
+    pub(super) async fn closed(&mut self, listed: &Listed) -> Result<Option<ClosedInterval>, JobError> {
+        let read = Arc::clone(&self.readings).read(listed.clone()).await?;
+        Ok(self.take(read).closed)
+    }
+
+    /// Begins to read a run of intervals.
+    pub(super) fn ahead<'a>(&self, listed: &'a [Listed]) -> Ahead<'a> {
+        let (readings, count) = (Arc::clone(&self.readings), self.threads * AHEAD_PER_THREAD);
+        Ahead { readings, listed: listed.iter(), under_way: VecDeque::new(), count }
+    }
+
+    /// Takes one of them into account.
+    pub(super) fn take(&mut self, read: Read) -> Read {
+        self.rejected += read.rejected;
+        read
+    }
+}
+
+impl Ahead<'_> {
+    /// The next interval, none after the last. May be dropped while it waits; nothing is lost.
+    pub(super) async fn next(&mut self) -> Option<Result<Read, JobError>> {
+        while self.under_way.len() < self.count
+            && let Some(listed) = self.listed.next()
+        {
+            self.under_way.push_back(tokio::spawn(Arc::clone(&self.readings).read(listed.clone())));
         }
+        let read = self.under_way.front_mut()?.await;
+        self.under_way.pop_front();
+        Some(read.unwrap_or(Err(JobError::Thread)))
+    }
+}
+
+impl Readings {
+    async fn read(self: Arc<Readings>, listed: Listed) -> Result<Read, JobError> {
+        let Some(content) = self.reader.read(&listed).await? else {
+            return Ok(Read { listed, closed: None, rejected: 0 });
+        };
+        let work = move || {
+            let (rows, rejected) = self.rows(content)?;
+            let mut aggregator = Aggregator::new(&self.columns);
+            rows.iter().for_each(|rows| aggregator.add(rows));
+            let closed = Some(aggregator.close(listed.interval));
+            Ok(Read { listed, closed, rejected })
+        };
+        tokio::task::spawn_blocking(work).await.unwrap_or(Err(JobError::Thread))
+    }
+
+    /// The rows, and how many records are none.
+    fn rows(&self, content: Content) -> Result<(Vec<Rows>, u64), JobError> {
+        let chunks = match content {
+            Content::Rows(rows) => return Ok((rows, 0)),
+            Content::Chunks(chunks) => chunks,
+        };
+        let free = || self.decoders.lock().unwrap_or_else(PoisonError::into_inner);
+        let decoder = free().pop();
+        let mut decoder = decoder.map_or_else(|| Decoder::new(self.settings.clone()), Ok)?;
+        let (mut all, mut rejected) = (Vec::new(), 0);
+        for chunk in &chunks {
+            let decoded = decoder.decode(chunk)?;
+            rejected += decoded.rejects.len() as u64;
+            if let Some(reject) = decoded.rejects.first().filter(|_| decoded.rows.is_empty()) {
+                let (place, reason) = (chunk.partition.to_string(), reject.reason.to_string());
+                return Err(JobError::Unreadable { place, reason });
+            }
+            all.push(decoded.rows);
+        }
+        free().push(decoder);
+        Ok((all, rejected))
     }
 }

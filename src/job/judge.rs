@@ -51,19 +51,19 @@ impl Verdict {
 impl Judge {
     /// A judge that has seen nothing.
     pub(super) fn new(config: &Config, columns: &Columns) -> Result<Judge, JobError> {
-        Ok(Judge::going_on(columns, Detector::new(settings(config, columns)?)))
+        Ok(Judge::going_on(config, columns, Detector::new(settings(config, columns)?)))
     }
 
     /// A judge that goes on with a detector.
-    pub(super) fn going_on(columns: &Columns, detector: Detector) -> Judge {
-        Judge { columns: columns.clone(), detector, threads: Threads::all(), budget: Budget::Roomy }
+    pub(super) fn going_on(config: &Config, columns: &Columns, detector: Detector) -> Judge {
+        Judge { columns: columns.clone(), detector, threads: Threads::new(config.job.threads), budget: Budget::Roomy }
     }
 
     /// Judges one interval.
-    pub(super) fn judge<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Verdict {
-        let points = self.learn(interval, rows);
+    pub(super) fn judge(&mut self, closed: &ClosedInterval) -> Verdict {
+        let points = self.learn(closed);
         let groups = explain::groups(&points, &self.columns.dimensions, |name| self.adds_up(name));
-        Verdict { points, groups, revisions: self.revisions(interval), news: self.news() }
+        Verdict { points, groups, revisions: self.revisions(closed.interval), news: self.news() }
     }
 
     /// Whether the values of a measure's series add up to that of all.
@@ -130,9 +130,8 @@ impl Judge {
     }
 
     /// Takes one interval in, as [`Judge::judge`] does; what it says of the series is nothing that anyone is told.
-    pub(super) fn learn<'a>(&mut self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> Vec<Point> {
-        let closed = self.closed(interval, rows);
-        self.detector.observe_on(&closed, &self.threads)
+    pub(super) fn learn(&mut self, closed: &ClosedInterval) -> Vec<Point> {
+        self.detector.observe_on(closed, &self.threads)
     }
 
     /// What is to be written of the detector's state.

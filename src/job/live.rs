@@ -1,6 +1,7 @@
 //! `run` and `etl`: the whole line, or the line up to its partitions. Reads like the picture: next batch, push it into
 //! the intervals, commit what closes, judge it, tell; and a checkpoint at the end of each micro-batch.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,11 @@ use super::history::History;
 use super::host::{Event, Host, Summary};
 use super::judge::Judge;
 use super::lock::Locks;
+use super::prepare::{Prepared, Preparer};
 use super::revise::LateRows;
 use super::schema;
 use super::silence::Silence;
+use super::spill::Spill;
 use super::status;
 use crate::alert::{AnomalyTable, REVISIONS, Revision, RevisionTable, revisions_worth_telling, worth_telling};
 use crate::config::Config;
@@ -22,7 +25,7 @@ use crate::interval::{Intervals, Lanes, ResumePoint};
 use crate::model::{Area, Closing};
 use crate::partition::{Descriptor, Listed, Writer};
 use crate::source::kinesis::Lags;
-use crate::store::{Patience, Store, Sweep};
+use crate::store::{Patience, Place, Store, Sweep};
 
 /// A job that is asked to stop has so long to finish what it has begun: what runs it commonly waits half a minute.
 const STOP_TIMEOUT: Duration = Duration::from_secs(25);
@@ -122,8 +125,13 @@ async fn locked<'a>(
     host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed });
     let writer =
         Writer::new(store.clone(), columns.clone(), config.partition.format, config.partition.object_bytes_max);
+    let spill = Arc::new(Spill::new(&spill_directory(config)?));
+    let judged = judge.is_some().then(|| columns.clone());
+    let preparer = Preparer::new(writer.clone(), judged, Arc::clone(&spill), config.job.threads.get());
     let mut live = Live {
         config,
+        spill,
+        preparer,
         intervals: Intervals::resume(config.interval, checkpoint.resume.clone(), checkpoint.done.clone()),
         read_before: checkpoint.done.read,
         committed_before: checkpoint.tally.read(),
@@ -155,10 +163,19 @@ async fn locked<'a>(
     summary
 }
 
+/// Beside the state where that is a directory, else where the system wants what does not last.
+fn spill_directory(config: &Config) -> Result<PathBuf, JobError> {
+    let state = Place::parse(&config.job.state)?;
+    Ok(state.directory().map_or_else(std::env::temp_dir, Path::to_owned))
+}
+
 struct Live<'a> {
     config: &'a Config,
     host: Host<'a>,
     intervals: Intervals,
+    spill: Arc<Spill>,
+    /// Closings on their way to the store; none is when a checkpoint is saved.
+    preparer: Preparer,
     writer: Writer,
     judge: Option<Judge>,
     /// Reads back what was committed before with other rows.
@@ -191,6 +208,7 @@ struct MicroBatch {
 
 enum Step {
     Fed(Duration, Fed),
+    Prepared(Box<Prepared>),
     Cut,
     Stop,
 }
@@ -219,7 +237,10 @@ impl Live<'_> {
                     if has_rows && self.intervals.watermark_of(&partition) != before {
                         self.silence.broken(&partition, at);
                     }
-                    self.commit(closings).await?;
+                    self.begin_commits(closings).await?;
+                    if self.intervals.held_bytes() > self.config.job.held_bytes_max {
+                        self.intervals.put_away(|rows| self.spill.put(rows))?;
+                    }
                     let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
                     self.host.listener.on(Event::Read { bytes, records, watermark });
                     self.close_silent().await?;
@@ -228,6 +249,7 @@ impl Live<'_> {
                     self.silence.kept(&quiet, at);
                     self.close_silent().await?;
                 }
+                Step::Prepared(prepared) => self.commit(*prepared).await?,
                 Step::Fed(_, Fed::End) => break false,
                 Step::Cut => {}
                 Step::Stop => break true,
@@ -248,12 +270,12 @@ impl Live<'_> {
         if stopped && !self.is_replayable {
             while let Some(batch) = feed.drain().await? {
                 let closings = self.intervals.push(batch)?;
-                self.commit(closings).await?;
+                self.begin_commits(closings).await?;
             }
         }
         if !stopped || !self.is_replayable {
-            let closings = self.intervals.finish();
-            self.commit(closings).await?;
+            let closings = self.intervals.finish()?;
+            self.begin_commits(closings).await?;
         }
         self.checkpoint().await?;
         Ok(self.summary(stopped))
@@ -270,43 +292,63 @@ impl Live<'_> {
             biased;
             () = self.host.shutdown.requested() => Ok(Step::Stop),
             lost = self.locks.lost() => Err(lost.into()),
+            Some(prepared) = self.preparer.next() => prepared.map(|prepared| Step::Prepared(Box::new(prepared))),
             fed = feed.next() => fed.map(|(at, fed)| Step::Fed(at, fed)),
             () = tokio::time::sleep(left) => Ok(Step::Cut),
         }
     }
 
-    /// Commits closed intervals one by one, in the order that `job` tells.
-    async fn commit(&mut self, closings: Vec<Closing>) -> Result<(), JobError> {
+    /// Sets closed intervals on their way; commits what is ready where too many are.
+    async fn begin_commits(&mut self, closings: Vec<Closing>) -> Result<(), JobError> {
         for closing in closings {
-            self.locks.confirm().await?;
-            let committed = self.writer.commit(&closing).await?;
-            let mut revisions = Vec::new();
-            if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
-                let verdict = if committed.adopted {
-                    // what is committed may be the part of an interval that its source's end cut short: not to be judged
-                    let rows = self.history.rows(&Listed::committed(closing.interval)).await?;
-                    rows.map(|rows| judge.judge(closing.interval, rows.iter()))
-                } else {
-                    Some(judge.judge(closing.interval, closing.rows.rows()))
-                };
-                let verdict = verdict.unwrap_or_default();
-                if let Some(news) = &verdict.news {
-                    self.host.listener.on(Event::Warning(news));
-                }
-                self.table.write(&verdict.groups).await?;
-                self.groups += verdict.groups.len() as u64;
-                self.done.findings += verdict.findings();
-                let told = worth_telling(&self.config.alerts, &verdict.groups);
-                if !told.is_empty() {
-                    self.host.listener.on(Event::Alert(&told));
-                }
-                revisions = verdict.revisions;
+            while self.preparer.is_full()
+                && let Some(prepared) = self.preparer.next().await
+            {
+                self.commit(prepared?).await?;
             }
-            self.revise(&closing, committed.adopted, revisions).await?;
-            self.done.tally.add(&closing.tally);
-            self.done.intervals += u64::from(!closing.rows.is_empty());
-            self.unsaved += 1;
+            self.preparer.begin(closing);
         }
+        Ok(())
+    }
+
+    /// Commits all that is on its way.
+    async fn settle(&mut self) -> Result<(), JobError> {
+        while let Some(prepared) = self.preparer.next().await {
+            self.commit(prepared?).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits one closed interval, in the order that `job` tells.
+    async fn commit(&mut self, prepared: Prepared) -> Result<(), JobError> {
+        let Prepared { closing, encoded, cells } = prepared;
+        self.locks.confirm().await?;
+        let committed = self.writer.commit_encoded(&closing, encoded).await?;
+        let mut revisions = Vec::new();
+        if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
+            let verdict = if committed.adopted {
+                // what is committed may be the part of an interval that its source's end cut short: not to be judged
+                self.history.closed(&Listed::committed(closing.interval)).await?.map(|there| judge.judge(&there))
+            } else {
+                cells.map(|cells| judge.judge(&cells))
+            };
+            let verdict = verdict.unwrap_or_default();
+            if let Some(news) = &verdict.news {
+                self.host.listener.on(Event::Warning(news));
+            }
+            self.table.write(&verdict.groups).await?;
+            self.groups += verdict.groups.len() as u64;
+            self.done.findings += verdict.findings();
+            let told = worth_telling(&self.config.alerts, &verdict.groups);
+            if !told.is_empty() {
+                self.host.listener.on(Event::Alert(&told));
+            }
+            revisions = verdict.revisions;
+        }
+        self.revise(&closing, committed.adopted, revisions).await?;
+        self.done.tally.add(&closing.tally);
+        self.done.intervals += u64::from(!closing.rows.is_empty());
+        self.unsaved += 1;
         Ok(())
     }
 
@@ -334,20 +376,22 @@ impl Live<'_> {
             if raises.is_empty() {
                 break;
             }
+            self.settle().await?;
             if self.config.interval.lanes == Lanes::One {
                 // the order in which partitions were read so far belongs to the decision
                 self.done.done = self.intervals.done();
                 self.save(self.intervals.resume_point()).await?;
             }
             self.checkpoints.note(&raises).await?;
-            let closings = self.intervals.raise(raises);
-            self.commit(closings).await?;
+            let closings = self.intervals.raise(raises)?;
+            self.begin_commits(closings).await?;
             self.checkpoint().await?;
         }
         Ok(())
     }
 
     async fn checkpoint(&mut self) -> Result<(), JobError> {
+        self.settle().await?;
         let state = self.intervals.state();
         let committed = self.done.tally.read() - self.committed_before;
         let accounted = self.intervals.replayed() + self.intervals.held() + committed;

@@ -30,7 +30,25 @@ pub struct Closing {
 /// Rows of one interval.
 #[derive(Debug, Default)]
 pub struct Held {
-    parts: BTreeMap<SourcePartition, Vec<Rows>>,
+    parts: BTreeMap<SourcePartition, Vec<Piece>>,
+}
+
+/// A run of rows of one source partition: in memory, or put away to be brought back before they are looked at.
+#[derive(Debug)]
+pub enum Piece {
+    /// In memory.
+    Here(Rows),
+    /// Elsewhere.
+    Away(Away),
+}
+
+/// Where rows were put: what whoever put them knows them by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Away {
+    /// Their number there.
+    pub ticket: u64,
+    /// How many.
+    pub rows: usize,
 }
 
 /// Which stretch of a source partition an interval's rows come from: place of the first and of the last row, inclusive.
@@ -46,15 +64,46 @@ pub struct SourceRange {
     pub rows: u64,
 }
 
+impl Piece {
+    fn here(&self) -> Option<&Rows> {
+        if let Piece::Here(rows) = self { Some(rows) } else { None }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Piece::Here(rows) => rows.len(),
+            Piece::Away(away) => away.rows,
+        }
+    }
+}
+
 impl Held {
     /// Takes rows in that stand after those it holds of the same source partition.
     pub fn add(&mut self, partition: SourcePartition, rows: Rows) {
-        self.parts.entry(partition).or_default().push(rows);
+        self.add_piece(partition, Piece::Here(rows));
     }
 
-    /// The rows, ordered by source partition and place: the order in which they are written and judged.
+    /// Takes rows in that stand after those it holds of the same source partition, wherever they are.
+    pub fn add_piece(&mut self, partition: SourcePartition, piece: Piece) {
+        self.parts.entry(partition).or_default().push(piece);
+    }
+
+    /// Brings what was put away back into memory.
+    ///
+    /// # Errors
+    /// When `bring` fails.
+    pub fn recall<E>(&mut self, mut bring: impl FnMut(&Away) -> Result<Rows, E>) -> Result<(), E> {
+        for piece in self.parts.values_mut().flatten() {
+            if let Piece::Away(away) = piece {
+                *piece = Piece::Here(bring(away)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows in memory, ordered by source partition and place: the order in which they are written and judged.
     pub fn rows(&self) -> impl Iterator<Item = &Rows> {
-        self.parts.values().flatten()
+        self.parts.values().flatten().filter_map(Piece::here)
     }
 
     /// The rows that `keep` says yes to, by source partition and place.
@@ -64,7 +113,7 @@ impl Held {
     pub fn retained(&self, keep: impl Fn(&SourcePartition, Position) -> bool) -> Result<Held, ArrowError> {
         let mut held = Held::default();
         for (partition, parts) in &self.parts {
-            for rows in parts {
+            for rows in parts.iter().filter_map(Piece::here) {
                 let numbers: Vec<u32> = (0..)
                     .zip(rows.positions())
                     .filter(|(_, position)| keep(partition, *position))
@@ -78,9 +127,9 @@ impl Held {
         Ok(held)
     }
 
-    /// How many rows.
+    /// How many rows, wherever they are.
     pub fn len(&self) -> usize {
-        self.rows().map(Rows::len).sum()
+        self.parts.values().flatten().map(Piece::len).sum()
     }
 
     /// Whether there is none.
@@ -96,12 +145,13 @@ impl Held {
 
     /// Where the rows come from.
     pub fn sources(&self) -> Vec<SourceRange> {
-        let range = |(partition, parts): (&SourcePartition, &Vec<Rows>)| {
+        let range = |(partition, parts): (&SourcePartition, &Vec<Piece>)| {
+            let parts = || parts.iter().filter_map(Piece::here);
             Some(SourceRange {
                 partition: partition.clone(),
-                first: parts.iter().filter_map(|rows| rows.positions().next()).min()?,
-                last: parts.iter().filter_map(|rows| rows.positions().next_back()).max()?,
-                rows: parts.iter().map(|rows| rows.len() as u64).sum(),
+                first: parts().filter_map(|rows| rows.positions().next()).min()?,
+                last: parts().filter_map(|rows| rows.positions().next_back()).max()?,
+                rows: parts().map(|rows| rows.len() as u64).sum(),
             })
         };
         self.parts.iter().filter_map(range).collect()

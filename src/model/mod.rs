@@ -20,7 +20,7 @@ mod series;
 mod time;
 
 pub use chunk::Chunk;
-pub use closing::{Closing, Held, SourceRange};
+pub use closing::{Away, Closing, Held, Piece, SourceRange};
 pub use finding::{
     AnomalyGroup, Cause, Contribution, Dimensions, Direction, Finding, Point, PointState, RootCause, Share, SharesOf,
 };

@@ -154,6 +154,11 @@ impl Rows {
         &self.offsets
     }
 
+    /// What the offsets stand for.
+    pub fn places(&self) -> &Places {
+        &self.places
+    }
+
     /// Places in the source partition, one per row, ascending.
     pub fn positions(&self) -> impl DoubleEndedIterator<Item = Position> + '_ {
         self.offsets.iter().map(|offset| self.places.at(*offset))

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
-use arrow_csv::WriterBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
@@ -14,6 +13,7 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use super::csv;
 use crate::model::{Columns, Format, Rows};
 
 /// A part may end after so many rows, or a multiple of them, and nowhere else.
@@ -45,7 +45,7 @@ pub(super) fn encode<'a>(
     bytes_max: usize,
 ) -> Result<Vec<Part>, EncodeError> {
     match format {
-        Format::Csv => csv(rows.map(|rows| rows.batch().clone()), bytes_max),
+        Format::Csv => csv_parts(rows.map(|rows| rows.batch().clone()), bytes_max),
         Format::Parquet => {
             let schema = parquet_schema(columns);
             parquet(rows.map(|rows| with_timestamp(rows, columns, &schema)), &schema, bytes_max)
@@ -53,12 +53,15 @@ pub(super) fn encode<'a>(
     }
 }
 
-fn csv(batches: impl Iterator<Item = RecordBatch>, bytes_max: usize) -> Result<Vec<Part>, EncodeError> {
+fn csv_parts(batches: impl Iterator<Item = RecordBatch>, bytes_max: usize) -> Result<Vec<Part>, EncodeError> {
     let mut parts = Vec::new();
     let (mut buffer, mut rows) = (Vec::new(), 0);
     for group in groups(batches) {
         for batch in group {
-            WriterBuilder::new().with_header(buffer.is_empty()).build(&mut buffer).write(&batch)?;
+            if buffer.is_empty() {
+                csv::header(&batch.schema(), &mut buffer);
+            }
+            csv::lines(&batch, &mut buffer)?;
             rows += batch.num_rows() as u64;
         }
         if buffer.len() >= bytes_max {

@@ -10,6 +10,7 @@
 //!
 //! What is not here: when an interval closes (`interval`), what the rows mean (`detect`).
 
+mod csv;
 mod descriptor;
 mod encode;
 mod manifest;
@@ -21,7 +22,7 @@ pub use descriptor::{Descriptor, DescriptorError};
 pub use encode::EncodeError;
 pub use manifest::{Manifest, ManifestError, ObjectEntry};
 pub use read::{Content, Listed, ReadError, Reader, Tree};
-pub use write::{CommitError, Committed, Writer};
+pub use write::{CommitError, Committed, Encoded, Writer};
 
 /// Largest part object by default, before its format compresses it.
 pub const OBJECT_BYTES_MAX: usize = 128 << 20;

@@ -3,7 +3,7 @@
 use arrow_schema::ArrowError;
 use bytes::Bytes;
 
-use super::encode::{EncodeError, encode};
+use super::encode::{EncodeError, Part, encode};
 use super::manifest::{Head, Manifest, ManifestError, ObjectEntry};
 use super::rejects;
 use crate::model::{Area, Closing, Columns, Format, Held, Interval, Object, ObjectPath, SourcePartition, SourceRange};
@@ -17,6 +17,10 @@ pub struct Writer {
     format: Format,
     object_bytes_max: usize,
 }
+
+/// The rows of a closing, as they will be written.
+#[derive(Debug)]
+pub struct Encoded(Vec<Part>);
 
 /// What a commit wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,12 +72,32 @@ impl Writer {
         Writer { store, columns, format, object_bytes_max }
     }
 
+    /// Encodes the rows of a closing that came in time.
+    ///
+    /// # Errors
+    /// When they cannot be encoded.
+    pub fn encode(&self, closing: &Closing) -> Result<Encoded, CommitError> {
+        self.encoded(&closing.rows)
+    }
+
+    fn encoded(&self, rows: &Held) -> Result<Encoded, CommitError> {
+        Ok(Encoded(encode(rows.rows(), &self.columns, self.format, self.object_bytes_max)?))
+    }
+
+    /// Writes all that left the line with a closing: [`Writer::encode`] and [`Writer::commit_encoded`].
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn commit(&self, closing: &Closing) -> Result<Committed, CommitError> {
+        self.commit_encoded(closing, self.encode(closing)?).await
+    }
+
     /// Writes all that left the line with a closing. May be repeated: what is committed stays as it is, and rows at or
     /// before the place that a committed revision reaches in their source partition are not written again.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn commit(&self, closing: &Closing) -> Result<Committed, CommitError> {
+    pub async fn commit_encoded(&self, closing: &Closing, encoded: Encoded) -> Result<Committed, CommitError> {
         let mut committed = Committed::default();
         if !closing.rejects.is_empty() {
             let bytes = rejects::encode(&closing.rejects).map_err(CommitError::Rejects)?;
@@ -90,7 +114,7 @@ impl Writer {
             None => {
                 let (interval, sequence, complete, tally) = (*interval, *sequence, *complete, Some(*tally));
                 let head = Head { interval, revision: 0, sequence, complete, tally };
-                self.revision(head, rows, &mut committed).await?;
+                self.revision(head, rows, encoded, &mut committed).await?;
             }
             // a job that was killed after its commit may have left parts that it does not name
             Some(there) if there.sources == rows.sources() => self.tidy(&there).await?,
@@ -138,14 +162,20 @@ impl Writer {
         }
         committed.late_revisions += 1;
         let head = Head { interval, revision, sequence, complete: true, tally: None };
-        self.revision(head, &new, committed).await
+        self.revision(head, &new, self.encoded(&new)?, committed).await
     }
 
-    async fn revision(&self, head: Head, rows: &Held, committed: &mut Committed) -> Result<(), CommitError> {
+    async fn revision(
+        &self,
+        head: Head,
+        rows: &Held,
+        encoded: Encoded,
+        committed: &mut Committed,
+    ) -> Result<(), CommitError> {
         let Head { interval, revision, .. } = head;
         let mut objects = Vec::new();
         let mut is_alone = true;
-        for (number, part) in (0..).zip(encode(rows.rows(), &self.columns, self.format, self.object_bytes_max)?) {
+        for (number, part) in (0..).zip(encoded.0) {
             let (path, found) = self.part((interval, revision, number), &part.bytes).await?;
             let entry = ObjectEntry::new(path.file_name(), part.rows, &part.bytes);
             is_alone &= found == Created::New;

@@ -60,7 +60,7 @@ fn sweep_directory(directory: &Path, deep: bool) -> io::Result<u64> {
 fn is_staged(name: &str) -> bool {
     let ours = |stem: &str| {
         let ending = [".csv", ".parquet", ".json", ".jsonl"].iter().any(|ending| stem.ends_with(ending));
-        ending || ["checkpoint-", "raises-", "_probe-"].iter().any(|beginning| stem.starts_with(beginning))
+        ending || ["checkpoint-", "raises-", "spill-", "_probe-"].iter().any(|beginning| stem.starts_with(beginning))
     };
     let number = |digits: &str| !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
     name.rsplit_once('#').is_some_and(|(stem, digits)| ours(stem) && number(digits))

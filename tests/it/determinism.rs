@@ -133,6 +133,34 @@ fn the_same_input_gives_the_same_bytes() {
     }
 }
 
+/// Files, CSV and Parquet, closed as event time passes and closed at the end, with rows of open intervals in memory and
+/// on disk: one thread writes what many do.
+#[test]
+fn any_number_of_threads_writes_the_same_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let layout = Layout { files: 3, ..Layout::PLAIN };
+    let mut first = Pipeline::over(&data::settings(25, 2 * STEPS), layout, directory.path());
+    first.source = first.source.replace("4kB", "20kB");
+    for (name, interval, partition) in
+        [("csv", "", ""), ("parquet", "", "format = \"parquet\""), ("end", "close = \"end\"", "")]
+    {
+        let mut written = Vec::new();
+        for (threads, held) in [(1, "64MB"), (2, "64kB"), (7, "64MB"), (1, "64kB")] {
+            let mut pipeline = first.to(&directory.path().join(format!("{name}-{threads}-{held}")));
+            pipeline.job = format!("threads = {threads}\nheld_bytes_max = \"{held}\"");
+            pipeline.interval = interval.into();
+            pipeline.partition = partition.into();
+            tidewatch(&["run", &pipeline.write()]).good();
+            written.push((format!("{name}: {threads} threads, {held}"), tree::read(&pipeline.url)));
+        }
+        let (_, one) = &written[0];
+        assert!(one.len() > 100, "{name}: {} objects", one.len());
+        for (name, tree) in &written[1..] {
+            tree::assert_same(tree, one, name);
+        }
+    }
+}
+
 /// A number as the summary prints it behind a word.
 fn printed(summary: &str, word: &str) -> u64 {
     let rows = summary.lines().find(|line| line.starts_with("rows ")).unwrap();

@@ -39,6 +39,13 @@ impl<'a> Cursor<'a> {
         Some(value)
     }
 
+    /// So many bytes, whatever they are.
+    pub(super) fn take_bytes<const COUNT: usize>(&mut self) -> Option<&'a [u8; COUNT]> {
+        let (taken, rest) = self.rest.split_first_chunk()?;
+        self.rest = rest;
+        Some(taken)
+    }
+
     /// This byte.
     pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
         self.take(|next| next == byte)

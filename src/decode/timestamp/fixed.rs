@@ -9,7 +9,17 @@ use super::{MICROS_PER_SECOND, Moment};
 
 /// A pattern as steps from left to right.
 #[derive(Clone, Debug)]
-pub(super) struct Program(Vec<Step>);
+pub(super) struct Program {
+    /// The bytes between the fields, where the pattern begins as most do.
+    usual: Option<Usual>,
+    /// What follows then, or all of it.
+    steps: Vec<Step>,
+}
+
+/// `2021-05-24 19:18:28`, with these bytes between the fields.
+type Usual = [u8; 5];
+const USUAL_BYTES: usize = 19;
+const USUAL_STEPS: usize = 11;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -42,15 +52,41 @@ impl Program {
                 Part::ZoneName => return None,
             }
         }
-        Some(Program(steps))
+        let usual = match &steps[..] {
+            [
+                Step::Year,
+                Step::Literal(a),
+                Step::Month,
+                Step::Literal(b),
+                Step::Day,
+                Step::Literal(c),
+                Step::Hour,
+                Step::Literal(d),
+                Step::Minute,
+                Step::Literal(e),
+                Step::Second,
+                ..,
+            ] => match [&a[..], &b[..], &c[..], &d[..], &e[..]] {
+                [[a], [b], [c], [d], [e]] => Some([*a, *b, *c, *d, *e]),
+                _ => None,
+            },
+            _ => None,
+        };
+        if usual.is_some() {
+            steps.drain(..USUAL_STEPS);
+        }
+        Some(Program { usual, steps })
     }
 
     /// What a text says that follows the pattern to the letter.
     pub(super) fn read(&self, text: &str) -> Option<Moment> {
         let mut cursor = Cursor::new(text);
-        let mut civil = Civil::default();
+        let mut civil = match self.usual {
+            Some(between) => usual(cursor.take_bytes()?, between)?,
+            None => Civil::default(),
+        };
         let mut offset = None;
-        for step in &self.0 {
+        for step in &self.steps {
             match step {
                 Step::Year => civil.year = cursor.digits(4)?,
                 Step::Month => civil.month = cursor.digits(2)?,
@@ -74,6 +110,27 @@ impl Program {
             None => Moment::Local(micros),
         })
     }
+}
+
+/// Date and time of day, by position.
+fn usual(text: &[u8; USUAL_BYTES], between: Usual) -> Option<Civil> {
+    let [y0, y1, y2, y3, a, m0, m1, b, d0, d1, c, h0, h1, d, n0, n1, e, s0, s1] = *text;
+    let mut worst = 0;
+    let mut two = |tens: u8, ones: u8| {
+        let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
+        worst = worst.max(tens).max(ones);
+        u32::from(tens) * 10 + u32::from(ones)
+    };
+    let civil = Civil {
+        year: two(y0, y1) * 100 + two(y2, y3),
+        month: two(m0, m1),
+        day: two(d0, d1),
+        hour: two(h0, h1),
+        minute: two(n0, n1),
+        second: two(s0, s1),
+        micros: 0,
+    };
+    (worst <= 9 && [a, b, c, d, e] == between).then_some(civil)
 }
 
 fn step(item: &Item<'_>) -> Option<Step> {

@@ -114,7 +114,7 @@ fn follow(stage: &mut Intervals, reader: &mut Reader<'_>, steps: &[Step]) -> Tol
             Some(Step::Raise { silent }) => {
                 let is_silent = |lane: &SourcePartition| (0..5).any(|shard| silent[shard] && named(shard) == *lane);
                 raises = stage.plan(is_silent, Timestamp::MAX);
-                stage.raise(raises.clone())
+                stage.raise(raises.clone()).unwrap()
             }
             None => break,
         };
@@ -123,7 +123,7 @@ fn follow(stage: &mut Intervals, reader: &mut Reader<'_>, steps: &[Step]) -> Tol
             .push(closings.iter().map(|closing| format!("{}|{}", closing.tally.read(), show(closing))).collect());
         told.raises.push(raises);
     }
-    let last = stage.finish();
+    let last = stage.finish().unwrap();
     told.closings.push(last.iter().map(|closing| format!("{}|{}", closing.tally.read(), show(closing))).collect());
     told.raises.push(Vec::new());
     told
@@ -205,7 +205,7 @@ fn an_interval_waits_for_every_lane_until_it_is_raised() {
     assert_eq!(stage.plan(|_| false, Timestamp::MAX), []);
     let raises = stage.plan(silent, Timestamp::MIN);
     assert_eq!(raises.len(), 1, "all that is not silent has passed the interval, whatever the clock says");
-    assert_eq!(stage.raise(raises).len(), 1);
+    assert_eq!(stage.raise(raises).unwrap().len(), 1);
     let closings = push(&mut stage, 4);
     assert_eq!(closings.len(), 1, "its first row is late; its second passes the interval on which that one rides");
     assert_eq!(closings[0].tally, Tally { late: 1, ..Tally::default() });
@@ -249,7 +249,7 @@ fn the_first_event_time_of_a_shard_is_not_believed_where_it_lies_far_ahead_of_th
     stage.begin(&progress, Timestamp::from_micros(now * SECOND).unwrap());
     let records = [now + 400 * 86_400, now - 60, now].map(|time| (Some(time), true));
     let closings = read_alone(&mut stage, &records, 0, 3);
-    let tally = closings.into_iter().chain(stage.finish()).fold(Tally::default(), |mut sum, closing| {
+    let tally = closings.into_iter().chain(stage.finish().unwrap()).fold(Tally::default(), |mut sum, closing| {
         sum.add(&closing.tally);
         sum
     });

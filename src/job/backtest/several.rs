@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use super::{Span, walk::Learner};
 use crate::config::Config;
-use crate::detect::{Aggregator, Detector, Settings};
+use crate::detect::{Detector, Settings};
 use crate::job::error::JobError;
 use crate::job::host::{Host, Summary};
 use crate::job::score::{Labels, Score, Scorer};
 use crate::job::status;
 use crate::job::threads::Threads;
-use crate::model::{ClosedInterval, Columns, Interval, Point, PointState, Rows, SeriesKey};
+use crate::model::{ClosedInterval, Columns, Interval, Point, PointState, SeriesKey};
 
 /// What has one beginning on one series of one measure.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -82,7 +82,6 @@ pub(super) struct Said {
 /// Several detectors under way.
 pub(super) struct Several<'a> {
     span: &'a Span,
-    columns: Columns,
     labels: Option<Labels>,
     lanes: Vec<Lane>,
     threads: Threads,
@@ -99,10 +98,9 @@ impl<'a> Several<'a> {
     ) -> Result<Several<'a>, JobError> {
         Ok(Several {
             span,
-            columns: columns.clone(),
             labels: span.read_labels(config, columns)?,
             lanes: settings.into_iter().map(Lane::new).collect(),
-            threads: Threads::all(),
+            threads: Threads::new(config.job.threads),
             intervals: 0,
             learned: 0,
         })
@@ -130,13 +128,10 @@ impl<'a> Several<'a> {
 }
 
 impl Learner for Several<'_> {
-    fn take(&mut self, interval: Interval, rows: &[&Rows]) -> Result<(), JobError> {
-        let mut aggregator = Aggregator::new(&self.columns);
-        rows.iter().for_each(|rows| aggregator.add(rows));
-        let closed = aggregator.close(interval);
+    fn take(&mut self, closed: &ClosedInterval) -> Result<(), JobError> {
         let (span, inner) = (self.span, self.threads.shared_by(self.lanes.len()));
-        self.threads.each(&mut self.lanes, &|lane| lane.step(&closed, span, inner));
-        *if interval.date() < span.from { &mut self.learned } else { &mut self.intervals } += 1;
+        self.threads.each(&mut self.lanes, &|lane| lane.step(closed, span, inner));
+        *if closed.interval.date() < span.from { &mut self.learned } else { &mut self.intervals } += 1;
         Ok(())
     }
 }

@@ -5,20 +5,21 @@ use chrono::NaiveDate;
 
 use super::{From, Span};
 use crate::config::Config;
+use crate::detect::Aggregator;
 use crate::interval::{Intervals, ResumePoint};
 use crate::job::error::JobError;
 use crate::job::feed::{Fed, Input};
 use crate::job::history::History;
 use crate::job::host::{Event, Host, Summary};
 use crate::job::{follow, schema};
-use crate::model::{Area, Closing, Columns, Interval, Rows};
+use crate::model::{Area, ClosedInterval, Closing, Columns, Interval, Rows};
 use crate::partition::Descriptor;
 use crate::store::{Place, Store};
 
 /// Takes in what the walk comes by.
 pub(super) trait Learner {
-    /// Takes in the rows of one interval, of which there is one at least; intervals come in order.
-    fn take(&mut self, interval: Interval, rows: &[&Rows]) -> Result<(), JobError>;
+    /// Takes in one interval with a row at least; intervals come in order.
+    fn take(&mut self, closed: &ClosedInterval) -> Result<(), JobError>;
 
     /// Takes in rows that came late for an interval and left the line with another one. Only the source has them:
     /// of partitions, what came in time is walked.
@@ -106,17 +107,17 @@ async fn over_partitions<L: Learner>(
     }
     listed.retain(|listed| !end.is_before(listed.interval));
     host.listener.on(Event::Started { total_bytes: None, resumed: false });
-    for (done, interval) in (1..).zip(&listed) {
+    let mut ahead = history.ahead(&listed);
+    let mut done = 0;
+    while let Some(read) = ahead.next().await {
         if host.shutdown.is_requested() {
             summary.stopped = true;
             break;
         }
-        if let Some(rows) = history.rows(interval).await? {
-            let rows: Vec<&Rows> = rows.iter().filter(|rows| !rows.is_empty()).collect();
-            if !rows.is_empty() {
-                learner.take(interval.interval, &rows)?;
-            }
+        if let Some(closed) = history.take(read?).closed.filter(|closed| !closed.cells.is_empty()) {
+            learner.take(&closed)?;
         }
+        done += 1;
         host.listener.on(Event::Judged { intervals: done, total: listed.len() as u64 });
     }
     if history.rejected > 0 {
@@ -161,20 +162,26 @@ async fn over_source<L: Learner>(
                 Fed::End => break,
             },
         };
-        take(&mut learner, &mut summary, end, &closings)?;
+        take(&mut learner, (&columns, end), &mut summary, &closings)?;
     }
-    take(&mut learner, &mut summary, end, &intervals.finish())?;
+    take(&mut learner, (&columns, end), &mut summary, &intervals.finish()?)?;
     summary.read = intervals.state().read;
     Ok((learner, summary))
 }
 
 /// Counts closed intervals and gives on those that are whole.
-fn take(learner: &mut impl Learner, summary: &mut Summary, end: End, closings: &[Closing]) -> Result<(), JobError> {
+fn take(
+    learner: &mut impl Learner,
+    (columns, end): (&Columns, End),
+    summary: &mut Summary,
+    closings: &[Closing],
+) -> Result<(), JobError> {
     for closing in closings {
         summary.tally.add(&closing.tally);
-        let rows: Vec<&Rows> = closing.rows.rows().filter(|rows| !rows.is_empty()).collect();
-        if closing.complete && !rows.is_empty() && !end.is_before(closing.interval) {
-            learner.take(closing.interval, &rows)?;
+        if closing.complete && !closing.rows.is_empty() && !end.is_before(closing.interval) {
+            let mut aggregator = Aggregator::new(columns);
+            closing.rows.rows().for_each(|rows| aggregator.add(rows));
+            learner.take(&aggregator.close(closing.interval))?;
         }
         for (late, rows) in closing.late.iter().filter(|_| !end.is_before(closing.interval)) {
             learner.revise(*late, closing.interval, &rows.rows().collect::<Vec<_>>())?;

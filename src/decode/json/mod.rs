@@ -7,20 +7,56 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::layout::Layout;
 use super::value::Value;
 use crate::model::Reason;
+
+mod layout;
 
 /// Finds members.
 #[derive(Debug)]
 pub(super) struct Reader {
     /// The asked-for names, in the order of the values.
     names: Vec<String>,
+    /// Layouts that were met, the last one that was of use first.
+    layouts: Vec<Layout>,
+    /// Objects of no known layout.
+    strange: usize,
 }
+
+/// So many layouts are tried: a stream that mixes the records of a few programs.
+const LAYOUTS_MAX: usize = 4;
+/// Where all of them are taken, one of so many strange objects takes a place: a layout that is no longer written goes.
+const STRANGE_RUN: usize = 64;
 
 impl Reader {
     /// Looks for these names.
     pub(super) fn new(names: Vec<String>) -> Reader {
-        Reader { names }
+        Reader { names, layouts: Vec::new(), strange: 0 }
+    }
+
+    /// Reads the object that begins at `at` if it is of a layout that was met before; gives where it ends.
+    pub(super) fn read_known<'a>(&mut self, text: &'a str, at: usize, values: &mut [Value<'a>]) -> Option<usize> {
+        let found = |layout: &Layout, values: &mut [Value<'a>]| layout.read(text, at, values);
+        if let Some(end) = self.layouts.first().and_then(|first| found(first, values)) {
+            return Some(end);
+        }
+        let (place, end) =
+            (1..self.layouts.len()).find_map(|place| Some((place, found(&self.layouts[place], values)?)))?;
+        self.layouts.swap(0, place);
+        Some(end)
+    }
+
+    /// Takes the layout of a record that was read.
+    fn learn(&mut self, record: &str) {
+        self.strange += 1;
+        if self.layouts.len() == LAYOUTS_MAX && !self.strange.is_multiple_of(STRANGE_RUN) {
+            return;
+        }
+        if let Some(layout) = Layout::of(record, &self.names) {
+            self.layouts.truncate(LAYOUTS_MAX - 1);
+            self.layouts.insert(0, layout);
+        }
     }
 
     /// Puts the values of one object into `values`.
@@ -30,7 +66,9 @@ impl Reader {
         deserializer
             .deserialize_map(Members { names: &self.names, values })
             .and_then(|()| deserializer.end())
-            .map_err(|error| Reason::Malformed(error.to_string()))
+            .map_err(|error| Reason::Malformed(error.to_string()))?;
+        self.learn(record);
+        Ok(())
     }
 }
 

@@ -1,0 +1,73 @@
+//! Closings on their way to the store: what can be worked out beside the line is worked out on other threads, several
+//! closings at a time. Rows that were put away are brought back, encoded as parts, and gathered to what the detector
+//! sees. Closings come out in the order in which they went in, so that what follows does not depend on the threads.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+
+use super::error::JobError;
+use super::spill::Spill;
+use crate::detect::Aggregator;
+use crate::model::{ClosedInterval, Closing, Columns};
+use crate::partition::{Encoded, Writer};
+
+/// Prepares closings.
+pub(super) struct Preparer {
+    writer: Writer,
+    /// What the detector must be given; none where there is none.
+    columns: Option<Columns>,
+    spill: Arc<Spill>,
+    waiting: VecDeque<JoinHandle<Result<Prepared, JobError>>>,
+    waiting_max: usize,
+}
+
+/// A closing, with all that follows from it alone.
+pub(super) struct Prepared {
+    pub(super) closing: Closing,
+    pub(super) encoded: Encoded,
+    /// What the detector sees of it.
+    pub(super) cells: Option<ClosedInterval>,
+}
+
+impl Preparer {
+    pub(super) fn new(writer: Writer, columns: Option<Columns>, spill: Arc<Spill>, threads: usize) -> Preparer {
+        Preparer { writer, columns, spill, waiting: VecDeque::new(), waiting_max: threads }
+    }
+
+    /// Whether one must come out before the next may go in.
+    pub(super) fn is_full(&self) -> bool {
+        self.waiting.len() >= self.waiting_max
+    }
+
+    pub(super) fn begin(&mut self, mut closing: Closing) {
+        let (writer, columns, spill) = (self.writer.clone(), self.columns.clone(), Arc::clone(&self.spill));
+        self.waiting.push_back(tokio::task::spawn_blocking(move || {
+            closing.rows.recall(|away| spill.bring(away))?;
+            // whoever waits for a verdict waits for the longer of the two
+            let (encoded, cells) = std::thread::scope(|scope| {
+                let cells = columns.filter(|_| closing.complete && !closing.rows.is_empty());
+                let cells = cells.map(|columns| scope.spawn(|| gathered(&closing, columns)));
+                let encoded = writer.encode(&closing);
+                (encoded, cells.map(|cells| cells.join().map_err(|_| JobError::Thread)).transpose())
+            });
+            let (encoded, cells) = (encoded?, cells?);
+            Ok(Prepared { closing, encoded, cells })
+        }));
+    }
+
+    /// The next one, once it is ready; none where nothing is under way. May be dropped while it waits; nothing is lost.
+    pub(super) async fn next(&mut self) -> Option<Result<Prepared, JobError>> {
+        let ready = self.waiting.front_mut()?.await;
+        self.waiting.pop_front();
+        Some(ready.unwrap_or(Err(JobError::Thread)))
+    }
+}
+
+/// What the detector sees of a closing.
+fn gathered(closing: &Closing, columns: Columns) -> ClosedInterval {
+    let mut aggregator = Aggregator::new(&columns);
+    closing.rows.rows().for_each(|rows| aggregator.add(rows));
+    aggregator.close(closing.interval)
+}
