@@ -55,6 +55,7 @@ fn a_kinesis_server_that_stops_and_starts_again() {
     let mut job = rig.start();
     put_all(&mut rig, |_, portion| {
         if portion == 4 || portion == 8 {
+            job.until_it_says(" records, ");
             kinesis.stop();
             thread::sleep(A_WHILE);
             kinesis.start_again();
@@ -105,7 +106,10 @@ fn an_s3_service_that_is_full_for_a_while() {
     let mut job = rig.start();
     put_all(&mut rig, |_, portion| match portion {
         4 => proxy.set([Rule::new(Match::Path("PUT", ""), When::Every(1), Fault::s3(507, "StorageFull"))]),
-        9 => proxy.set([]),
+        9 => {
+            job.until_it_says("StorageFull");
+            proxy.set([]);
+        }
         _ => {}
     });
     rig.until_committed(&mut job);

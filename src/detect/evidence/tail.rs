@@ -8,8 +8,9 @@
 
 use crate::detect::snapshot::codec;
 
-/// Share of the values beyond `u`.
+/// Share of the values beyond `u`, and `-log10` of it.
 const SHARE: f64 = 0.03;
+const AT_THRESHOLD: f64 = 1.522_879;
 /// The heaviest tail that is believed, in units of the statistic.
 const EXCESS_MAX: f64 = 20.0;
 const RUN_MAX: u32 = 1000;
@@ -52,24 +53,22 @@ impl Tail {
 
     /// `-log10 P(z > value)`, finite and never negative.
     pub(in crate::detect) fn surprise(&self, value: f64) -> f64 {
-        let at_threshold = -libm::log10(SHARE);
         let surprise = if value <= self.threshold {
-            at_threshold * (value / self.threshold).max(0.0)
+            AT_THRESHOLD * (value / self.threshold).max(0.0)
         } else {
             let excess = (value - self.threshold) / self.excess;
             let fall = if self.shape > 0.0 { libm::log1p(self.shape * excess) / self.shape } else { excess };
-            at_threshold + fall * std::f64::consts::LOG10_E
+            AT_THRESHOLD + fall * std::f64::consts::LOG10_E
         };
         surprise.min(SURPRISE_MAX)
     }
 
     /// The value whose surprise is `surprise`.
     pub(in crate::detect) fn value(&self, surprise: f64) -> f64 {
-        let at_threshold = -libm::log10(SHARE);
-        if surprise <= at_threshold {
-            self.threshold * surprise / at_threshold
+        if surprise <= AT_THRESHOLD {
+            self.threshold * surprise / AT_THRESHOLD
         } else {
-            let fall = (surprise - at_threshold) / std::f64::consts::LOG10_E;
+            let fall = (surprise - AT_THRESHOLD) / std::f64::consts::LOG10_E;
             let excess = if self.shape > 0.0 { libm::expm1(self.shape * fall) / self.shape } else { fall };
             self.threshold + excess * self.excess
         }

@@ -110,6 +110,11 @@ impl Running {
         status.unwrap()
     }
 
+    /// Waits until it has said something on standard error, or has ended.
+    pub(crate) fn until_it_says(&mut self, text: &str) {
+        wait_until(&format!("the program says `{text}`"), || self.errors().contains(text) || self.status().is_some());
+    }
+
     /// What it said so far on standard error.
     pub(crate) fn errors(&self) -> String {
         std::fs::read_to_string(self.errors.path()).unwrap()
