@@ -2,9 +2,8 @@
 //! it is finer, else at its own distance of rows. The first 15 % of a file is not scored. A segment is a run of labelled
 //! intervals; the scorer is that of the incidents.
 //!
-//! One threshold serves all files. Files differ in length of interval, so our score, a probability per interval, is
-//! swept as the number of such intervals in a week (`score - log10(intervals per week)`), which is what the sensitivity
-//! sets; the peers' scores are swept as they are.
+//! One threshold serves all files, and all scores are swept as they are: ours says how rare an interval is per five minutes,
+//! whatever its length.
 
 use super::drive::{self, Judged};
 use super::options::Options;
@@ -46,9 +45,8 @@ pub(crate) fn run(options: &Options) {
         .zip(&files)
         .map(|(runs, file)| runs.iter().map(|run| file.case.score(|s, t| run.alarms[s][t])).collect())
         .collect();
-    let ours: Vec<Vec<Vec<Vec<f32>>>> = (0..seeds)
-        .map(|seed| judged.chunks(seeds).zip(&files).map(|(runs, file)| per_week(&runs[seed], file)).collect())
-        .collect();
+    let ours: Vec<Vec<Vec<Vec<f32>>>> =
+        (0..seeds).map(|seed| judged.chunks(seeds).map(|runs| runs[seed].scores.clone()).collect()).collect();
     let peers: Vec<(Peer, Vec<Vec<Vec<f32>>>)> = Peer::ALL
         .into_iter()
         .filter(|_| options.peers)
@@ -140,12 +138,6 @@ pub(crate) fn run(options: &Options) {
 
 fn pair<'a>(files: &'a [File], scores: &'a [Vec<Vec<f32>>]) -> Vec<Scored<'a>> {
     files.iter().zip(scores).map(|(file, scores)| (&file.case, &scores[..])).collect()
-}
-
-/// The score less that of an interval as rare as once a week, plus ten, so that it is above 0.
-fn per_week(run: &Judged, file: &File) -> Vec<Vec<f32>> {
-    let week = libm::log10(10_080.0 / file.minutes as f64) as f32;
-    run.scores.iter().map(|row| row.iter().map(|score| (score - week + 10.0).max(0.0)).collect()).collect()
 }
 
 fn load((category, name, path): (String, String, std::path::PathBuf)) -> File {

@@ -12,8 +12,7 @@ WORK/results/<detector>/<seed>/<category>/<file>.csv is what `nab.rs` wrote. All
                              (100: all windows at once, nothing else), windows hit, rows of false detection;
                              and the score with the threshold of the other categories
 
-Rows named `per week` rank the same scores by how rare they are per week instead of per interval; `as shipped`
-is the alarm at the shipped sensitivity: 0 or 1, no threshold is chosen; `with gaps` has what was said of intervals
+Rows named `as shipped` are the alarm at the shipped sensitivity: 0 or 1, no threshold is chosen; `with gaps` has what was said of intervals
 without a row on the next row.
 """
 import importlib.util

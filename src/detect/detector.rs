@@ -264,7 +264,8 @@ impl Detector {
         for (index, measure) in measures.iter().enumerate() {
             for (key, said) in self.fleet.members.keys().zip(said.chunks_exact(measures.len())) {
                 if let Some(Said { value, judgement, .. }) = said[index] {
-                    let judgement = Judgement { score: per_five_minutes(judgement.score, interval.length()), ..judgement };
+                    let judgement =
+                        Judgement { score: per_five_minutes(judgement.score, interval.length()), ..judgement };
                     points.push(point(interval, key, measure.name(), value, judgement));
                 }
             }

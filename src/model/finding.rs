@@ -63,7 +63,8 @@ pub struct Point {
     pub lower: f64,
     /// Upper end of the band.
     pub upper: f64,
-    /// How unusual, finite and never negative (R1).
+    /// How unusual, finite and never negative (R1): `-log10` of how often five minutes of this series are as odd, whatever the
+    /// length of its intervals.
     pub score: f64,
     /// 0 to 100.
     pub severity: f64,
