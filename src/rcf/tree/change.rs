@@ -51,10 +51,10 @@ impl Trees {
         }
     }
 
-    /// Room for an eighth more nodes of one kind in every tree. Nodes without a box come after those with one, so that
+    /// Room for six more nodes, or a thirty-second more, of one kind in every tree. Nodes without a box come after those with one, so that
     /// their names move up when boxes are added.
     fn make_room(&mut self, boxed: bool, keep: &mut [&mut u16]) {
-        let grown = |room: usize| (room + (room / 8).max(8)).min(SAMPLE_MAX - 1);
+        let grown = |room: usize| (room + (room / 32).max(6)).min(SAMPLE_MAX - 1);
         let (box_room, loose_room) =
             if boxed { (grown(self.box_room), self.loose_room) } else { (self.box_room, grown(self.loose_room)) };
         self.set_room(box_room, loose_room, keep);
