@@ -90,7 +90,8 @@ impl Reader {
         });
         let CsvEnd::Newline { length } = end else { return None };
         let end = without_line_end(&record.as_bytes()[..length]).len();
-        (count == slots.len()).then_some(at + end)
+        let is_blank = record.as_bytes()[..end].iter().all(|byte| matches!(byte, b' ' | b'\t'));
+        (count == slots.len() && !is_blank).then_some(at + end)
     }
 
     /// Puts the fields of one record into `values`.

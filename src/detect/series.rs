@@ -284,8 +284,8 @@ impl Series {
             let is_asked = context.margin.asks(lead.error >= 0.0);
             let number = outlook.place.number;
             let is_news = !is_asked || self.budget.spend(number, score, context.alarm, context.per_day);
-            self.windows.note(&distances);
             if is_news && self.unrest < RESTLESS {
+                self.windows.note(&distances);
                 let most = context.alarm + self.budget.news(score);
                 return self.alarm(context, &outlook, value, &lead, compared.clamp(context.alarm, most));
             }

@@ -46,7 +46,9 @@ fn leaf(point: &Point, adds_up: bool) -> Option<(Amount, f64)> {
     }
     let value = point.value.or(adds_up.then_some(0.0))?;
     let Point { expected, lower, upper, .. } = *point;
-    let room = (expected - lower).min(upper - expected);
+    // a band that was cut at 0 has one end that says how far is far
+    let room =
+        if lower <= 0.0 && expected >= 0.0 { upper - expected } else { (expected - lower).min(upper - expected) };
     let deviation =
         if room.is_finite() && room > 0.0 { room / BAND } else { UNKNOWN * value.abs().max(expected.abs()) };
     Some((Amount { value, expected }, deviation))

@@ -13,7 +13,12 @@ mod contribution;
 mod id;
 pub mod lattice;
 
-use crate::model::{AnomalyGroup, Dimensions, Finding, Interval, Point, PointState, RootCause};
+use crate::model::{AnomalyGroup, Dimensions, Finding, Interval, Point, PointState, RootCause, SeriesKey};
+
+/// The id that the finding of a series has in its group, if it is one.
+pub fn finding_id(measure: &str, interval: Interval, key: &SeriesKey) -> String {
+    id::finding(&id::group(measure, interval), key)
+}
 
 /// Groups the anomalous points by interval and measure: groups ordered by interval, then by the order in which measures
 /// appear among the points; findings by severity, largest first, then by key. `adds_up` says of a measure whether the

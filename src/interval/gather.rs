@@ -97,6 +97,9 @@ impl Part {
     }
 }
 
+/// Most room that is made at once for the texts of a column: one long text says nothing of the next ones.
+const ROOM_BYTES_MAX: usize = 1 << 20;
+
 #[derive(Debug)]
 struct Block {
     schema: SchemaRef,
@@ -122,7 +125,8 @@ impl Block {
                     let usual_bytes = texts.value_data().len() / texts.len().max(1) + 1;
                     let mut ends = Vec::with_capacity(rows + 1);
                     ends.push(0);
-                    Column::Text { ends, bytes: Vec::with_capacity(rows * usual_bytes) }
+                    let usual = rows.saturating_mul(usual_bytes).min(ROOM_BYTES_MAX);
+                    Column::Text { ends, bytes: Vec::with_capacity(usual) }
                 }
                 DataType::Int64 => {
                     Column::Integer { values: Vec::with_capacity(rows), valid: NullBufferBuilder::new(rows) }

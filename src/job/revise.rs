@@ -17,9 +17,7 @@ use crate::alert::{Revision, Status};
 use crate::detect::{Detector, Outcome, Revised};
 use crate::explain;
 use crate::interval::ScatterError;
-use crate::model::{
-    Area, Closing, Dimensions, Held, Interval, Object, ObjectPath, Point, PointState, Position, SourcePartition,
-};
+use crate::model::{Area, Closing, Dimensions, Held, Interval, Object, ObjectPath, Position, SourcePartition};
 use crate::partition::{Manifest, ReadError};
 use crate::store::Store;
 
@@ -90,7 +88,7 @@ pub(super) fn lines(revised: Vec<Revised>, with: Interval, dimensions: &[String]
 
 fn line(revised: Revised, with: Interval, dimensions: &[String]) -> Revision {
     Revision {
-        id: id(&revised, dimensions),
+        id: explain::finding_id(&revised.measure, revised.interval, &revised.key),
         interval_start: revised.interval.start(),
         interval_end: revised.interval.end(),
         dimensions: Dimensions::new(dimensions, &revised.key),
@@ -113,25 +111,6 @@ fn line(revised: Revised, with: Interval, dimensions: &[String]) -> Revision {
     }
 }
 
-/// The id that the finding has in the anomaly table, or would have.
-fn id(revised: &Revised, dimensions: &[String]) -> String {
-    let Revised { interval, key, measure, value, expected, lower, upper, direction, since, severity, .. } = revised;
-    let point = Point {
-        interval: *interval,
-        key: key.clone(),
-        measure: measure.clone(),
-        value: Some(*value),
-        expected: *expected,
-        lower: *lower,
-        upper: *upper,
-        score: 0.0,
-        severity: *severity,
-        state: PointState::Anomalous { direction: *direction, since: *since },
-    };
-    let groups = explain::groups(&[point], dimensions, |_| true);
-    groups.into_iter().flat_map(|group| group.findings).map(|finding| finding.id).next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -141,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::detect::{Aggregation, Aggregator, Measure, Settings};
-    use crate::model::{Columns, Format, Length, MeasureType, Rows, Tally, Timestamp};
+    use crate::model::{Columns, Format, Length, MeasureType, Point, PointState, Rows, Tally, Timestamp};
     use crate::partition::Writer;
 
     fn columns() -> Columns {

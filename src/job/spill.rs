@@ -193,7 +193,7 @@ impl Scratch {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = directory.join(format!("spill-{}#{number}", std::process::id()));
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
         // nothing is left behind by a process that is killed
         let _ = fs::remove_file(&path);
         Ok(Scratch { file: Mutex::new(file), path })

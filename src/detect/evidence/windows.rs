@@ -11,7 +11,7 @@
 //! taken for what it is: `score = surprise - (mark - 1.3)`.
 //!
 //! A tail says little of what lies far beyond everything that taught it, and what was odd has taught it little. So each statistic
-//! is ranked too, against all that the series has shown, odd or not, and surprises by at most twice its rank.
+//! is ranked too, among normal intervals and the first ones of incidents, and surprises by at most twice its rank.
 
 use super::{Rank, Side};
 use crate::detect::model::{Opinion, Sums, WIDTHS, WINDOWS};

@@ -40,6 +40,9 @@ const SIZE_MEMORY: u32 = 500;
 const CLIP: f64 = 4.0;
 /// Least noise, as a share of the mean magnitude: a flat line still needs a unit.
 const LEAST_SHARE: f64 = 1e-4;
+/// Least mean of what was expected that counts, as a share of the mean magnitude of the values, and 1 over the most that an
+/// event is larger.
+const MEAN_SHARE: f64 = 1e-3;
 /// The same as a share of the mean step from value to value over a month: a stretch without any change, however long,
 /// is no reason to find the next change infinitely large.
 const STEP_SHARE: f64 = 0.02;
@@ -134,8 +137,10 @@ impl Noise {
 
     /// Variance over mean: about the size of one event.
     pub(in crate::detect) fn dispersion(&self) -> f64 {
-        let ratio = if self.expected > 0.0 { self.square / self.expected } else { 0.0 };
-        self.single().max(ratio)
+        // errors of what was hardly expected tell nothing of events
+        let mean = self.expected.max(MEAN_SHARE * self.magnitude);
+        let ratio = if mean > 0.0 { self.square / mean } else { 0.0 };
+        self.single().max(ratio.min(self.magnitude / MEAN_SHARE))
     }
 
     /// Size of one event of a series whose events come one by one, else 0.

@@ -7,8 +7,10 @@ use super::rows::{self, NONE, Numbering, Rows, Table};
 const LAYERS_MAX: usize = 4;
 /// Up to so many dimensions.
 const FEW: usize = 5;
+/// Beyond so many dimensions none is looked at.
+const DIMENSIONS_MAX: usize = u64::BITS as usize - 1;
 /// Slices times cuboids beyond which the deepest layers are not looked at.
-const WORK_MAX: usize = 400_000_000;
+const WORK_MAX: usize = 20_000_000;
 
 /// All cuboids, the largest first; the last one has no dimension and one slice, which is everything.
 pub(super) struct Cube {
@@ -203,6 +205,9 @@ impl Roll {
 
 /// How many dimensions a cause may name.
 fn layers(dimensions: usize, cells: usize) -> usize {
+    if dimensions > DIMENSIONS_MAX {
+        return 0;
+    }
     let most = if dimensions <= FEW { dimensions } else { LAYERS_MAX };
     let fits = |layers: &usize| {
         (0..=*layers).map(|layer| choose(dimensions, layer)).sum::<usize>().saturating_mul(cells) <= WORK_MAX

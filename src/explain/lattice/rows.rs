@@ -65,7 +65,7 @@ impl<'a> Rows<'a> {
             over: vec![Amount::ZERO; if leaves.kind().has_denominator() { leaf.len() } else { 0 }],
             variances: vec![0.0; leaf.len()],
             leaf,
-            has_variances: !leaves.is_empty() && leaves.variances.iter().all(|variance| *variance > 0.0),
+            has_variances: !leaves.is_empty() && has_variances(leaves),
         };
         for (at, cell) in cell.iter().enumerate() {
             add(&mut rows.amounts[*cell as usize], leaves.amounts[at]);
@@ -124,6 +124,12 @@ fn codes(leaves: &Leaves, leaf: u32) -> &[u32] {
     let d = leaves.dimensions();
     let from = leaf as usize * d;
     &leaves.codes[from..from + d]
+}
+
+/// Whether it is known of every leaf how sure it is; of one where nothing is and nothing was expected nobody needs to know.
+fn has_variances(leaves: &Leaves) -> bool {
+    let is_nothing = |amount: &Amount| amount.value == 0.0 && amount.expected == 0.0;
+    leaves.variances.iter().zip(&leaves.amounts).all(|(variance, amount)| *variance > 0.0 || is_nothing(amount))
 }
 
 fn add(to: &mut Amount, amount: Amount) {

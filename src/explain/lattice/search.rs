@@ -78,7 +78,7 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
             passes(rows, &cells, &candidate.dims, &inside, UNTOUCHED_MAX).then_some(candidate)
         });
         let Some(accepted) = accepted else { break };
-        let (dims, values) = climb(rows, &cube, lists, &cells, accepted, growth);
+        let (dims, values) = climb(rows, &cube, lists, &cells, accepted, (growth, all[0]));
         if dims.is_empty() {
             is_uniform = true;
             break;
@@ -169,7 +169,7 @@ fn climb(
     lists: &Lists,
     cells: &[[f64; 2]],
     from: Candidate,
-    growth: f64,
+    (growth, all): (f64, f64),
 ) -> (Vec<usize>, Vec<u32>) {
     let Candidate { mut dims, mut values, .. } = from;
     let mut codes = vec![0; rows.dimensions()];
@@ -184,7 +184,9 @@ fn climb(
                 let (weight, score) = (sums[0] - own[0], sums[1] - own[1]);
                 let moved = weight <= 1e-9 * own[0]
                     || (score / weight - CLIMB_SHIFT * shift) * shift.signum() * weight.sqrt() > -2.0;
-                (moved && gain(sums, growth) >= CLIMB_KEEPS * gain(own, growth)).then(|| (gain(sums, growth), at))
+                let is_part = sums[0] < all * (1.0 - 1e-9);
+                (moved && is_part && gain(sums, growth) >= CLIMB_KEEPS * gain(own, growth))
+                    .then(|| (gain(sums, growth), at))
             })
             .collect();
         shorter.sort_by(|a, b| b.0.total_cmp(&a.0));
