@@ -123,6 +123,37 @@ fn what_moves_every_series_lies_outside_the_dimensions() {
 }
 
 #[test]
+fn a_slice_is_not_widened_to_a_dimension_that_is_the_same_everywhere() {
+    let at = |market: usize, factor: f64| {
+        let mut point = market_of_one(market, factor);
+        point.key = SeriesKey::new(["web", &format!("m{market}")]);
+        point
+    };
+    let points: Vec<Point> = (0..11).map(|market| at(market, if market == 0 { 0.5 } else { 0.8 })).collect();
+    let [group] = &groups(&points, &names())[..] else { panic!("one group") };
+    assert_eq!(group.root_cause.causes[0].dimensions.to_string(), "marketplace=m0", "{:?}", group.root_cause);
+}
+
+/// A point of the first of some markets, which is a third of all, or of another one.
+fn market_of_one(market: usize, factor: f64) -> Point {
+    let expected = if market == 0 { 1000.0 } else { 200.0 };
+    let mut point = point(0, "views", ["", ""], Some(expected * factor), expected, 70.0);
+    (point.lower, point.upper) = (0.85 * expected, 1.15 * expected);
+    point
+}
+
+#[test]
+fn a_band_that_was_cut_at_nothing_does_not_make_a_quiet_series_sure() {
+    let mut points = markets(|_, market| if market == 2 { 0.3 } else { 1.0 });
+    let mut quiet = point(0, "views", ["p9", "m9"], Some(60.5), 10.5, 0.0);
+    (quiet.lower, quiet.upper, quiet.state) = (0.0, 200.0, PointState::Normal);
+    points.push(quiet);
+    let [group] = &groups(&points, &names())[..] else { panic!("one group") };
+    let causes: Vec<String> = group.root_cause.causes.iter().map(|cause| cause.dimensions.to_string()).collect();
+    assert_eq!(causes, ["marketplace=m2"]);
+}
+
+#[test]
 fn causes_are_those_of_the_interval_and_the_measure() {
     let mut points = markets(|platform, _| if platform == 1 { 2.0 } else { 1.0 });
     let calm = groups(&points, &names());

@@ -1,5 +1,5 @@
 //! The rank of a size among all sizes that this series has shown, whatever their distribution: a Pareto tail beyond the
-//! 99.7th percentile, `P(x > u r) = q r^(-1/b)` with `q = 0.003`. Both are followed step by step, in logarithms, so that no
+//! 99.7th percentile, `P(x > u r) = q r^(-1/b)` with `q = 0.003`. Both are followed step by step, `u` by factors, so that no
 //! unit is needed: `ln u` by stochastic approximation, `b` as a mean of the excesses `ln x - ln u` (Hill's estimator), each
 //! cut at `4 b`. The k-th value in a row beyond `u` counts `1/k`, because a burst is one event. `b` hardly leaves its prior:
 //! an estimate from a few excesses ranks worse than the same power for every series.

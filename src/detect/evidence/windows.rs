@@ -158,7 +158,7 @@ impl Windows {
         self.mark = (self.mark + STEP / (self.seen + CALM) * (was - SHARE)).clamp(MARKS.0, MARKS.1);
     }
 
-    /// Takes the distances of an odd interval in, for their ranks alone.
+    /// Takes distances in for their ranks alone, as those of an interval that raises an alarm.
     pub(in crate::detect) fn note(&mut self, distances: &Distances) {
         for (rank, z) in self.ranks.iter_mut().zip(distances) {
             if let Some(z) = z {

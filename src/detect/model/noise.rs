@@ -292,6 +292,16 @@ mod tests {
     }
 
     #[test]
+    fn events_are_not_infinite_where_hardly_anything_was_expected() {
+        let mut noise = Noise::new(true);
+        for value in [0.0, 1e-308, 0.0, 589.0, 0.0, 1e-308, 600.0, 0.0, 0.0, 580.0] {
+            noise.value(value);
+            noise.error(1e-308, value);
+        }
+        assert!(noise.dispersion().is_finite() && noise.least_expected() < 1e6, "{}", noise.dispersion());
+    }
+
+    #[test]
     fn a_constant_keeps_a_unit() {
         let mut noise = Noise::new(false);
         for _ in 0..500 {
