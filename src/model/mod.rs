@@ -11,6 +11,7 @@ mod finding;
 mod framing;
 mod interval;
 mod nearest;
+mod notice;
 mod path;
 mod position;
 mod progress;
@@ -27,6 +28,7 @@ pub use finding::{
 pub use framing::{CsvDialect, CsvDialectError, CsvEnd, CsvField, Framing, LINE_END_BYTES_MAX};
 pub use interval::{Interval, Length, LengthError};
 pub use nearest::nearest;
+pub use notice::{Notice, NoticeKind};
 pub use path::{Area, Format, Object, ObjectPath};
 pub use position::{Places, Position, PositionError, SequenceNumber};
 pub use progress::{Progress, SourcePartition};
