@@ -251,14 +251,14 @@ pub struct AnomalyGroup {
 }
 
 /// A local civil time as text.
-mod civil {
+pub(super) mod civil {
     use super::{Deserialize, Deserializer, NaiveDateTime, Serializer, TIME_FORMAT};
 
-    pub(super) fn serialize<S: Serializer>(time: &NaiveDateTime, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::model) fn serialize<S: Serializer>(time: &NaiveDateTime, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&time.format(TIME_FORMAT))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDateTime, D::Error> {
+    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDateTime, D::Error> {
         let text = String::deserialize(deserializer)?;
         NaiveDateTime::parse_from_str(&text, TIME_FORMAT).map_err(serde::de::Error::custom)
     }

@@ -8,7 +8,7 @@ use chrono::NaiveDateTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::finding::{Dimensions, Direction};
+use super::finding::{Dimensions, Direction, civil};
 
 /// What a notice says of the thing that it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,7 @@ pub struct Notice {
     /// What it says.
     pub kind: NoticeKind,
     /// Local start of the interval with which it was made.
+    #[serde(with = "civil")]
     pub time: NaiveDateTime,
     /// The measures that it is about.
     pub measures: Vec<String>,
