@@ -24,8 +24,8 @@
 //! ride out what may pass.
 //!
 //! Stages never import each other: they meet in [`job`] through [`model`]. The middle is pure: no clock, no file, no
-//! runtime, no log in `model`, `rcf`, `decode`, `select`, `interval`, `detect`, `explain`. `tests/it/layering.rs`
-//! enforces both.
+//! runtime, no log in `model`, `rcf`, `decode`, `select`, `interval`, `detect`, `explain`, nor in [`import`], which turns
+//! descriptions of other detectors into a configuration. `tests/it/layering.rs` enforces both.
 //!
 //! # Invariants
 //!
@@ -55,6 +55,7 @@ pub mod config;
 pub mod decode;
 pub mod detect;
 pub mod explain;
+pub mod import;
 pub mod interval;
 pub mod job;
 pub mod model;

@@ -29,6 +29,8 @@ pub(super) enum Command {
     Check(Job),
     /// Look at a sample of data and write a configuration for it
     Discover(Discover),
+    /// Write a configuration from the description of another detector
+    Import(Import),
     /// Make up data with known incidents
     Generate(Generate),
     /// List the anomaly table
@@ -161,6 +163,14 @@ pub(super) enum Input {
 pub(super) struct Discover {
     /// A file, a directory or a glob with JSON lines or CSV, plain or gzip
     pub(super) path: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Import {
+    /// Files with the JSON of Lookout's DescribeAnomalyDetector, DescribeMetricSet and DescribeAlert, with an OpenSearch
+    /// detector's JSON, or with the SQL of a Kinesis Analytics application
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -9,6 +9,7 @@ mod check;
 mod format;
 mod generate;
 mod host;
+mod import;
 mod listener;
 mod plot;
 mod revisions;
@@ -27,6 +28,7 @@ use clap::{CommandFactory as _, Parser as _};
 
 use crate::config::{self, ConfigError};
 use crate::decode::discover::DiscoverError;
+use crate::import::ImportError;
 use crate::job::JobError;
 use args::{Args, Command};
 
@@ -49,6 +51,10 @@ enum CliError {
     DateOrder { from: NaiveDate, to: NaiveDate },
     #[error(transparent)]
     Discover(#[from] DiscoverError),
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    #[error("`{path}` cannot be read: {source}")]
+    Input { path: PathBuf, source: io::Error },
     #[error("not all that the job needs works; hint: each step that failed is told above")]
     Unusable,
     #[error("`{path}` cannot be written: {source}")]
@@ -115,6 +121,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Status(job) => status::status(&config::load(&job.config)?, &mut out),
         Command::Check(job) => check::check(&config::load(&job.config)?, &mut out),
         Command::Discover(discover) => check::discover(&discover.path, &mut out),
+        Command::Import(import) => import::import(&import.files, &mut out),
         Command::Generate(generate) => generate::generate(&generate, &mut out),
         Command::Anomalies(list) => anomalies::list(&config::load(&list.config)?, &list, &mut out),
         Command::Explain(explain) => anomalies::explain(&config::load(&explain.config)?, &explain, &mut out),

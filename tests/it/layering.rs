@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, and what it may import of ours. Lowest first.
-const TABLE: [(&str, &[&str]); 15] = [
+const TABLE: [(&str, &[&str]); 16] = [
     ("model", &[]),
     ("rcf", &[]),
     ("aws", &[]),
@@ -18,6 +18,8 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("interval", &["model"]),
     ("explain", &["model"]),
     ("detect", &["model", "rcf"]),
+    // what a timestamp's pattern and a measure's margin may be
+    ("import", &["model", "decode", "detect"]),
     ("source", &["model", "aws"]),
     ("partition", &["model", "store"]),
     ("alert", &["model", "store"]),
@@ -39,10 +41,10 @@ const TABLE: [(&str, &[&str]); 15] = [
             "config",
         ],
     ),
-    ("cli", &["model", "aws", "store", "source", "decode", "alert", "config", "job"]),
+    ("cli", &["model", "aws", "store", "source", "decode", "alert", "import", "config", "job"]),
 ];
 
-const PURE: [&str; 7] = ["model", "rcf", "decode", "select", "interval", "detect", "explain"];
+const PURE: [&str; 8] = ["model", "rcf", "decode", "select", "interval", "detect", "explain", "import"];
 
 const IMPURE_WORDS: [&str; 13] = [
     "tokio",

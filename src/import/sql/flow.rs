@@ -1,0 +1,383 @@
+//! Follows columns from the source through pumps to where a forest reads them: which source columns they are, which
+//! filters lie between, and which of them are counts, sums or means of a window.
+
+use std::collections::BTreeMap;
+
+use super::parse::{Expr, From, Item, Select};
+use crate::import::draft::Draft;
+
+/// More pumps in a row than anyone has; fewer than a circle of them.
+const PUMPS_MAX: usize = 30;
+
+/// Streams and what fills them.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    /// Columns with their types.
+    pub(super) streams: BTreeMap<String, Vec<(String, String)>>,
+    /// Target, its named columns, what goes in.
+    pub(super) pumps: Vec<(String, Vec<String>, Select)>,
+}
+
+/// What a select gives.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Flow {
+    /// The stream that it begins with.
+    pub(super) source: String,
+    /// Filters on columns of the source, all of which hold.
+    pub(super) filters: Vec<Filter>,
+    /// Columns by name.
+    pub(super) columns: Vec<(String, Origin)>,
+    /// Whether all columns of the source come along.
+    pub(super) all: bool,
+    /// Seconds of the window, where values are of one.
+    pub(super) window: Option<u64>,
+    /// Columns of the source that are cast to a type.
+    pub(super) types: BTreeMap<String, String>,
+}
+
+/// A column and the values it may have.
+pub(super) type Filter = (String, Vec<String>);
+
+/// What a column is.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Origin {
+    /// A column of the source.
+    Column(String),
+    Measure(Measure),
+    /// An expression over measures, by their names.
+    Expression(String),
+    Time,
+}
+
+/// One number per window.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Measure {
+    pub(super) aggregation: &'static str,
+    pub(super) column: Option<String>,
+    /// What its records must be, besides what all must be.
+    pub(super) filters: Vec<Filter>,
+}
+
+/// Follows a select back to its source; `names` are those of the stream that it fills.
+pub(super) fn trace(world: &World, select: &Select, names: &[String], draft: &mut Draft) -> Result<Flow, String> {
+    deeper(world, select, names, draft, 0)
+}
+
+fn deeper(world: &World, select: &Select, names: &[String], draft: &mut Draft, depth: usize) -> Result<Flow, String> {
+    if depth > PUMPS_MAX {
+        return Err("its pumps go round in a circle".to_owned());
+    }
+    let mut inputs = Vec::new();
+    for from in &select.from {
+        inputs.push(match from {
+            From::Stream { name } => stream(world, name, draft, depth)?,
+            From::Select(inner) => deeper(world, inner, &[], draft, depth + 1)?,
+            From::Function { name, .. } => return Err(format!("it reads what `{name}` gives")),
+        });
+    }
+    let mut input = joined(inputs)?;
+    for filter in &select.filters {
+        match terms(filter) {
+            Some((column, values)) => match input.origin(&column) {
+                Some(Origin::Column(column)) => input.filters.push((column, values)),
+                _ => draft.left(&format!("WHERE {}", show(filter)), "it filters what was counted"),
+            },
+            None if is_same_time(filter) => {}
+            None => draft.left(&format!("WHERE {}", show(filter)), "only columns that are one of some values"),
+        }
+    }
+    let is_aggregated = !select.group.is_empty() || select.items.iter().any(|item| has_aggregate(&item.expr));
+    if is_aggregated { aggregated(input, select, names, draft) } else { projected(input, select, names) }
+}
+
+fn stream(world: &World, name: &str, draft: &mut Draft, depth: usize) -> Result<Flow, String> {
+    let mut pumps = world.pumps.iter().filter(|(target, _, _)| target == name);
+    match (pumps.next(), pumps.next()) {
+        (None, _) => Ok(Flow { source: name.to_owned(), all: true, ..Flow::default() }),
+        (Some((_, columns, select)), None) => {
+            deeper(world, select, &world.names(name, columns, select), draft, depth + 1)
+        }
+        _ => Err(format!("several pumps fill `{name}`")),
+    }
+}
+
+impl World {
+    /// The names of what a pump's select gives.
+    pub(super) fn names(&self, target: &str, columns: &[String], select: &Select) -> Vec<String> {
+        if !columns.is_empty() {
+            return columns.to_vec();
+        }
+        let has_star = select.items.iter().any(|item| item.expr == Expr::Star);
+        let there = self.streams.get(target).filter(|there| !has_star && there.len() == select.items.len());
+        there.map(|there| there.iter().map(|(name, _)| name.clone()).collect()).unwrap_or_default()
+    }
+}
+
+impl Flow {
+    fn origin(&self, name: &str) -> Option<Origin> {
+        if name == "ROWTIME" {
+            return Some(Origin::Time);
+        }
+        let found = self.columns.iter().find(|(there, _)| there == name).map(|(_, origin)| origin.clone());
+        found.or_else(|| self.all.then(|| Origin::Column(name.to_owned())))
+    }
+}
+
+impl Flow {
+    /// The measures that an expression names come along with it.
+    fn measures_of(&self, expression: &str, columns: &mut Vec<(String, Origin)>) {
+        let words: Vec<&str> = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        for (name, origin) in &self.columns {
+            let is_new = !columns.iter().any(|(there, _)| there == name);
+            if is_new && matches!(origin, Origin::Measure(_)) && words.contains(&name.as_str()) {
+                columns.push((name.clone(), origin.clone()));
+            }
+        }
+    }
+}
+
+/// Windows of one length that are put side by side by their time.
+fn joined(inputs: Vec<Flow>) -> Result<Flow, String> {
+    let mut inputs = inputs.into_iter();
+    let mut first = inputs.next().ok_or("it reads nothing")?;
+    let rest: Vec<Flow> = inputs.collect();
+    if rest.is_empty() {
+        return Ok(first);
+    }
+    if first.window.is_none() || rest.iter().any(|flow| flow.window != first.window || flow.source != first.source) {
+        return Err("it joins streams that are not windows of one length over one source".to_owned());
+    }
+    first.filters_to_measures();
+    for mut flow in rest {
+        flow.filters_to_measures();
+        first.columns.extend(flow.columns);
+        first.types.extend(flow.types);
+    }
+    Ok(first)
+}
+
+impl Flow {
+    fn filters_to_measures(&mut self) {
+        let filters = std::mem::take(&mut self.filters);
+        for (_, origin) in &mut self.columns {
+            if let Origin::Measure(measure) = origin {
+                measure.filters.extend(filters.iter().cloned());
+            }
+        }
+    }
+}
+
+fn aggregated(input: Flow, select: &Select, names: &[String], draft: &mut Draft) -> Result<Flow, String> {
+    if input.window.is_some() {
+        return Err("it counts what was counted".to_owned());
+    }
+    let mut flow = Flow { columns: Vec::new(), all: false, ..input.clone() };
+    for by in &select.group {
+        match plain(by) {
+            Expr::Window(seconds) if flow.window.is_none_or(|there| there == *seconds) => flow.window = Some(*seconds),
+            Expr::Column(name) if input.origin(name) == Some(Origin::Time) => {}
+            Expr::Column(_) => {}
+            other => return Err(format!("GROUP BY {} is not understood", show(other))),
+        }
+    }
+    if flow.window.is_none() {
+        return Err("it has no window".to_owned());
+    }
+    for (at, item) in select.items.iter().enumerate() {
+        let name = output_name(item, names, at);
+        let origin = match plain(&item.expr) {
+            Expr::Window(_) | Expr::Time => Origin::Time,
+            Expr::Column(column) => input.origin(column).ok_or_else(|| format!("column `{column}` is not known"))?,
+            expr @ Expr::Call { .. } => Origin::Measure(measure(&input, expr)?),
+            expr => {
+                let text = expression(&input, expr, &mut flow.columns)?;
+                draft.about(&format!("{name} is {text}"));
+                Origin::Expression(text)
+            }
+        };
+        flow.columns.push((name, origin));
+    }
+    Ok(flow)
+}
+
+/// Takes the measures out of an expression over aggregates.
+fn expression(input: &Flow, expr: &Expr, columns: &mut Vec<(String, Origin)>) -> Result<String, String> {
+    match plain(expr) {
+        Expr::Number(number) => Ok(number.clone()),
+        Expr::Binary { op, left, right } if ["+", "-", "*", "/"].contains(&op.as_str()) => {
+            let (left, right) = (expression(input, left, columns)?, expression(input, right, columns)?);
+            Ok(format!("({left} {op} {right})"))
+        }
+        call @ Expr::Call { .. } => {
+            let measure = measure(input, call)?;
+            let of = measure.column.as_deref().unwrap_or("records");
+            let name = identifier(&format!("{}_{of}", measure.aggregation));
+            if !columns.iter().any(|(there, _)| *there == name) {
+                columns.push((name.clone(), Origin::Measure(measure)));
+            }
+            Ok(name)
+        }
+        other => Err(format!("`{}` is not understood", show(other))),
+    }
+}
+
+fn measure(input: &Flow, call: &Expr) -> Result<Measure, String> {
+    let not_understood = || format!("`{}` is not understood", show(call));
+    let Expr::Call { name, distinct, arguments } = call else { return Err(not_understood()) };
+    let aggregation = match (name.as_str(), distinct) {
+        ("COUNT", true) => "distinct",
+        ("COUNT", false) => "count",
+        ("SUM", false) => "sum",
+        ("AVG", false) => "avg",
+        ("MIN", false) => "min",
+        ("MAX", false) => "max",
+        _ => return Err(not_understood()),
+    };
+    let column = match arguments.iter().map(plain).collect::<Vec<_>>().as_slice() {
+        [Expr::Star] if aggregation == "count" => None,
+        [Expr::Column(column)] => match input.origin(column) {
+            Some(Origin::Column(column)) => Some(column),
+            _ => return Err(not_understood()),
+        },
+        _ => return Err(not_understood()),
+    };
+    Ok(Measure { aggregation, column, filters: Vec::new() })
+}
+
+fn projected(input: Flow, select: &Select, names: &[String]) -> Result<Flow, String> {
+    let mut flow = Flow { columns: Vec::new(), all: false, ..input.clone() };
+    for (at, item) in select.items.iter().enumerate() {
+        if let Expr::Cast { of, data_type } = &item.expr
+            && let Expr::Column(name) = &**of
+            && let Some(Origin::Column(column)) = input.origin(name)
+        {
+            flow.types.insert(column, data_type.clone());
+        }
+        let name = output_name(item, names, at);
+        match plain(&item.expr) {
+            Expr::Star => {
+                flow.columns.extend(input.columns.iter().cloned());
+                flow.all |= input.all;
+            }
+            Expr::Column(column) => {
+                let origin = input.origin(column).ok_or_else(|| format!("column `{column}` is not known"))?;
+                if let Origin::Expression(text) = &origin {
+                    input.measures_of(text, &mut flow.columns);
+                }
+                flow.columns.push((name, origin));
+            }
+            expr if input.window.is_some() => {
+                let text = over_measures(&input, expr, &mut flow.columns)?;
+                flow.columns.push((name, Origin::Expression(text)));
+            }
+            other => return Err(format!("`{}` is computed for each record: compute it in a hook", show(other))),
+        }
+    }
+    Ok(flow)
+}
+
+/// An expression over columns that are measures, which come along.
+fn over_measures(input: &Flow, expr: &Expr, columns: &mut Vec<(String, Origin)>) -> Result<String, String> {
+    match plain(expr) {
+        Expr::Number(number) => Ok(number.clone()),
+        Expr::Binary { op, left, right } if ["+", "-", "*", "/"].contains(&op.as_str()) => {
+            let (left, right) = (over_measures(input, left, columns)?, over_measures(input, right, columns)?);
+            Ok(format!("({left} {op} {right})"))
+        }
+        Expr::Column(name) => match input.origin(name) {
+            Some(Origin::Measure(measure)) => {
+                let name = identifier(name);
+                if !columns.iter().any(|(there, _)| *there == name) {
+                    columns.push((name.clone(), Origin::Measure(measure)));
+                }
+                Ok(name)
+            }
+            Some(Origin::Expression(text)) => {
+                input.measures_of(&text, columns);
+                Ok(text)
+            }
+            _ => Err(format!("column `{name}` is no count, sum or mean")),
+        },
+        other => Err(format!("`{}` is not understood", show(other))),
+    }
+}
+
+fn output_name(item: &Item, names: &[String], at: usize) -> String {
+    if let Some(name) = names.get(at) {
+        return name.clone();
+    }
+    match (&item.alias, plain(&item.expr)) {
+        (Some(alias), _) => alias.clone(),
+        (None, Expr::Column(name)) => name.clone(),
+        _ => format!("column_{}", at + 1),
+    }
+}
+
+/// A name that an expression can hold.
+fn identifier(name: &str) -> String {
+    name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
+/// Without casts.
+pub(super) fn plain(expr: &Expr) -> &Expr {
+    if let Expr::Cast { of, .. } = expr { plain(of) } else { expr }
+}
+
+fn has_aggregate(expr: &Expr) -> bool {
+    match plain(expr) {
+        Expr::Call { name, .. } => ["COUNT", "SUM", "AVG", "MIN", "MAX"].contains(&name.as_str()),
+        Expr::Binary { left, right, .. } => has_aggregate(left) || has_aggregate(right),
+        _ => false,
+    }
+}
+
+/// `a.ROWTIME = b.ROWTIME`
+fn is_same_time(expr: &Expr) -> bool {
+    let is_time = |expr: &Expr| matches!(plain(expr), Expr::Column(name) if name == "ROWTIME");
+    matches!(expr, Expr::Binary { op, left, right } if op == "=" && is_time(left) && is_time(right))
+}
+
+/// A column and the values it may have.
+pub(super) fn terms(expr: &Expr) -> Option<Filter> {
+    let value = |expr: &Expr| match plain(expr) {
+        Expr::Text(value) | Expr::Number(value) => Some(value.clone()),
+        _ => None,
+    };
+    match expr {
+        Expr::Binary { op, left, right } if op == "=" => match (plain(left), plain(right)) {
+            (Expr::Column(column), other) | (other, Expr::Column(column)) => {
+                Some((column.clone(), vec![value(other)?]))
+            }
+            _ => None,
+        },
+        Expr::Binary { op, left, right } if op == "OR" => {
+            let ((left, mut values), (right, more)) = (terms(left)?, terms(right)?);
+            values.extend(more);
+            (left == right).then_some((left, values))
+        }
+        Expr::In { of, values } => match plain(of) {
+            Expr::Column(column) => Some((column.clone(), values.iter().map(value).collect::<Option<Vec<_>>>()?)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// As it would be written.
+pub(super) fn show(expr: &Expr) -> String {
+    let list = |all: &[Expr]| all.iter().map(show).collect::<Vec<_>>().join(", ");
+    match expr {
+        Expr::Star => "*".to_owned(),
+        Expr::Column(name) => format!("\"{name}\""),
+        Expr::Number(number) => number.clone(),
+        Expr::Text(text) => format!("'{text}'"),
+        Expr::Call { name, distinct, arguments } => {
+            format!("{name}({}{})", if *distinct { "DISTINCT " } else { "" }, list(arguments))
+        }
+        Expr::Cast { of, data_type } => format!("CAST({} AS {data_type})", show(of)),
+        Expr::Window(seconds) => format!("a window of {seconds} seconds"),
+        Expr::Binary { op, left, right } => format!("({} {op} {})", show(left), show(right)),
+        Expr::In { of, values } => format!("{} IN ({})", show(of), list(values)),
+        Expr::Time => "a time".to_owned(),
+    }
+}

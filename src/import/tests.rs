@@ -1,0 +1,341 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{self, Config};
+
+const DETECTOR: &str = r#"{
+  "AnomalyDetectorArn": "arn:aws:lookoutmetrics:eu-west-1:123456789012:AnomalyDetector:shop",
+  "AnomalyDetectorName": "shop", "AnomalyDetectorDescription": "views of\nthe shop",
+  "AnomalyDetectorConfig": {"AnomalyDetectorFrequency": "PT10M"},
+  "CreationTime": 1622673607.7, "LastModificationTime": 1622673607.7, "Status": "ACTIVE",
+  "KmsKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/x"
+}"#;
+
+const DATASET: &str = r#"{
+  "MetricSetArn": "arn:aws:lookoutmetrics:eu-west-1:123456789012:MetricSet:shop", "MetricSetName": "views",
+  "AnomalyDetectorArn": "arn", "CreationTime": 1.0, "LastModificationTime": 1.0,
+  "Offset": 90,
+  "MetricList": [
+    {"MetricName": "views", "AggregationFunction": "SUM"},
+    {"MetricName": "latency", "AggregationFunction": "AVG", "Namespace": ""}
+  ],
+  "TimestampColumn": {"ColumnName": "event_time", "ColumnFormat": "yyyy-MM-dd HH:mm:ss"},
+  "DimensionList": ["platform", "marketplace"],
+  "MetricSetFrequency": "PT10M", "Timezone": "Europe/Berlin",
+  "MetricSource": {"S3SourceConfig": {
+    "RoleArn": "arn:aws:iam::123456789012:role/lookout",
+    "TemplatedPathList": ["s3://shop/views/data/intvl_date={{yyyy-MM-dd}}/intvl_hhmm={{HHmm}}/"],
+    "HistoricalDataPathList": ["s3://shop/history/"],
+    "FileFormatDescriptor": {"CsvFormatDescriptor": {
+      "FileCompression": "GZIP", "Charset": "UTF-8", "ContainsHeader": true, "Delimiter": ";", "QuoteSymbol": "\""}}
+  }},
+  "DimensionFilterList": [{"Name": "marketplace", "FilterList": [
+    {"DimensionValue": "us", "FilterOperation": "EQUALS"}, {"DimensionValue": "de", "FilterOperation": "EQUALS"}]}],
+  "SomethingNew": {"a": 1}
+}"#;
+
+const ALERT: &str = r#"{"Alert": {
+  "AlertName": "on-call", "AlertArn": "arn", "AnomalyDetectorArn": "arn", "AlertType": "SNS", "AlertStatus": "ACTIVE",
+  "AlertSensitivityThreshold": 65, "AlertFilters": {"MetricList": ["views"]},
+  "Action": {"SNSConfiguration": {"RoleArn": "arn", "SnsTopicArn": "arn:aws:sns:eu-west-1:123456789012:shop", "SnsFormat": "JSON"}}
+}}"#;
+
+const OPENSEARCH: &str = r#"{"_id": "x", "anomaly_detector": {
+  "name": "http requests", "description": "d", "time_field": "@timestamp", "indices": ["logs*"],
+  "feature_attributes": [
+    {"feature_id": "1", "feature_name": "bytes_sum", "feature_enabled": true,
+     "aggregation_query": {"b": {"sum": {"field": "bytes"}}}},
+    {"feature_name": "latency_max", "feature_enabled": true, "aggregation_query": {"l": {"max": {"field": "latency"}}}},
+    {"feature_name": "odd", "feature_enabled": true,
+     "aggregation_query": {"o": {"scripted_metric": {"init_script": "x"}}}},
+    {"feature_name": "off", "feature_enabled": false, "aggregation_query": {"b": {"sum": {"field": "bytes"}}}}
+  ],
+  "filter_query": {"bool": {"filter": [
+      {"terms": {"status.keyword": ["500", "503"], "boost": 1.0}}, {"term": {"host": {"value": "a", "boost": 1}}},
+      {"range": {"bytes": {"gt": 1}}}], "adjust_pure_negative": true, "boost": 1}},
+  "detection_interval": {"period": {"interval": 10, "unit": "Minutes"}},
+  "window_delay": {"period": {"interval": 1, "unit": "Minutes"}},
+  "shingle_size": 8, "category_field": ["host.keyword"], "schema_version": 0,
+  "imputation_option": {"method": "ZERO"},
+  "rules": [
+    {"action": "IGNORE_ANOMALY", "conditions": [
+      {"feature_name": "bytes_sum", "threshold_type": "ACTUAL_OVER_EXPECTED_RATIO", "operator": "LTE", "value": 0.3}]},
+    {"action": "IGNORE_ANOMALY", "conditions": [
+      {"feature_name": "bytes_sum", "threshold_type": "EXPECTED_OVER_ACTUAL_RATIO", "operator": "LTE", "value": 0.3}]},
+    {"action": "IGNORE_ANOMALY", "conditions": [
+      {"feature_name": "latency_max", "threshold_type": "ACTUAL_IS_BELOW_EXPECTED"}]},
+    {"action": "IGNORE_ANOMALY", "conditions": [
+      {"feature_name": "latency_max", "threshold_type": "ACTUAL_OVER_EXPECTED_MARGIN", "operator": "LTE", "value": 5}]}
+  ]
+}}"#;
+
+const TRADES: &str = r#"
+-- a stream of trades
+CREATE OR REPLACE STREAM "TEMP_STREAM" ("tickerSymbol" VARCHAR(6), "tradeType" VARCHAR(4), "price" DOUBLE,
+   "quantity" INTEGER, "ANOMALY_SCORE" DOUBLE, "ANOMALY_EXPLANATION" VARCHAR(512));
+CREATE OR REPLACE STREAM "DESTINATION_SQL_STREAM" ("tickerSymbol" VARCHAR(6), "tradeType" VARCHAR(4), "price" DOUBLE,
+   "quantity" INTEGER, "ANOMALY_SCORE" DOUBLE, "ANOMALY_EXPLANATION" VARCHAR(512));
+CREATE OR REPLACE PUMP "STREAM_PUMP" AS INSERT INTO "TEMP_STREAM"
+  SELECT STREAM "tickerSymbol", "tradeType", "price", "quantity", "ANOMALY_SCORE", "ANOMALY_EXPLANATION"
+  FROM TABLE(RANDOM_CUT_FOREST_WITH_EXPLANATION(
+    CURSOR(SELECT STREAM * FROM "SOURCE_SQL_STREAM_001" WHERE "tradeType" IN ('BUY', 'SELL')), 50, 128, 20000, 2, true));
+CREATE OR REPLACE PUMP "OUTPUT_PUMP" AS INSERT INTO "DESTINATION_SQL_STREAM"
+  SELECT STREAM * FROM "TEMP_STREAM" WHERE ANOMALY_SCORE > 1 AND "price" > 0
+  ORDER BY FLOOR("TEMP_STREAM".ROWTIME TO SECOND), ANOMALY_SCORE DESC;
+"#;
+
+const CLICKS: &str = r#"
+CREATE OR REPLACE STREAM "CLICKSTREAM" ("CLICKCOUNT" DOUBLE);
+CREATE OR REPLACE PUMP "CLICKPUMP" STARTED AS INSERT INTO "CLICKSTREAM" ("CLICKCOUNT")
+  SELECT STREAM COUNT(*) FROM "SOURCE_SQL_STREAM_001" WHERE "browseraction" = 'Click'
+  GROUP BY FLOOR(("SOURCE_SQL_STREAM_001".ROWTIME - TIMESTAMP '1970-01-01 00:00:00') SECOND / 60 TO SECOND);
+CREATE OR REPLACE STREAM "IMPRESSIONSTREAM" ("IMPRESSIONCOUNT" DOUBLE);
+CREATE OR REPLACE PUMP "IMPRESSIONPUMP" STARTED AS INSERT INTO "IMPRESSIONSTREAM" ("IMPRESSIONCOUNT")
+  SELECT STREAM COUNT(*) FROM "SOURCE_SQL_STREAM_001" WHERE "browseraction" = 'Impression'
+  GROUP BY STEP("SOURCE_SQL_STREAM_001".ROWTIME BY INTERVAL '1' MINUTE);
+CREATE OR REPLACE STREAM "CTRSTREAM" ("CTR" DOUBLE);
+CREATE OR REPLACE PUMP "CTRPUMP" STARTED AS INSERT INTO "CTRSTREAM" ("CTR")
+  SELECT STREAM "CLICKCOUNT" / "IMPRESSIONCOUNT" * 100.000 AS "CTR"
+  FROM "IMPRESSIONSTREAM", "CLICKSTREAM" WHERE "IMPRESSIONSTREAM".ROWTIME = "CLICKSTREAM".ROWTIME;
+CREATE OR REPLACE STREAM "DESTINATION_SQL_STREAM" ("CTRPERCENT" DOUBLE, "ANOMALY_SCORE" DOUBLE);
+CREATE OR REPLACE PUMP "OUTPUT_PUMP" STARTED AS INSERT INTO "DESTINATION_SQL_STREAM"
+  SELECT STREAM * FROM TABLE(RANDOM_CUT_FOREST(CURSOR(SELECT STREAM "CTR" FROM "CTRSTREAM"), 100, 12, 100000, 1))
+  WHERE ANOMALY_SCORE > 2;
+CREATE FUNCTION x() RETURNS INT RETURN 1;
+"#;
+
+fn described(texts: &[&str]) -> Vec<Description> {
+    let description = |(at, text): (usize, &&str)| Description { name: format!("{at}.txt"), text: (*text).to_owned() };
+    texts.iter().enumerate().map(description).collect()
+}
+
+fn imported(texts: &[&str]) -> Imported {
+    import(&described(texts)).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn loaded(imported: &Imported) -> Config {
+    config::parse(&imported.toml, &|_| None).unwrap_or_else(|problems| panic!("{problems}\n{}", imported.toml))
+}
+
+fn table(imported: &Imported) -> toml::Table {
+    imported.toml.parse().unwrap_or_else(|error| panic!("{error}\n{}", imported.toml))
+}
+
+/// Fails unless something was left that begins so.
+fn assert_left(imported: &Imported, beginning: &str) {
+    let untranslated = &imported.untranslated;
+    assert!(untranslated.iter().any(|line| line.starts_with(beginning)), "{beginning} in {untranslated:#?}");
+    assert!(imported.toml.contains(&format!("# - {beginning}")), "{}", imported.toml);
+}
+
+#[test]
+fn a_lookout_detector_is_translated() {
+    let imported = imported(&[DETECTOR, DATASET, ALERT]);
+    let config = loaded(&imported);
+    let toml = table(&imported);
+    assert_eq!(config.interval.length.seconds(), 600);
+    assert_eq!(config.interval.offset_micros, 90_000_000);
+    assert_eq!(config.interval.zone.name(), "Europe/Berlin");
+    assert_eq!(config.partition.url, "s3://shop/views");
+    assert_eq!(config.select.dimensions, ["platform", "marketplace"]);
+    assert_eq!(config.select.filters, [("marketplace".to_owned(), vec!["us".to_owned(), "de".to_owned()])]);
+    let measures: Vec<(&str, &str)> =
+        config.detect.measures.iter().map(|measure| (measure.column.as_str(), measure.aggregation.name())).collect();
+    assert_eq!(measures, [("views", "sum"), ("latency", "avg")]);
+    assert_eq!(toml["decode"]["delimiter"].as_str(), Some(";"));
+    assert_eq!(toml["source"]["files"]["compression"].as_str(), Some("gzip"));
+    assert_eq!(toml["store"]["s3"]["region"].as_str(), Some("eu-west-1"));
+    assert_eq!(config.alerts.len(), 1);
+    assert_eq!(
+        (config.alerts[0].severity_threshold, &config.alerts[0].measures[..]),
+        (65.0, &["views".to_owned()][..])
+    );
+    assert!(imported.toml.contains("# AnomalyDetectorDescription: views of the shop\n"), "{}", imported.toml);
+    for left in ["KmsKeyArn = ", "MetricSource.S3SourceConfig.HistoricalDataPathList[0]", "SomethingNew = {\"a\":1}"] {
+        assert_left(&imported, left);
+    }
+}
+
+#[test]
+fn answers_may_come_in_one_file_and_in_any_order() {
+    let apart = imported(&[DETECTOR, DATASET, ALERT]);
+    let body = |imported: &Imported| imported.toml.split_once('\n').unwrap().1.to_owned();
+    assert_eq!(body(&imported(&[&format!("{DETECTOR}\n{DATASET}\n{ALERT}")])), body(&apart));
+    assert_eq!(body(&imported(&[ALERT, &format!("[{DETECTOR}, {DATASET}]")])), body(&apart));
+    assert_eq!(body(&imported(&[&format!("{{\"a\": {DETECTOR}, \"b\": [{DATASET}, {ALERT}]}}")])), body(&apart));
+}
+
+#[test]
+fn a_lookout_dataset_elsewhere_is_named() {
+    let other = DATASET.replace("data/intvl_date={{yyyy-MM-dd}}/intvl_hhmm={{HHmm}}/", "{{yyyyMMdd}}/{{HHmm}}");
+    let imported = imported(&[&other]);
+    loaded(&imported);
+    assert_left(&imported, "MetricSource.S3SourceConfig.TemplatedPathList[0] = s3://shop/views/{{yyyyMMdd}}/{{HHmm}}");
+    assert!(imported.toml.contains("# - partition.url: "), "{}", imported.toml);
+    let other = DATASET.replace("S3SourceConfig", "RDSSourceConfig");
+    assert_left(&super::import(&described(&[&other])).unwrap(), "MetricSource.RDSSourceConfig: ");
+}
+
+#[test]
+fn an_opensearch_detector_is_translated() {
+    let imported = imported(&[OPENSEARCH]);
+    let config = loaded(&imported);
+    assert_eq!(config.interval.length.seconds(), 600);
+    assert_eq!(config.interval.offset_micros, 60_000_000);
+    assert_eq!(config.detect.forest.shingle, 8);
+    assert_eq!(config.select.dimensions, ["host"]);
+    let expected =
+        [("host".to_owned(), vec!["a".to_owned()]), ("status".to_owned(), vec!["500".to_owned(), "503".to_owned()])];
+    let mut filters = config.select.filters.clone();
+    filters.sort();
+    assert_eq!(filters, expected);
+    let toml = table(&imported);
+    let measures = toml["detect"]["measure"].as_array().unwrap();
+    assert_eq!(measures.len(), 2, "{}", imported.toml);
+    assert_eq!(measures[0]["min_change_ratio"].as_float(), Some(0.3));
+    assert_eq!(measures[1]["direction"].as_str(), Some("high"));
+    assert!(measures[1].get("min_change").is_none(), "{}", imported.toml);
+    for left in [
+        "feature `odd`",
+        "feature `off`",
+        "filter_query: {\"range\"",
+        "imputation_option",
+        "rules: margin of `latency_max`",
+    ] {
+        assert_left(&imported, left);
+    }
+}
+
+#[test]
+fn what_opensearch_ignores_by_default_is_ignored() {
+    let (before, after) = OPENSEARCH.split_once("\"rules\"").unwrap();
+    let end = &after[after.rfind(']').unwrap() + 1..];
+    let text = format!("{}{end}", before.trim_end().trim_end_matches(','));
+    let toml = table(&imported(&[&text]));
+    assert_eq!(toml["detect"]["measure"][0]["min_change_ratio"].as_float(), Some(0.2));
+}
+
+#[test]
+fn a_forest_over_records_is_translated() {
+    let imported = imported(&[TRADES]);
+    let toml = table(&imported);
+    let texts = |value: &toml::Value| -> Vec<String> {
+        value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(texts(&toml["detect"]["records"]["columns"]), ["price", "quantity"]);
+    assert_eq!(texts(&toml["select"]["measures"]), ["price", "quantity"]);
+    assert_eq!(texts(&toml["select"]["keep"]), ["tickerSymbol", "tradeType"]);
+    assert_eq!(texts(&toml["select"]["filters"]["tradeType"]), ["BUY", "SELL"]);
+    assert_eq!(toml["select"]["types"]["quantity"].as_str(), Some("integer"));
+    assert_eq!(toml["detect"]["input"].as_str(), Some("records"));
+    let number = |key: &str| toml["detect"]["records"][key].as_integer();
+    assert_eq!(["trees", "sample", "time_decay", "shingle"].map(number), [Some(50), Some(128), Some(20_000), Some(2)]);
+    assert_eq!(toml["detect"]["records"]["attribution"].as_bool(), Some(true));
+    assert_eq!(toml["detect"]["records"]["score_threshold"].as_float(), Some(1.0));
+    assert_left(&imported, "WHERE (\"price\" > 0)");
+}
+
+#[test]
+fn a_forest_over_windows_is_translated() {
+    let imported = imported(&[CLICKS]);
+    let toml = table(&imported);
+    assert_eq!(toml["interval"]["length"].as_str(), Some("1m"));
+    let measures = toml["detect"]["measure"].as_array().unwrap();
+    let names: Vec<&str> = measures.iter().map(|measure| measure["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["CLICKCOUNT", "IMPRESSIONCOUNT", "CTR"], "{}", imported.toml);
+    assert_eq!(measures[0]["aggregation"].as_str(), Some("count"));
+    assert_eq!(measures[1]["where"]["browseraction"][0].as_str(), Some("Impression"));
+    assert_eq!(measures[2]["expression"].as_str(), Some("(CLICKCOUNT / IMPRESSIONCOUNT) * 100.000"));
+    assert_eq!(toml["detect"]["trees"].as_integer(), Some(100));
+    for left in
+        ["subSampleSize = 12", "timeDecay = 100000", "statement `CREATE FUNCTION", "WHERE ANOMALY_SCORE above 2"]
+    {
+        assert_left(&imported, left);
+    }
+}
+
+#[test]
+fn an_aggregate_alone_is_translated() {
+    let sql = "CREATE OR REPLACE STREAM \"D\" (shop VARCHAR(4), total DOUBLE);
+        CREATE OR REPLACE PUMP \"P\" AS INSERT INTO \"D\" SELECT STREAM shop, SUM(CAST(amount AS DOUBLE)) AS total
+        FROM \"SOURCE_SQL_STREAM_001\" GROUP BY shop, STEP(\"SOURCE_SQL_STREAM_001\".ROWTIME BY INTERVAL '300' SECOND);";
+    let imported = imported(&[sql]);
+    let config = loaded(&imported);
+    assert_eq!(config.interval.length.seconds(), 300);
+    assert_eq!(config.select.dimensions, ["SHOP"]);
+    assert_eq!((&*config.detect.measures[0].name, config.detect.measures[0].column.as_str()), ("TOTAL", "AMOUNT"));
+}
+
+#[test]
+fn sql_that_is_not_understood_is_named() {
+    let refused = |sql: &str| import(&described(&[sql])).unwrap_err().to_string();
+    assert!(refused("SELECT 1 FROM x").contains("only streams and pumps are translated"));
+    assert!(
+        refused("CREATE OR REPLACE PUMP p AS INSERT INTO d SELECT STREAM a FROM b")
+            .contains("neither a forest nor a window")
+    );
+    assert!(refused("SELECT 'a FROM b").contains("line 1: a quote is not closed"));
+    let circle =
+        "CREATE PUMP p AS INSERT INTO a SELECT STREAM * FROM b; CREATE PUMP q AS INSERT INTO b SELECT STREAM * FROM a";
+    assert!(refused(circle).contains("circle"), "{}", refused(circle));
+    let sliding = "CREATE PUMP p AS INSERT INTO a SELECT STREAM AVG(x) OVER w FROM b WINDOW w AS (RANGE INTERVAL '1' MINUTE PRECEDING)";
+    assert!(refused(sliding).contains("sliding windows are not translated"), "{}", refused(sliding));
+    let nested = format!("CREATE PUMP p AS INSERT INTO a SELECT {}1 FROM b", "(".repeat(100_000));
+    assert!(refused(&nested).contains("nested too deeply"));
+}
+
+#[test]
+fn what_is_no_description_is_refused() {
+    let refused = |texts: &[&str]| import(&described(texts)).unwrap_err();
+    assert_eq!(refused(&[]), ImportError::Nothing);
+    for text in ["", "hello", "{}", "[]", "[1]", "{\"a\": 1}"] {
+        assert_eq!(refused(&[text]), ImportError::Unknown { name: "0.txt".into() }, "{text}");
+    }
+    assert!(matches!(refused(&["{\"a\": "]), ImportError::Json { .. }));
+    assert!(matches!(refused(&[DETECTOR, TRADES]), ImportError::Mixed { .. }));
+    assert_eq!(refused(&[DETECTOR]), ImportError::NoDataset);
+    assert!(matches!(refused(&[DATASET, DATASET]), ImportError::Second { what: "dataset", .. }));
+    assert!(matches!(refused(&[OPENSEARCH, OPENSEARCH]), ImportError::Second { .. }));
+}
+
+/// A text in which some bytes are something else.
+fn damaged(text: &str, changes: &[(usize, u8)]) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for (at, byte) in changes {
+        let at = at % bytes.len();
+        bytes[at] = *byte;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(text in "(SELECT|CREATE|\\{|\\[|FROM|.|\n){0,60}") {
+        let _ = import(&described(&[&text]));
+    }
+
+    /// Of a description that is damaged a configuration is written that is at least TOML, or none.
+    #[test]
+    fn damaged_descriptions_do_no_harm(
+        kind in 0..4_usize,
+        changes in prop::collection::vec((0..4000_usize, prop::sample::select(b" \"'{}[],:;()*=-/0aZ\n\\".to_vec())), 1..6),
+    ) {
+        let text = damaged([DATASET, OPENSEARCH, TRADES, CLICKS][kind], &changes);
+        if let Ok(imported) = import(&described(&[&text])) {
+            prop_assert!(imported.toml.parse::<toml::Table>().is_ok(), "{}", imported.toml);
+        }
+    }
+
+    /// The same with values of other types in places where others are expected.
+    #[test]
+    fn values_of_other_types_do_no_harm(kind in 0..2_usize, at in 0..60_usize, value in prop::sample::select(vec!["null", "1e999", "-1", "[]", "{}", "\"\"", "true", "[[1]]"])) {
+        let text = [DATASET, OPENSEARCH][kind];
+        let colons: Vec<usize> = text.match_indices(": ").map(|(at, _)| at + 2).collect();
+        let start = colons[at % colons.len()];
+        let end = text[start..].find([',', '\n', '}']).map_or(text.len(), |length| start + length);
+        let text = format!("{}{value}{}", &text[..start], &text[end..]);
+        if let Ok(imported) = import(&described(&[&text])) {
+            prop_assert!(imported.toml.parse::<toml::Table>().is_ok(), "{}", imported.toml);
+        }
+    }
+}
