@@ -7,7 +7,7 @@
 //!                                                  |          |
 //!                                                  |          +-- read back: detect alone, backtest
 //!                                                  +---> detect ---> explain ---> alert
-//!                                                         ^ rcf
+//!         ^ hook                                          ^ rcf
 //!  shells:  cli  ->  config  ->  job (drives the line above)
 //! ```
 //!
@@ -55,6 +55,7 @@ pub mod config;
 pub mod decode;
 pub mod detect;
 pub mod explain;
+pub mod hook;
 pub mod import;
 pub mod interval;
 pub mod job;

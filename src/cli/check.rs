@@ -94,6 +94,9 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
     let rejected: u64 = inspection.rejected.values().map(|(count, _)| count).sum();
     let (rows, filtered) = (format::count(inspection.rows), format::count(inspection.filtered));
     writeln!(out, "sample     {rows} rows, {filtered} of them filtered; {} records rejected", format::count(rejected))?;
+    if inspection.dropped > 0 {
+        writeln!(out, "           {} more records were dropped by hooks", format::count(inspection.dropped))?;
+    }
     for (reason, (count, example)) in &inspection.rejected {
         writeln!(out, "           {} {reason}: {example}", format::count(*count))?;
     }

@@ -7,6 +7,7 @@
 mod aws;
 mod calendar;
 mod decode;
+mod hooks;
 mod problem;
 mod raw;
 mod resolve;

@@ -9,12 +9,14 @@ use std::time::Duration;
 use super::aws::aws;
 use super::calendar::calendars;
 use super::decode::{Decode, decode};
+use super::hooks::hooks;
 use super::raw::Section;
 use super::source::{Source, apart, source};
 use super::units::{DAY, KB, MB, SECOND, usize_of};
 use crate::alert;
 use crate::decode::TimestampFormat;
 use crate::detect::{self, Aggregation, Calendar, ForestShape, Margin, Sides};
+use crate::hook;
 use crate::interval::{self, CloseAt, Lanes};
 use crate::model::{Format, Length, MeasureType, Zone, nearest};
 use crate::partition::OBJECT_BYTES_MAX;
@@ -30,6 +32,8 @@ pub struct Config {
     pub job: Job,
     /// `[source]`
     pub source: Source,
+    /// `[[hook]]`: before decode, in their order.
+    pub hooks: Vec<hook::Settings>,
     /// `[decode]`
     pub decode: Decode,
     /// `[select]`
@@ -135,6 +139,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let job = job(&root.section("job"), partition.as_ref());
     let decode = decode(&root.section("decode"));
     let source = source(&root.section("source"), decode.as_ref());
+    let hooks = hooks(root);
     let select = select(&root.section("select"));
     let interval = interval(&root.section("interval"), source.as_ref());
     // what is measured can be checked against the columns even where the rest of their section is wrong
@@ -151,6 +156,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let config = Config {
         job,
         source: source?,
+        hooks,
         decode: decode?,
         select: select?,
         interval,

@@ -343,3 +343,35 @@ fn what_is_wrong_with_calendars_is_told() {
         "{twice:?}"
     );
 }
+
+#[test]
+fn hooks_are_programs_or_endpoints() {
+    let with = |hooks: &str| format!("{hooks}\n{GOOD}");
+    let config = good(&with(
+        "[[hook]]\nstage = 'before'\ncommand = 'clean'\n[[hook]]\nstage = 'before'\nname = 'far'\n\
+         url = 'http://127.0.0.1/x'\nheaders = { Authorization = '${BUCKET}' }\ntimeout = '1s'\nretries = 0",
+    ));
+    let names: Vec<&str> = config.hooks.iter().map(|hook| &*hook.name).collect();
+    assert_eq!(names, ["hook-1", "far"]);
+    assert_eq!((config.hooks[0].retries, config.hooks[1].retries), (3, 0));
+    let shown = format!("{config:?}");
+    assert!(shown.contains("Authorization: ***") && !shown.contains("out/from-env"), "{shown}");
+    let problems = problems(&with(
+        "[[hook]]\ncommand = ['a']\nurl = 'http://b'\n[[hook]]\nstage = 'beside'\nurl = 'ftp://b'\nretries = 101\n\
+         [[hook]]\nstage = 'before'\ncommand = []\nheaders = { a = 'b' }\n[[hook]]\nstage = 'before'\n\
+         name = 'hook-1'\ncommand = ['a']\nin_flite = 2",
+    ));
+    for expected in [
+        "`hook[0].stage` is missing; hint: for example `stage = \"before\"`",
+        "`hook[0]` needs exactly one of `command` and `url`",
+        "`hook[1].stage` is `beside`, allowed is `before`; hint: did you mean `before`?",
+        "`hook[1].url` is no url, allowed is `https://host/path`",
+        "`hook[1].retries` is `101`, allowed is a whole number from 0 to 100",
+        "`hook[2].command` is empty; hint: a program and its arguments",
+        "`hook[2].headers` is for `url` alone",
+        "`hook[3].in_flite` is unknown; hint: did you mean `in_flight`?",
+        "`hook[3]` has the name `hook-1` of an earlier hook",
+    ] {
+        assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} in {problems:#?}");
+    }
+}

@@ -68,7 +68,7 @@ impl Draft {
     }
 
     /// Notes a value that the description does not have and whoever runs the job must give.
-    pub(super) fn to_set(&mut self, key: &str, why: &str) {
+    pub(super) fn unset(&mut self, key: &str, why: &str) {
         self.to_set.push(format!("{key}: {}", shown(why)));
     }
 
@@ -244,7 +244,7 @@ mod tests {
         draft.last("alert").text("name", "a\"b", "");
         draft.section("select").texts("measures", &["a b".to_owned(), "c".to_owned()], "MetricList\n[0]");
         draft.section("job").seconds("stream_batch_time", 300, "");
-        draft.to_set("select.timestamp", "it is not known");
+        draft.unset("select.timestamp", "it is not known");
         draft.left("x", "y");
         draft.left("x", "y");
         let expected = "# From a test.\n# What stands behind a line is what it came from.\n#\n# To be set by you:\n\

@@ -166,13 +166,14 @@ impl Intervals {
         let mut closings = self.due_raises()?;
         let before = self.mark();
         self.chunks += 1;
-        let Batch { rows, keep, rejects, chunk } = batch;
+        let Batch { rows, keep, rejects, dropped, chunk } = batch;
         let name = self.settings.lanes.of(&chunk.partition);
         let mut lane = self.state.lanes.get(&name).unwrap_or_else(|| Lane::from(self.state.closed_to_micros));
         if self.is_new(&chunk) {
             lane.goes_on_from(self.done_to_micros);
         }
         let mut rejects = rejects.into_iter().peekable();
+        let mut dropped = dropped.into_iter().peekable();
         let Settings { zone, length, close, .. } = self.settings;
         let mut scatter = self.scatter.take().unwrap_or_else(|| Box::new(Scatter::new(zone, length)));
         let mut seen = Seen::of(&lane, self.ahead_max_micros());
@@ -180,6 +181,10 @@ impl Intervals {
             while let Some(reject) = rejects.next_if(|reject| reject.offset < offset) {
                 seen.tell(&mut lane);
                 self.reject(&lane, reject, &before);
+            }
+            while dropped.next_if(|dropped| *dropped < offset).is_some() {
+                seen.tell(&mut lane);
+                self.filter(&lane, &before);
             }
             let micros = time.micros();
             if !seen.is_plain(micros) {
@@ -225,6 +230,9 @@ impl Intervals {
         seen.tell(&mut lane);
         for reject in rejects {
             self.reject(&lane, reject, &before);
+        }
+        for _ in dropped {
+            self.filter(&lane, &before);
         }
         self.hold(&scatter, &chunk.partition, &rows, &before)?;
         scatter.clear();
@@ -446,6 +454,13 @@ impl Intervals {
         let open = self.open_mut(carrier, before);
         open.tally.rejected += 1;
         open.rejects.push(reject);
+    }
+
+    /// Counts a record that was dropped before anyone knew its event time.
+    fn filter(&mut self, lane: &Lane, before: &Mark) {
+        let carrier = self.carrier(lane);
+        self.state.read += 1;
+        self.open_mut(carrier, before).tally.filtered += 1;
     }
 
     /// Copies the rows of a batch to the intervals that hold them now.

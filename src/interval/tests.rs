@@ -51,6 +51,7 @@ fn batch_of(partition: SourcePartition, records: &[Record], from: usize, to: usi
     Batch {
         keep: rows().map(|(i, _)| records[i].1).collect(),
         rejects: rejects.collect(),
+        dropped: Vec::new(),
         rows: Rows::new(RecordBatch::try_new(Arc::new(schema), vec![values]).unwrap(), times, positions).unwrap(),
         chunk: Chunk::of_bytes(partition, from as u64, vec![b'x'; to - from].into(), Position::Offset(to as u64)),
     }

@@ -11,6 +11,7 @@ use super::spill::SpillError;
 use crate::alert::TableError;
 use crate::decode::DecodeError;
 use crate::detect::SettingsError;
+use crate::hook::HookError;
 use crate::interval::ScatterError;
 use crate::partition::{CommitError, DescriptorError, ReadError};
 use crate::select::{FilterError, SelectError};
@@ -23,6 +24,9 @@ pub enum JobError {
     /// The source.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// The hooks before the line.
+    #[error(transparent)]
+    Hook(#[from] HookError),
     /// The records.
     #[error(transparent)]
     Decode(#[from] DecodeError),

@@ -14,6 +14,7 @@ use super::clock::Clock;
 use super::error::JobError;
 use crate::config::{self, Config};
 use crate::decode::{self, Decoder};
+use crate::hook::{self, Hooked, Hooks};
 use crate::interval::ResumePoint;
 use crate::model::{Chunk, Columns, Position, Progress, SourcePartition, Timestamp};
 use crate::select::{self, Filter, Selector};
@@ -37,6 +38,10 @@ pub(super) struct Input {
     source: Source,
     /// Chunks that were looked at.
     first: VecDeque<Chunk>,
+    /// None where there is none to call.
+    hooks: Option<Arc<Hooks>>,
+    /// The first chunk that was looked at, behind the hooks.
+    looked_at: Option<Chunk>,
     config: Config,
 }
 
@@ -88,21 +93,28 @@ impl Input {
                 })
             }
         };
-        Ok(Input { source, first: VecDeque::new(), config: config.clone() })
+        let hooks = (!config.hooks.is_empty()).then(|| Hooks::open(&config.hooks, surroundings(config))).transpose()?;
+        let hooks = hooks.map(Arc::new);
+        Ok(Input { source, first: VecDeque::new(), hooks, looked_at: None, config: config.clone() })
     }
 
-    /// Looks at the first chunk, which is handed on later all the same.
+    /// Looks at the first chunk as decode will see it; it is handed on later all the same, and hooks see it again.
     pub(super) async fn peek(&mut self) -> Result<Option<&Chunk>, JobError> {
         // a chunk may only tell that its partition has ended
         while !self.first.iter().any(|chunk| !chunk.bytes.is_empty()) {
             let Some(chunk) = self.source.look().await? else { break };
             self.first.push_back(chunk);
         }
-        Ok(self.first.iter().find(|chunk| !chunk.bytes.is_empty()))
+        let first = self.first.iter().find(|chunk| !chunk.bytes.is_empty());
+        let (Some(hooks), Some(chunk)) = (&self.hooks, first) else { return Ok(first) };
+        if self.looked_at.is_none() {
+            self.looked_at = Some(hooks.apply(chunk.clone()).await.into_parts().0);
+        }
+        Ok(self.looked_at.as_ref())
     }
 
-    /// Takes about so many bytes for a look; the input is not to be started afterwards.
-    pub(super) async fn sample(mut self, bytes_max: usize) -> Result<Vec<Chunk>, JobError> {
+    /// Takes about so many bytes for a look, behind the hooks; the input is not to be started afterwards.
+    pub(super) async fn sample(mut self, bytes_max: usize) -> Result<Vec<Hooked>, JobError> {
         let mut chunks: Vec<Chunk> = self.first.into();
         let mut bytes: usize = chunks.iter().map(|chunk| chunk.bytes.len()).sum();
         while bytes < bytes_max {
@@ -110,7 +122,14 @@ impl Input {
             bytes += chunk.bytes.len();
             chunks.push(chunk);
         }
-        Ok(chunks)
+        let mut hooked = Vec::new();
+        for chunk in chunks {
+            hooked.push(match &self.hooks {
+                Some(hooks) => hooks.apply(chunk).await,
+                None => Hooked::untouched(chunk),
+            });
+        }
+        Ok(hooked)
     }
 
     /// Bytes of a finite input on disk.
@@ -155,7 +174,19 @@ impl Input {
             let decoder = Decoder::new(decode_settings(&self.config, settings.decode_columns()))?;
             Ok((decoder, Selector::new(&settings)?))
         });
-        front::start(self.source, self.first, decoders.collect::<Result<_, JobError>>()?, clock)
+        front::start(self.source, self.first, (decoders.collect::<Result<_, JobError>>()?, self.hooks), clock)
+    }
+}
+
+/// What hooks must know of the records.
+fn surroundings(config: &Config) -> hook::Surroundings {
+    hook::Surroundings {
+        framing: config.decode.format.framing(),
+        record_bytes_max: config.decode.record_bytes_max,
+        source: match &config.source {
+            config::Source::Kinesis(settings) => settings.stream.to_string(),
+            other => other.identity(),
+        },
     }
 }
 

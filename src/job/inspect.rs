@@ -12,8 +12,9 @@ use crate::config::{Config, Source};
 use crate::decode::Decoder;
 use crate::decode::discover::{DiscoverError, Discovery, discover};
 use crate::detect::{Aggregator, Detector, Form, Settings, Sizes};
+use crate::hook::Hooked;
 use crate::interval::ResumePoint;
-use crate::model::{Cell, Chunk, ClosedInterval, Columns, Interval, SeriesKey, Stats, Timestamp, Zone};
+use crate::model::{Cell, ClosedInterval, Columns, Interval, SeriesKey, Stats, Timestamp, Zone};
 use crate::select::{SelectError, Selector};
 use crate::source::files::{Files, Settings as FileSettings};
 use crate::source::{Next, Resume};
@@ -32,6 +33,8 @@ pub struct Inspection {
     pub rows: u64,
     /// Of them, those that a filter drops.
     pub filtered: u64,
+    /// Records of the sample that a hook drops.
+    pub dropped: u64,
     /// Records that are rejected: how many for each reason, and an example.
     pub rejected: BTreeMap<&'static str, (u64, String)>,
     /// First and last event time of the sample.
@@ -105,6 +108,7 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
         total_bytes: input.total_bytes(),
         rows: 0,
         filtered: 0,
+        dropped: 0,
         rejected: BTreeMap::new(),
         times: None,
         dimensions: Vec::new(),
@@ -120,7 +124,7 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
         unusable,
     };
     let chunks = input.sample(SAMPLE_BYTES).await?;
-    read(config, &columns, &chunks, &mut inspection)?;
+    read(config, &columns, chunks, &mut inspection)?;
     inspection.series = inspection.combinations * measures;
     Ok(inspection)
 }
@@ -149,15 +153,17 @@ fn discovery(config: &Config) -> Result<Option<Discovery>, JobError> {
 }
 
 /// Sends the sample through decode and select as the job would.
-fn read(config: &Config, columns: &Columns, chunks: &[Chunk], inspection: &mut Inspection) -> Result<(), JobError> {
+fn read(config: &Config, columns: &Columns, chunks: Vec<Hooked>, inspection: &mut Inspection) -> Result<(), JobError> {
     let settings = select_settings(config, columns);
     let mut decoder = Decoder::new(decode_settings(config, settings.decode_columns()))?;
     let mut selector = Selector::new(&settings)?;
     let mut aggregator = Aggregator::new(columns);
-    for chunk in chunks {
-        let decoded = decoder.decode(chunk)?;
-        let batch = selector.select(chunk.clone(), decoded)?;
+    for hooked in chunks {
+        let (chunk, rejects, dropped) = hooked.into_parts();
+        let decoded = decoder.decode(&chunk)?;
+        let batch = Hooked::account(rejects, dropped, selector.select(chunk, decoded)?);
         inspection.rows += batch.rows.len() as u64;
+        inspection.dropped += batch.dropped.len() as u64;
         inspection.filtered += batch.keep.iter().filter(|keep| !**keep).count() as u64;
         for reject in &batch.rejects {
             let entry = inspection.rejected.entry(reject.reason.code());
@@ -209,6 +215,7 @@ mod tests {
                 total_bytes: None,
                 rows: 0,
                 filtered: 0,
+                dropped: 0,
                 rejected: BTreeMap::new(),
                 times: None,
                 dimensions: Vec::new(),

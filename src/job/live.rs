@@ -228,7 +228,7 @@ impl Live<'_> {
         let stopped = loop {
             match self.step(feed, &batch).await? {
                 Step::Fed(at, Fed::Batch(rows, bytes)) => {
-                    batch.records += (rows.rows.len() + rows.rejects.len()) as u64;
+                    batch.records += (rows.rows.len() + rows.rejects.len() + rows.dropped.len()) as u64;
                     batch.bytes += rows.chunk.bytes.len() as u64;
                     let (partition, has_rows) = (rows.chunk.partition.clone(), !rows.rows.is_empty());
                     let before = self.intervals.watermark_of(&partition);

@@ -32,7 +32,7 @@ pub use notice::{Notice, NoticeKind};
 pub use path::{Area, Format, Object, ObjectPath};
 pub use position::{Places, Position, PositionError, SequenceNumber};
 pub use progress::{Progress, SourcePartition};
-pub use reject::{Reason, Reject};
+pub use reject::{HookFault, Reason, Reject};
 pub use rows::{Batch, ColumnType, Columns, Decoded, MeasureType, Rows, RowsError, Tally};
 pub use series::{Cell, ClosedInterval, SeriesKey, Stats};
 pub use time::{Timestamp, TimestampError, Zone, ZoneError};

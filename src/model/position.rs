@@ -61,6 +61,19 @@ impl Position {
         if let Position::Offset(offset) = self { Some(offset) } else { None }
     }
 
+    /// The place so many bytes further on, within one record.
+    #[must_use]
+    pub fn forward(self, bytes: u64) -> Position {
+        match self {
+            Position::Offset(offset) => Position::Offset(offset.saturating_add(bytes)),
+            Position::Record { sequence, byte } => {
+                let byte = u64::from(byte).saturating_add(bytes).min(u64::from(Position::WHOLE - 1));
+                Position::Record { sequence, byte: u32::try_from(byte).unwrap_or(Position::WHOLE - 1) }
+            }
+            other => other,
+        }
+    }
+
     /// Behind the whole of a record.
     pub fn after(sequence: SequenceNumber) -> Position {
         Position::Record { sequence, byte: Position::WHOLE }
@@ -156,12 +169,22 @@ pub enum Places {
     Bytes,
     /// The partition is a run of numbered records: offset at which each begins in the chunk, ascending, and its number.
     Records(Arc<[(u64, SequenceNumber)]>),
+    /// The records are others than those of the partition: offset at which each begins in the chunk, ascending, and the
+    /// place that it has.
+    Mapped(Arc<[(u64, Position)]>),
 }
 
 impl Places {
     /// The place that an offset stands for.
     pub fn at(&self, offset: u64) -> Position {
-        let Places::Records(records) = self else { return Position::Offset(offset) };
+        let records = match self {
+            Places::Bytes => return Position::Offset(offset),
+            Places::Records(records) => records,
+            Places::Mapped(places) => {
+                let index = places.partition_point(|(begin, _)| *begin <= offset).saturating_sub(1);
+                return places.get(index).map_or(Position::Offset(offset), |(_, place)| *place);
+            }
+        };
         let index = records.partition_point(|(begin, _)| *begin <= offset).saturating_sub(1);
         match records.get(index) {
             Some((begin, sequence)) => {
@@ -211,6 +234,9 @@ mod tests {
         assert_eq!(places.at(30), Position::Record { sequence: number("7"), byte: 0 });
         assert!(places.at(29) < Position::after(number("5")) && Position::after(number("5")) < places.at(30));
         assert_eq!(Places::Bytes.at(29), Position::Offset(29));
+        let mapped = Places::Mapped(Arc::from([(0, Position::Offset(100)), (7, places.at(10).forward(2))]));
+        assert_eq!((mapped.at(0), mapped.at(6)), (Position::Offset(100), Position::Offset(100)));
+        assert_eq!(mapped.at(7), Position::Record { sequence: number("5"), byte: 2 });
     }
 
     proptest! {

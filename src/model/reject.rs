@@ -1,6 +1,8 @@
 //! Records that could not be used. Bad input is data: a reject keeps the record's bytes, its place and the reason, is
 //! written beside the partitions and counted (E3).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{Position, SourcePartition};
@@ -14,7 +16,7 @@ pub struct Reject {
     pub offset: u64,
     /// Its place in the source partition.
     pub place: Position,
-    /// The record as it came, without its line end.
+    /// The record as it came, without its line end; behind hooks, as the last of them gave it.
     pub bytes: Bytes,
     /// Why it could not be used.
     pub reason: Reason,
@@ -56,6 +58,82 @@ pub enum Reason {
     /// The record is longer than the limit.
     #[error("record is longer than {0} bytes")]
     TooLong(usize),
+    /// A hook gave no use of it; the bytes are those that it was given.
+    #[error("hook `{hook}`: {fault}")]
+    Hook {
+        /// The hook's name.
+        hook: Arc<str>,
+        /// What went wrong.
+        fault: HookFault,
+    },
+}
+
+/// What is wrong with a hook's answer, or why there is none.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HookFault {
+    /// It said so itself.
+    #[error("it answered `ProcessingFailed`")]
+    ProcessingFailed,
+    /// The answer does not speak of the record.
+    #[error("its answer does not have this record's id")]
+    MissingId,
+    /// The answer speaks of a record that was not asked about.
+    #[error("its answer has the id `{0}`, which was not asked for")]
+    UnknownId(String),
+    /// The answer speaks of the record twice.
+    #[error("its answer has this record's id more than once")]
+    DoubledId,
+    /// A result that is none.
+    #[error("its result is {0}, allowed is {1}")]
+    Result(String, &'static str),
+    /// Data that is not base 64, or none.
+    #[error("its data is not base 64")]
+    Base64,
+    /// Data that does not end where a record ends.
+    #[error("its data ends inside of a quote")]
+    OpenQuote,
+    /// More records than the one that they come from has bytes.
+    #[error("it made more than {0} records of this one, as many as it has bytes")]
+    TooMany(u64),
+    /// An answer that is no JSON.
+    #[error("its answer is no JSON: {0}")]
+    NotJson(String),
+    /// An answer that is JSON of another form.
+    #[error("its answer has another form: {0}")]
+    Form(String),
+    /// An answer that is too long.
+    #[error("its answer is longer than {0} bytes")]
+    TooLong(usize),
+    /// No answer in time.
+    #[error("it gave no answer in time")]
+    Timeout,
+    /// An answer that says that it did not work.
+    #[error("it answered with {0}")]
+    Status(String),
+    /// It cannot be reached, or it ended.
+    #[error("{0}")]
+    Gone(String),
+}
+
+impl HookFault {
+    fn code(&self) -> &'static str {
+        match self {
+            HookFault::ProcessingFailed => "hook_processing_failed",
+            HookFault::MissingId => "hook_missing_id",
+            HookFault::UnknownId(_) => "hook_unknown_id",
+            HookFault::DoubledId => "hook_doubled_id",
+            HookFault::Result(..) => "hook_result",
+            HookFault::Base64 => "hook_base64",
+            HookFault::OpenQuote => "hook_open_quote",
+            HookFault::TooMany(_) => "hook_too_many",
+            HookFault::NotJson(_) => "hook_not_json",
+            HookFault::Form(_) => "hook_form",
+            HookFault::TooLong(_) => "hook_too_long",
+            HookFault::Timeout => "hook_timeout",
+            HookFault::Status(_) => "hook_status",
+            HookFault::Gone(_) => "hook_gone",
+        }
+    }
 }
 
 impl Reason {
@@ -68,6 +146,7 @@ impl Reason {
             Reason::Timestamp { .. } => "timestamp",
             Reason::Ahead { .. } => "ahead",
             Reason::TooLong(_) => "too_long",
+            Reason::Hook { fault, .. } => fault.code(),
         }
     }
 }

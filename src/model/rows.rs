@@ -206,6 +206,8 @@ pub struct Batch {
     pub keep: Vec<bool>,
     /// Records that could not be used, in order.
     pub rejects: Vec<Reject>,
+    /// Offsets of records that a hook dropped before they were decoded, in order.
+    pub dropped: Vec<u64>,
     /// The chunk that the rows were decoded from.
     pub chunk: Chunk,
 }
@@ -217,7 +219,7 @@ pub struct Tally {
     pub written: u64,
     /// Rows that came after their interval had closed and are in a later revision.
     pub late: u64,
-    /// Rows that a filter dropped.
+    /// Rows that a filter dropped, and records that a hook did.
     pub filtered: u64,
     /// Records that could not be used.
     pub rejected: u64,

@@ -82,7 +82,7 @@ impl Selector {
     pub fn select(&mut self, chunk: Chunk, decoded: Decoded) -> Result<Batch, SelectError> {
         let Decoded { rows, rejects } = decoded;
         let keep = self.keep(rows.batch())?;
-        Ok(Batch { rows: rows.projected(&self.projection)?, keep, rejects, chunk })
+        Ok(Batch { rows: rows.projected(&self.projection)?, keep, rejects, dropped: Vec::new(), chunk })
     }
 
     fn keep(&self, batch: &RecordBatch) -> Result<Vec<bool>, SelectError> {

@@ -16,7 +16,7 @@ use crate::support::tree;
 const STEPS: u64 = 40;
 
 /// What the help of each command must speak of.
-const HELP: [(&str, &[&str]); 11] = [
+const HELP: [(&str, &[&str]); 12] = [
     ("run", &["Run the whole line", "<CONFIG>", "--rebuild"]),
     ("etl", &["up to the partitions", "<CONFIG>"]),
     ("detect", &["partitions that another job writes", "<CONFIG>", "--once", "--rebuild"]),
@@ -43,6 +43,7 @@ const HELP: [(&str, &[&str]); 11] = [
     ("status", &["which series still learn", "<CONFIG>"]),
     ("check", &["every problem", "<CONFIG>"]),
     ("discover", &["write a configuration", "<PATH>"]),
+    ("import", &["description of another detector", "<FILE>", "DescribeMetricSet", "OpenSearch", "SQL"]),
     (
         "generate",
         &["known incidents", "ecommerce", "--seed", "--days", "--out", "--anomaly-probability", "--format", "--gzip"],
@@ -368,4 +369,26 @@ fn an_anomaly_can_be_listed_and_explained() {
     }
     let stderr = tidewatch(&["explain", &path, "nothing-like-it"]).refused();
     assert!(stderr.contains("no anomaly `nothing-like-it`") && stderr.contains("hint:"), "{stderr}");
+}
+
+#[test]
+fn a_description_of_another_detector_becomes_a_configuration() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let sql = "CREATE OR REPLACE STREAM \"D\" (shop VARCHAR(4), total DOUBLE);
+        CREATE OR REPLACE PUMP \"P\" AS INSERT INTO \"D\" SELECT STREAM shop, SUM(amount) AS total
+        FROM \"SOURCE_SQL_STREAM_001\" GROUP BY shop, FLOOR(\"SOURCE_SQL_STREAM_001\".ROWTIME TO MINUTE);";
+    fs::write(path("app.sql"), sql).unwrap();
+    let toml = tidewatch(&["import", &path("app.sql")]).good();
+    assert!(
+        toml.starts_with("# Written by `tidewatch import` from a Kinesis Analytics application: app.sql."),
+        "{toml}"
+    );
+    tidewatch::config::parse(&toml, &|_| None).unwrap_or_else(|problems| panic!("{problems}\n{toml}"));
+    fs::write(path("x.bin"), [0xff, 0xfe, 0]).unwrap();
+    fs::write(path("x.json"), "{\"a\": ").unwrap();
+    for (name, said) in [("x.bin", "it is not UTF-8"), ("x.json", "is broken JSON"), ("none", "cannot be read")] {
+        let refused = tidewatch(&["import", &path(name)]).refused();
+        assert!(refused.contains(said), "{refused}");
+    }
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, and what it may import of ours. Lowest first.
-const TABLE: [(&str, &[&str]); 16] = [
+const TABLE: [(&str, &[&str]); 17] = [
     ("model", &[]),
     ("rcf", &[]),
     ("aws", &[]),
@@ -21,16 +21,21 @@ const TABLE: [(&str, &[&str]); 16] = [
     // what a timestamp's pattern and a measure's margin may be
     ("import", &["model", "decode", "detect"]),
     ("source", &["model", "aws"]),
+    ("hook", &["model"]),
     ("partition", &["model", "store"]),
     ("alert", &["model", "store"]),
     // the stages' checked settings, and what a url may be
-    ("config", &["model", "aws", "store", "source", "decode", "select", "interval", "partition", "detect", "alert"]),
+    (
+        "config",
+        &["model", "aws", "store", "source", "hook", "decode", "select", "interval", "partition", "detect", "alert"],
+    ),
     (
         "job",
         &[
             "model",
             "store",
             "source",
+            "hook",
             "decode",
             "select",
             "interval",

@@ -11,6 +11,7 @@ mod detect;
 mod determinism;
 mod faults;
 mod growing;
+mod hooks;
 mod kill;
 mod kinesis;
 mod layering;

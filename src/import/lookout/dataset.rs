@@ -33,7 +33,7 @@ fn select(draft: &mut Draft, dataset: &mut Reader<'_>) {
         Some(mut column) => {
             let name = column.text("ColumnName").unwrap_or_default();
             if name.is_empty() {
-                draft.to_set("select.timestamp", "TimestampColumn has no ColumnName");
+                draft.unset("select.timestamp", "TimestampColumn has no ColumnName");
             }
             let name = if name.is_empty() { "timestamp" } else { name };
             draft.section("select").text("timestamp", name, "TimestampColumn.ColumnName");
@@ -44,14 +44,14 @@ fn select(draft: &mut Draft, dataset: &mut Reader<'_>) {
                 }
                 Some(format) => {
                     draft.left(&format!("TimestampColumn.ColumnFormat = {format}"), "it is no pattern that is known");
-                    draft.to_set("select.timestamp_format", "how the event time is written");
+                    draft.unset("select.timestamp_format", "how the event time is written");
                 }
-                None => draft.to_set("select.timestamp_format", "TimestampColumn has no ColumnFormat"),
+                None => draft.unset("select.timestamp_format", "TimestampColumn has no ColumnFormat"),
             }
             rest(draft, &column);
         }
         None => {
-            draft.to_set("select.timestamp", "the dataset has no TimestampColumn");
+            draft.unset("select.timestamp", "the dataset has no TimestampColumn");
             draft.section("select").text("timestamp", "timestamp", "not described: to be set");
         }
     }
@@ -113,7 +113,7 @@ fn measures(draft: &mut Draft, dataset: &mut Reader<'_>) {
         rest(draft, &metric);
     }
     if names.is_empty() {
-        draft.to_set("select.measures", "MetricList is empty");
+        draft.unset("select.measures", "MetricList is empty");
         names.push("value".to_owned());
     }
     draft.section("select").texts("measures", &names, "MetricList");
@@ -134,7 +134,7 @@ fn interval(draft: &mut Draft, dataset: &mut Reader<'_>, detector: Option<u64>) 
             }
         }
         (None, Some(own)) => drop(draft.section("interval").seconds("length", own, "MetricSetFrequency")),
-        (None, None) => draft.to_set("interval.length", "no frequency is described; 5 minutes where it is left out"),
+        (None, None) => draft.unset("interval.length", "no frequency is described; 5 minutes where it is left out"),
     }
     let offset = dataset.integer("Offset");
     match offset {
@@ -176,13 +176,13 @@ fn source(draft: &mut Draft, dataset: &mut Reader<'_>, region: Option<&str>, det
         Some((url, template)) => {
             draft.section("partition").text("url", &url, &template);
             draft.about("The partitions are there already: `tidewatch detect` judges them, `backtest` their history.");
-            draft.to_set("source.files.path", "only `run` and `etl` read it, `detect` does not");
+            draft.unset("source.files.path", "only `run` and `etl` read it, `detect` does not");
         }
         None => {
             let url = format!("out/{name}");
             draft.section("partition").text("url", &url, "to be set: where partitions are written");
-            draft.to_set("partition.url", "where partitions are written");
-            draft.to_set("source", "a directory with the files, or `[source.kinesis]` with the stream that fills them");
+            draft.unset("partition.url", "where partitions are written");
+            draft.unset("source", "a directory with the files, or `[source.kinesis]` with the stream that fills them");
         }
     }
     draft.section("source.files").text("path", &format!("in/{name}"), "to be set");
@@ -228,7 +228,7 @@ fn decode(draft: &mut Draft, format: &mut Reader<'_>) {
             Some(false) if !names.is_empty() => {
                 draft.section("decode").texts("header", &names, &csv.path("HeaderList"));
             }
-            Some(false) => draft.to_set("decode.header", "the names of the columns: the files have no header"),
+            Some(false) => draft.unset("decode.header", "the names of the columns: the files have no header"),
             _ if !names.is_empty() => draft.left(&csv.path("HeaderList"), "the names in the files' own header hold"),
             _ => {}
         }

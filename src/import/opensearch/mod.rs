@@ -30,7 +30,7 @@ pub(super) fn translate(draft: &mut Draft, detector: &Object) {
     select(draft, &mut detector);
     interval(draft, &mut detector);
     draft.section("partition").text("url", &format!("out/{name}"), "to be set: where partitions are written");
-    draft.to_set("partition.url", "where partitions are written");
+    draft.unset("partition.url", "where partitions are written");
     features(draft, &mut detector);
     forest(draft, &mut detector);
     if let Some(query) = detector.get("filter_query") {
@@ -56,7 +56,7 @@ pub(super) fn translate(draft: &mut Draft, detector: &Object) {
 fn indices(draft: &mut Draft, detector: &mut Reader<'_>, name: &str) {
     let indices = detector.texts("indices");
     let why = "an index is not read: write its records out as JSON lines, or read the stream that fills it";
-    draft.to_set("source", &format!("{why} (indices: {})", indices.join(", ")));
+    draft.unset("source", &format!("{why} (indices: {})", indices.join(", ")));
     draft.section("source.files").text("path", &format!("in/{name}"), "to be set");
     draft.section("decode").text("format", "json_lines", "documents of an index are JSON");
 }
@@ -64,11 +64,11 @@ fn indices(draft: &mut Draft, detector: &mut Reader<'_>, name: &str) {
 fn select(draft: &mut Draft, detector: &mut Reader<'_>) {
     let time = detector.text("time_field");
     if time.is_none() {
-        draft.to_set("select.timestamp", "the detector has no time_field");
+        draft.unset("select.timestamp", "the detector has no time_field");
     }
     draft.section("select").text("timestamp", time.unwrap_or("@timestamp"), "time_field");
     draft.section("select").text("timestamp_format", "iso8601", "to be set: the index has the format");
-    draft.to_set("select.timestamp_format", "how the event time is written: iso8601, epoch_milliseconds or a pattern");
+    draft.unset("select.timestamp_format", "how the event time is written: iso8601, epoch_milliseconds or a pattern");
     let category = match detector.get("category_field") {
         Some(Value::String(name)) => vec![name.clone()],
         Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -93,10 +93,10 @@ fn interval(draft: &mut Draft, detector: &mut Reader<'_>) {
                 &format!("detection_interval of {seconds} seconds"),
                 "an interval is whole minutes that divide a day",
             );
-            draft.to_set("interval.length", "5 minutes where it is left out");
+            draft.unset("interval.length", "5 minutes where it is left out");
         }
         Some(Err(value)) => draft.left(&format!("detection_interval = {value}"), "it is no period"),
-        None => draft.to_set("interval.length", "no detection_interval is described; 5 minutes where it is left out"),
+        None => draft.unset("interval.length", "no detection_interval is described; 5 minutes where it is left out"),
     }
     match period(detector, "window_delay") {
         Some(Ok(seconds)) => drop(draft.section("interval").seconds("offset", seconds.min(432_000), "window_delay")),
@@ -155,7 +155,7 @@ fn features(draft: &mut Draft, detector: &mut Reader<'_>) {
         }
     }
     if columns.is_empty() {
-        draft.to_set("select.measures", "no feature could be translated");
+        draft.unset("select.measures", "no feature could be translated");
         columns.push("value".to_owned());
     }
     draft.section("select").texts("measures", &columns, "the fields of the features");

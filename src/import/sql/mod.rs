@@ -172,11 +172,10 @@ fn score_above(filter: &Expr) -> Option<f64> {
 }
 
 fn source(draft: &mut Draft, flow: &Flow) {
-    draft.to_set("source", "which stream it is: the application's input has it, its SQL has not");
-    draft.to_set("select", "columns are named as in the SQL: the application's input maps the records' fields to them");
-    draft
-        .to_set("select.timestamp", "the SQL goes by ROWTIME, the time of arrival; here a record carries its own time");
-    draft.to_set("partition.url", "where partitions are written");
+    draft.unset("source", "which stream it is: the application's input has it, its SQL has not");
+    draft.unset("select", "columns are named as in the SQL: the application's input maps the records' fields to them");
+    draft.unset("select.timestamp", "the SQL goes by ROWTIME, the time of arrival; here a record carries its own time");
+    draft.unset("partition.url", "where partitions are written");
     draft.section("source.kinesis").text("stream", &file_name(&flow.source), "to be set");
     draft.section("source.kinesis").text("starting_position", "LATEST", "an application starts at NOW");
     draft.section("decode").text("format", "json_lines", "to be set, where records are CSV");
@@ -217,8 +216,7 @@ fn records(
     };
     let is_numeric = |column: &&String| type_of(column).is_some_and(|kind| NUMERIC.contains(&kind));
     for column in columns.iter().filter(|column| type_of(column).is_none()) {
-        draft
-            .to_set("detect.records.columns", &format!("`{column}` has no type in the SQL; if it is a number, add it"));
+        draft.unset("detect.records.columns", &format!("`{column}` has no type in the SQL; if it is a number, add it"));
     }
     let (numbers, others): (Vec<String>, Vec<String>) = {
         let (numbers, others): (Vec<&String>, Vec<&String>) = columns.iter().partition(|column| is_numeric(column));
@@ -226,7 +224,7 @@ fn records(
     };
     let from = format!("the numeric columns of the cursor of {}", forest.name);
     if numbers.is_empty() {
-        draft.to_set("select.measures", "no numeric column of the cursor is known");
+        draft.unset("select.measures", "no numeric column of the cursor is known");
         draft.section("select").texts("measures", &["value".to_owned()], "to be set");
     } else {
         draft.section("select").texts("measures", &numbers, &from);
@@ -295,7 +293,7 @@ fn windows(
         draft.section("interval").seconds("length", seconds, "the window of GROUP BY");
     } else {
         draft.left(&format!("a window of {seconds} seconds"), "it is no length of an interval");
-        draft.to_set("interval.length", "5 minutes where it is left out");
+        draft.unset("interval.length", "5 minutes where it is left out");
     }
     let (mut dimensions, mut columns): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     let mut measures = 0;

@@ -114,7 +114,7 @@ impl Parser<'_> {
         }
         self.word("PUMP")?;
         self.name()?;
-        if self.take("STARTED") || self.take("STOPPED") {}
+        self.take_any(&["STARTED", "STOPPED"]);
         self.word("AS")?;
         self.word("INSERT")?;
         self.word("INTO")?;
@@ -202,7 +202,7 @@ impl Parser<'_> {
             self.word("BY")?;
             loop {
                 order.push(self.expr()?);
-                if self.take("DESC") || self.take("ASC") {}
+                self.take_any(&["DESC", "ASC"]);
                 if !self.symbol(",") {
                     break;
                 }
@@ -480,6 +480,10 @@ impl Parser<'_> {
         let is = self.is(word);
         self.at += usize::from(is);
         is
+    }
+
+    fn take_any(&mut self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.take(word))
     }
 
     fn symbol(&mut self, symbol: &str) -> bool {

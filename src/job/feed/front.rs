@@ -1,7 +1,8 @@
 //! The threads of the front: one reads the source and deals its chunks out in turn, the others decode and select, and
 //! what they give is taken in the same turn. So batches come in the order of the source whichever thread is quicker, and
 //! what comes does not depend on how many there are. Each has little waiting before and behind it: a slow back of the
-//! line holds the source up, and nothing is read far ahead.
+//! line holds the source up, and nothing is read far ahead. Hooks are called by the threads that decode, so several chunks
+//! are with them at a time, and their order is kept.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Source;
 use crate::decode::Decoder;
+use crate::hook::{Hooked, Hooks};
 use crate::job::clock::Clock;
 use crate::job::error::JobError;
 use crate::model::{Batch, Chunk};
@@ -27,6 +29,9 @@ const WAITING_MAX: usize = 1;
 const IDLE_POLL: Duration = Duration::from_millis(200);
 /// How long a stopped source is waited for that may be waiting itself.
 pub(in crate::job) const DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// How long hooks are waited for, which may have something to finish when nothing more comes.
+const HOOKS_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// What comes out of the front of the line.
 #[derive(Debug)]
@@ -60,36 +65,47 @@ pub(in crate::job) struct Feed {
     turn: usize,
     /// Tells the source's thread to end after the chunk it has.
     stop: Arc<AtomicBool>,
-    /// Closed when the source's thread has ended.
+    /// Closed when all threads have ended.
     ended: oneshot::Receiver<()>,
+    /// How long that is waited for.
+    drain_timeout: Duration,
 }
 
 /// Starts the threads.
 pub(super) fn start(
     source: Source,
     first: VecDeque<Chunk>,
-    decoders: Vec<(Decoder, Selector)>,
+    (decoders, hooks): (Vec<(Decoder, Selector)>, Option<Arc<Hooks>>),
     clock: Arc<dyn Clock>,
 ) -> Result<Feed, JobError> {
+    let (alive, ended) = oneshot::channel::<()>();
+    // the last of all threads closes it
+    let alive = Arc::new(alive);
+    let drain_timeout = if hooks.is_some() { HOOKS_TIMEOUT } else { DRAIN_TIMEOUT };
     let (mut senders, mut receivers) = (Vec::new(), Vec::new());
     for (decoder, selector) in decoders {
         let (chunks, dealt) = sync_channel(WAITING_MAX);
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
-        let worker = Worker { decoder, selector };
-        let work = move || worker.work(&dealt, &sender);
+        let hooks = hooks.as_ref().map(|hooks| (Arc::clone(hooks), Handle::current()));
+        let worker = Worker { decoder, selector, hooks };
+        let alive = Arc::clone(&alive);
+        let work = move || {
+            worker.work(&dealt, &sender);
+            drop(alive);
+        };
         thread::Builder::new().name("decode".into()).spawn(work).map_err(|_| JobError::Thread)?;
         senders.push(chunks);
         receivers.push(receiver);
     }
     let stop = Arc::new(AtomicBool::new(false));
     let front = Front { source, first, clock, runtime: Handle::current(), stop: Arc::clone(&stop) };
-    let (alive, ended) = oneshot::channel::<()>();
+    drop(hooks);
     let work = move || {
         front.work(&senders);
         drop(alive);
     };
     thread::Builder::new().name("source".into()).spawn(work).map_err(|_| JobError::Thread)?;
-    Ok(Feed { receivers, turn: 0, stop, ended })
+    Ok(Feed { receivers, turn: 0, stop, ended, drain_timeout })
 }
 
 impl Feed {
@@ -109,7 +125,7 @@ impl Feed {
             while receiver.try_recv().is_ok() {}
         }
         // it ends, or it does not
-        let _ = tokio::time::timeout(DRAIN_TIMEOUT, self.ended).await;
+        let _ = tokio::time::timeout(self.drain_timeout, self.ended).await;
     }
 
     /// What was taken from a source that cannot be read again, after the job was asked to stop: nothing more is read,
@@ -171,27 +187,44 @@ impl Front {
 struct Worker {
     decoder: Decoder,
     selector: Selector,
+    hooks: Option<(Arc<Hooks>, Handle)>,
 }
 
 impl Worker {
     /// Works until nothing more comes, or nobody listens any more.
     fn work(mut self, chunks: &Receiver<Given>, sender: &mpsc::Sender<Output>) {
         while let Ok((given, raw)) = chunks.recv() {
-            let fed = raw.and_then(|raw| self.fed(raw)).map(|fed| (given, fed));
+            let fed = match raw {
+                Ok(Raw::Chunk(chunk, bytes_read)) => match self.hooked(chunk, sender) {
+                    Some(hooked) => self.decoded(hooked, bytes_read),
+                    None => return,
+                },
+                Ok(Raw::Idle(quiet)) => Ok(Fed::Idle(quiet)),
+                Ok(Raw::End) => Ok(Fed::End),
+                Err(error) => Err(error),
+            };
+            let fed = fed.map(|fed| (given, fed));
             if sender.blocking_send(fed).is_err() {
                 return;
             }
         }
     }
 
-    fn fed(&mut self, raw: Raw) -> Result<Fed, JobError> {
-        Ok(match raw {
-            Raw::Chunk(chunk, bytes_read) => {
-                let decoded = self.decoder.decode(&chunk)?;
-                Fed::Batch(Box::new(self.selector.select(chunk, decoded)?), bytes_read)
+    /// The chunk behind the hooks; none where nobody listens any more.
+    fn hooked(&self, chunk: Chunk, sender: &mpsc::Sender<Output>) -> Option<Hooked> {
+        let Some((hooks, runtime)) = &self.hooks else { return Some(Hooked::untouched(chunk)) };
+        runtime.block_on(async {
+            tokio::select! {
+                hooked = hooks.apply(chunk) => Some(hooked),
+                () = sender.closed() => None,
             }
-            Raw::Idle(quiet) => Fed::Idle(quiet),
-            Raw::End => Fed::End,
         })
+    }
+
+    fn decoded(&mut self, hooked: Hooked, bytes_read: u64) -> Result<Fed, JobError> {
+        let (chunk, rejects, dropped) = hooked.into_parts();
+        let decoded = self.decoder.decode(&chunk)?;
+        let batch = self.selector.select(chunk, decoded)?;
+        Ok(Fed::Batch(Box::new(Hooked::account(rejects, dropped, batch)), bytes_read))
     }
 }

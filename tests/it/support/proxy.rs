@@ -12,7 +12,7 @@ use tidewatch::job::{Clock as _, SystemClock};
 
 use self::http::{Head, Part};
 
-mod http;
+pub(crate) mod http;
 
 const POLL: Duration = Duration::from_millis(2);
 const SECOND: Duration = Duration::from_secs(1);

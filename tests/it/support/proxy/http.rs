@@ -97,7 +97,7 @@ impl Head {
         self.text.split_whitespace().nth(index).unwrap_or_default()
     }
 
-    fn header(&self, wanted: &str) -> Option<&str> {
+    pub(crate) fn header(&self, wanted: &str) -> Option<&str> {
         let headers = self.text.lines().skip(1).filter_map(|line| line.split_once(':'));
         headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.trim()).next()
     }

@@ -1,0 +1,73 @@
+//! A hook that is an HTTP endpoint: each request is posted as JSON, and the body of a good answer is the answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+
+use super::{Header, HookError, Settings};
+use crate::model::HookFault;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An endpoint.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    client: Client,
+    url: Url,
+    answer_bytes_max: usize,
+}
+
+impl Endpoint {
+    pub(super) fn new(settings: &Settings, url: &str, headers: &[Header]) -> Result<Endpoint, HookError> {
+        // the process's default; whoever was first has chosen the same
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let refused = |reason: String| HookError::Client { hook: Arc::clone(&settings.name), reason };
+        let mut all = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
+        for Header { name, value } in headers {
+            let bad = || refused(format!("`headers.{name}` is no header of a request"));
+            let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+            value.set_sensitive(true);
+            all.insert(HeaderName::try_from(name).map_err(|_| bad())?, value);
+        }
+        let client = Client::builder()
+            .default_headers(all)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // an answer comes from where it was asked for
+            .redirect(Policy::none())
+            .build()
+            .map_err(|error| refused(chain(&error)))?;
+        let url = Url::parse(url).map_err(|error| refused(format!("`url`: {error}")))?;
+        Ok(Endpoint { client, url, answer_bytes_max: settings.answer_bytes_max })
+    }
+
+    pub(super) async fn post(&self, request: Bytes) -> Result<Vec<u8>, HookFault> {
+        let gone = |error: reqwest::Error| HookFault::Gone(chain(&error.without_url()));
+        let mut response = self.client.post(self.url.clone()).body(request).send().await.map_err(gone)?;
+        if !response.status().is_success() {
+            return Err(HookFault::Status(format!("status {}", response.status())));
+        }
+        let mut answer = Vec::new();
+        while let Some(more) = response.chunk().await.map_err(gone)? {
+            if answer.len() + more.len() > self.answer_bytes_max {
+                return Err(HookFault::TooLong(self.answer_bytes_max));
+            }
+            answer.extend_from_slice(&more);
+        }
+        Ok(answer)
+    }
+}
+
+/// An error with what is behind it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut shown = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        shown = format!("{shown}: {inner}");
+        source = inner.source();
+    }
+    shown
+}
