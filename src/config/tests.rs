@@ -364,7 +364,7 @@ fn hooks_are_programs_or_endpoints() {
     for expected in [
         "`hook[0].stage` is missing; hint: for example `stage = \"before\"`",
         "`hook[0]` needs exactly one of `command` and `url`",
-        "`hook[1].stage` is `beside`, allowed is `before`; hint: did you mean `before`?",
+        "`hook[1].stage` is `beside`, allowed is `before`",
         "`hook[1].url` is no url, allowed is `https://host/path`",
         "`hook[1].retries` is `101`, allowed is a whole number from 0 to 100",
         "`hook[2].command` is empty; hint: a program and its arguments",
