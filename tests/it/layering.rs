@@ -20,7 +20,7 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("detect", &["model", "rcf"]),
     ("source", &["model", "aws"]),
     ("partition", &["model", "store"]),
-    ("alert", &["model", "store"]),
+    ("alert", &["model", "aws", "store"]),
     // the stages' checked settings, and what a url may be
     ("config", &["model", "aws", "store", "source", "decode", "select", "interval", "partition", "detect", "alert"]),
     (
