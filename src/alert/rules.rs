@@ -1,49 +1,52 @@
-//! Which findings are worth an alert, and which of their revisions.
+//! Which findings are shown on the terminal, and which of their revisions: those that an `[[alert]]` without a receiver
+//! lets pass.
 
+use super::filter::Filter;
 use super::revisions::{Revision, Status};
-use crate::model::AnomalyGroup;
+use crate::model::{AnomalyGroup, Finding, NoticeKind};
 
-/// One `[[alert]]` section.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Rule {
-    /// Findings of at least this severity, 0 to 100.
-    pub severity_threshold: f64,
-    /// Only these measures; all where empty.
-    pub measures: Vec<String>,
-}
-
-impl Rule {
-    fn lets_pass(&self, measure: &str, severity: f64) -> bool {
-        severity >= self.severity_threshold
-            && (self.measures.is_empty() || self.measures.iter().any(|name| name == measure))
-    }
-}
-
-/// The groups to tell of, each with those of its findings that a rule lets pass by their own severity: a weak finding
-/// is not told because a strong one stands beside it. Contributions and causes stay those of the
-/// whole group.
-pub fn worth_telling(rules: &[Rule], groups: &[AnomalyGroup]) -> Vec<AnomalyGroup> {
+/// The groups to show, each with those of its findings that a filter lets pass by their own figures: a weak finding is
+/// not shown because a strong one stands beside it. Contributions and causes stay those of the whole group.
+pub fn worth_telling<'a>(
+    filters: impl Iterator<Item = &'a Filter> + Clone,
+    groups: &[AnomalyGroup],
+) -> Vec<AnomalyGroup> {
     let told = |group: &AnomalyGroup| {
-        let passes = |severity| rules.iter().any(|rule| rule.lets_pass(&group.measure, severity));
-        let findings: Vec<_> = group.findings.iter().filter(|finding| passes(finding.severity)).cloned().collect();
+        let mut findings = group.findings.clone();
+        findings.retain(|finding| {
+            let Finding { dimensions, severity, score, .. } = finding;
+            filters.clone().any(|filter| filter.lets_series_pass(&group.measure, dimensions, *severity, *score))
+        });
         (!findings.is_empty()).then(|| AnomalyGroup { findings, ..group.clone() })
     };
     groups.iter().filter_map(told).collect()
 }
 
-/// The revisions to tell of: those that a rule lets pass by the severity that was told, or that there is now. So whoever
+/// The revisions to show: those that a filter lets pass by the severity that was told, or that there is now. So whoever
 /// was alarmed by a finding hears that it is withdrawn. That one is confirmed is no news: it is in the table alone.
-pub fn revisions_worth_telling(rules: &[Rule], revisions: &[Revision]) -> Vec<Revision> {
-    let severity = |revision: &Revision| revision.severity_before.unwrap_or(0.0).max(revision.severity);
-    let passes = |revision: &&Revision| rules.iter().any(|rule| rule.lets_pass(&revision.measure, severity(revision)));
-    let is_news = |revision: &&Revision| revision.status != Status::Confirmed;
-    revisions.iter().filter(is_news).filter(passes).cloned().collect()
+pub fn revisions_worth_telling<'a>(
+    filters: impl Iterator<Item = &'a Filter> + Clone,
+    revisions: &[Revision],
+) -> Vec<Revision> {
+    let passes = |revision: &&Revision| {
+        let kind = match revision.status {
+            Status::Confirmed => return false,
+            Status::Withdrawn => NoticeKind::Withdrawn,
+            Status::Raised => NoticeKind::Raised,
+        };
+        let severity = revision.severity_before.unwrap_or(0.0).max(revision.severity);
+        let Revision { measure, dimensions, .. } = revision;
+        // a revision has no score of its own
+        let mut kinds = filters.clone().filter(|filter| filter.has_kind(kind));
+        kinds.any(|filter| filter.lets_series_pass(measure, dimensions, severity, f64::INFINITY))
+    };
+    revisions.iter().filter(passes).cloned().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Dimensions, Direction, Finding, Interval, Length, RootCause, SeriesKey};
+    use crate::model::{Dimensions, Direction, Interval, Length, RootCause, SeriesKey};
 
     fn group(measure: &str, severities: &[f64]) -> AnomalyGroup {
         let interval = Interval::containing(0, Length::from_seconds(300).unwrap());
@@ -71,12 +74,13 @@ mod tests {
     }
 
     fn told(rules: &[(f64, &[&str])]) -> Vec<String> {
-        let rule = |(severity_threshold, measures): &(f64, &[&str])| Rule {
+        let filter = |(severity_threshold, measures): &(f64, &[&str])| Filter {
             severity_threshold: *severity_threshold,
             measures: measures.iter().map(ToString::to_string).collect(),
+            ..Filter::default()
         };
         let groups = [group("views", &[90.0, 70.0, 20.0]), group("revenue", &[60.0])];
-        let told = worth_telling(&rules.iter().map(rule).collect::<Vec<_>>(), &groups);
+        let told = worth_telling(rules.iter().map(filter).collect::<Vec<_>>().iter(), &groups);
         told.iter().flat_map(|group| group.findings.iter().map(|finding| finding.id.clone())).collect()
     }
 
@@ -116,8 +120,8 @@ mod tests {
         ];
         let told = |threshold, measures: &[&str]| {
             let measures = measures.iter().map(ToString::to_string).collect();
-            let rule = Rule { severity_threshold: threshold, measures };
-            let told = revisions_worth_telling(&[rule], &revisions);
+            let filter = Filter { severity_threshold: threshold, measures, ..Filter::default() };
+            let told = revisions_worth_telling([filter].iter(), &revisions);
             told.into_iter().map(|revision| revision.id).collect::<Vec<_>>()
         };
         assert_eq!(told(50.0, &[]), ["withdrawn-3", "raised-60"]);

@@ -26,7 +26,7 @@ pub(super) enum Command {
     /// Tell where the jobs of a configuration stand, and which series still learn
     Status(Job),
     /// Name every problem of a configuration, then look at its data
-    Check(Job),
+    Check(Check),
     /// Look at a sample of data and write a configuration for it
     Discover(Discover),
     /// Write a configuration from the description of another detector
@@ -45,6 +45,15 @@ pub(super) enum Command {
 pub(super) struct Job {
     /// Configuration (TOML)
     pub(super) config: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Check {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// Send a test message to every receiver of `[[alert]]` and `[[deliver]]`
+    #[arg(long)]
+    pub(super) send: bool,
 }
 
 #[derive(Debug, ClapArgs)]

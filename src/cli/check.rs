@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::CliError;
 use super::{format, host, speaks};
+use crate::alert::Delivery;
 use crate::config::Config;
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
 use crate::decode::{Format, Header};
@@ -16,12 +17,15 @@ use crate::model::{ColumnType, MeasureType};
 /// Above so many values a dimension makes more series than anyone reads.
 const DIMENSION_VALUES_MANY: u64 = 1000;
 
-pub(super) fn check(config: &Config, out: &mut impl Write) -> Result<(), CliError> {
+pub(super) fn check(config: &Config, send: bool, out: &mut impl Write) -> Result<(), CliError> {
     writeln!(out, "the configuration is valid")?;
     let runtime = host::runtime().map_err(CliError::Runtime)?;
     let stream = runtime.block_on(probe::source(config));
     stream.iter().try_for_each(|report| connect(out, report))?;
-    let reports = runtime.block_on(probe::stores(config));
+    let mut reports = runtime.block_on(probe::stores(config));
+    if send {
+        reports.extend(runtime.block_on(probe::receivers(config, SystemClock::start().now())));
+    }
     reports.iter().try_for_each(|report| connect(out, report))?;
     if !stream.iter().chain(&reports).all(Report::is_fine) {
         return Err(CliError::Unusable);
@@ -110,6 +114,7 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
     let combinations = format::count(*combinations);
     writeln!(out, "series     {} ({combinations} combinations x {measures} measures)", format::count(*series))?;
     rules(out, config)?;
+    receivers(out, config)?;
     let memory = format::size(series * series_bytes);
     writeln!(out, "memory     {memory} for the detector, {} a series after a week", format::size(*series_bytes))?;
     let (held, out_of_budget) = inspection.forms();
@@ -145,6 +150,25 @@ fn rules(out: &mut impl Write, config: &Config) -> Result<(), CliError> {
     for calendar in &config.detect.calendars {
         writeln!(out, "{title:<10} `{}`: {}", calendar.name(), calendar.description())?;
         title = "";
+    }
+    Ok(())
+}
+
+/// Who is told of what.
+fn receivers(out: &mut impl Write, config: &Config) -> Result<(), CliError> {
+    for (title, routes) in [("alerts", &config.alerts), ("deliveries", &config.deliveries)] {
+        let mut title = title;
+        for route in routes {
+            let filter = route.filter.description();
+            match &route.delivery {
+                None => writeln!(out, "{title:<10} shown here: {filter}")?,
+                Some(Delivery { receiver, format, .. }) => {
+                    let (name, place, format) = (&route.name, receiver.place(), format.name());
+                    writeln!(out, "{title:<10} `{name}`: {place} as {format}: {filter}")?;
+                }
+            }
+            title = "";
+        }
     }
     Ok(())
 }

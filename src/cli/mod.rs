@@ -119,7 +119,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Detect(detect) => run::detect(&config::load(&detect.config)?, detect.once, detect.start, &mut out),
         Command::Backtest(options) => backtest::backtest(&config::load(&options.config)?, &options, &mut out),
         Command::Status(job) => status::status(&config::load(&job.config)?, &mut out),
-        Command::Check(job) => check::check(&config::load(&job.config)?, &mut out),
+        Command::Check(check) => check::check(&config::load(&check.config)?, check.send, &mut out),
         Command::Discover(discover) => check::discover(&discover.path, &mut out),
         Command::Import(import) => import::import(&import.files, &mut out),
         Command::Generate(generate) => generate::generate(&generate, &mut out),

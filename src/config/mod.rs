@@ -7,16 +7,18 @@
 mod aws;
 mod calendar;
 mod decode;
+mod deliver;
 mod hooks;
 mod problem;
 mod raw;
+mod receiver;
 mod resolve;
 mod source;
 mod units;
 
 pub use decode::Decode;
 pub use problem::{Problem, Problems};
-pub use resolve::{Alert, Config, Detect, DetectMeasure, Job, Partition, Select};
+pub use resolve::{Config, Detect, DetectMeasure, Job, Partition, Select};
 pub use source::Source;
 
 use std::path::{Path, PathBuf};

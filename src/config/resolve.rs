@@ -1,6 +1,7 @@
 //! What a configuration means: one function per section, each giving its stage's checked settings or noting what is
 //! wrong. The order of the functions is the order of the line.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use super::aws::aws;
 use super::calendar::calendars;
 use super::decode::{Decode, decode};
+use super::deliver::{Known, alerts, deliveries};
 use super::hooks::hooks;
 use super::raw::Section;
 use super::source::{Source, apart, source};
@@ -46,8 +48,10 @@ pub struct Config {
     pub partition: Partition,
     /// `[detect]`
     pub detect: Detect,
-    /// `[[alert]]`
-    pub alerts: Vec<Alert>,
+    /// `[[alert]]`: who is told of findings.
+    pub alerts: Vec<alert::Route>,
+    /// `[[deliver]]`: who gets scored records.
+    pub deliveries: Vec<alert::Route>,
     /// `[store]`: how buckets are reached.
     pub store: store::Settings,
 }
@@ -131,9 +135,6 @@ pub struct DetectMeasure {
     pub is_counter: bool,
 }
 
-/// Who is told about what.
-pub type Alert = alert::Rule;
-
 pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let partition = partition(&root.section("partition"));
     let job = job(&root.section("job"), partition.as_ref());
@@ -143,10 +144,13 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let select = select(&root.section("select"));
     let interval = interval(&root.section("interval"), source.as_ref());
     // what is measured can be checked against the columns even where the rest of their section is wrong
-    let [columns, dimensions] = ["measures", "dimensions"].map(|key| root.section("select").texts(key));
+    let [columns, dimensions, kept] = ["measures", "dimensions", "keep"].map(|key| root.section("select").texts(key));
     let zone = interval.as_ref().map_or(Zone::UTC, |(interval, _)| interval.zone);
     let detect = detect(&root.section("detect"), &columns, &dimensions, zone);
-    let alerts = root.sections("alert").iter().map(|section| alert(section, detect.as_ref())).collect();
+    let known = Known { columns: &columns, dimensions: &dimensions, kept: &kept, detect: detect.as_ref() };
+    let mut names = BTreeSet::new();
+    let alerts = alerts(root, &known, &mut names);
+    let deliveries = deliveries(root, &known, &mut names);
     let store = store(&root.section("store"));
     if let (Some(Source::Files(files)), Some(partition)) = (&source, &partition) {
         apart(root, files, [&partition.url, &job.state]);
@@ -164,6 +168,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
         partition: partition?,
         detect: detect?,
         alerts,
+        deliveries,
         store: store?,
     };
     Some(config)
@@ -397,21 +402,6 @@ fn detect_measure(section: &Section<'_>, columns: &[String]) -> Option<DetectMea
     };
     let name = Arc::from(name.unwrap_or_else(plain));
     Some(DetectMeasure { name, column, aggregation, margin: margin.ok()?, is_counter })
-}
-
-fn alert(section: &Section<'_>, detect: Option<&Detect>) -> Alert {
-    let severity_threshold = section.number("severity_threshold", 70.0, 0.0..=100.0);
-    let measures = section.texts("measures");
-    section.finish();
-    let known: Vec<&str> =
-        detect.map(|detect| detect.measures.iter().map(|measure| &*measure.name).collect()).unwrap_or_default();
-    for measure in measures.iter().filter(|measure| detect.is_some() && !known.contains(&measure.as_str())) {
-        let near = nearest(measure, known.iter().copied());
-        let hint =
-            near.map_or_else(|| format!("there are {}", known.join(", ")), |near| format!("did you mean `{near}`?"));
-        section.problem("measures", &format!("names `{measure}`, which is not a measure; hint: {hint}"));
-    }
-    Alert { severity_threshold, measures }
 }
 
 pub(super) fn zone(section: &Section<'_>, key: &'static str) -> Option<Zone> {

@@ -3,12 +3,14 @@
 use super::backtest::AgainstError;
 use super::backtest::promote::PromoteError;
 use super::checkpoint::CheckpointError;
+use super::deliveries::DeliveryError;
 use super::detector::DetectorError;
 use super::lock::LockError;
 use super::schema::SchemaError;
 use super::score::LabelsError;
 use super::spill::SpillError;
 use crate::alert::TableError;
+use crate::alert::outbox::OutboxError;
 use crate::decode::DecodeError;
 use crate::detect::SettingsError;
 use crate::hook::HookError;
@@ -78,6 +80,9 @@ pub enum JobError {
     /// The anomaly table.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// Telling receivers.
+    #[error(transparent)]
+    Delivery(#[from] Box<DeliveryError>),
     /// Checkpoints.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -177,6 +182,9 @@ pub enum JobError {
 impl JobError {
     /// Whether the fault is ours and not one that whoever runs the job can mend.
     pub fn is_ours(&self) -> bool {
+        if let JobError::Delivery(error) = self {
+            return matches!(**error, DeliveryError::Outbox(OutboxError::Encode(_)));
+        }
         matches!(
             self,
             JobError::Select(_)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
 use super::checkpoint::{Checkpoint, Checkpoints, Start};
+use super::deliveries::{self, Deliveries};
 use super::detector::{self, Resume};
 use super::error::JobError;
 use super::history::{History, Read};
@@ -86,7 +87,7 @@ async fn locked(
         Some(_) => schema::claim(config, &store, None).await?,
         None => schema::of_partitions(config, &store, NaiveDate::MIN, NaiveDate::MAX).await?,
     };
-    let (mut checkpoints, found) = Checkpoints::open(state, start).await?;
+    let (mut checkpoints, found) = Checkpoints::open(state.clone(), start).await?;
     let resumed = found.is_some();
     let mut history = History::new(config, store.clone(), &columns).await?;
     let (mut judge, learned_anew) = match &found {
@@ -100,6 +101,7 @@ async fn locked(
     if learned_anew {
         detector::save(&mut checkpoints, &mut done, Some(&mut judge)).await?;
     }
+    let deliveries = Deliveries::open(config, &state, &store, &host.clock).await?;
     let table = AnomalyTable::new(store);
     let (mut judged, mut unsaved) = (0, 0);
     host.listener.on(Event::Started { total_bytes: None, resumed });
@@ -132,10 +134,11 @@ async fn locked(
             done.findings += verdict.findings();
             done.intervals += 1;
             unsaved += 1;
-            let told = worth_telling(&config.alerts, &verdict.groups);
+            let told = worth_telling(deliveries::shown(config), &verdict.groups);
             if !told.is_empty() {
                 host.listener.on(Event::Alert(&told));
             }
+            deliveries.tell_findings(closed.interval, &verdict.groups, &[]).await?;
             host.listener.on(Event::Judged { intervals: number, total: waiting.len() as u64 });
             if unsaved >= CHECKPOINT_INTERVALS {
                 save(&mut checkpoints, &mut done, &mut judge, &mut unsaved).await?;
@@ -151,6 +154,7 @@ async fn locked(
             () = tokio::time::sleep(poll) => {}
         }
     };
+    deliveries.finish(stopped).await;
     let status = judge.detector().status();
     Ok(Summary {
         judged,

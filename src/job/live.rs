@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::checkpoint::{Checkpoint, Checkpoints, Start};
+use super::deliveries::{self, Deliveries};
 use super::detector::{self, Resume};
 use super::error::JobError;
 use super::feed::{DRAIN_TIMEOUT, Fed, Feed, Input};
@@ -92,7 +93,7 @@ async fn locked<'a>(
     for folder in [Area::Data.folder(), Area::Rejects.folder()].into_iter().chain(told) {
         store.sweep(Sweep::Below(folder))?;
     }
-    let (checkpoints, found) = Checkpoints::open(state, start).await?;
+    let (checkpoints, found) = Checkpoints::open(state.clone(), start).await?;
     let resumed = found.is_some();
     let checkpoint = found.as_ref().map(|found| found.checkpoint.clone()).unwrap_or_default();
     if resumed && checkpoint.detector.is_some() != (line == Line::Run) {
@@ -122,6 +123,10 @@ async fn locked<'a>(
         }
     };
     drop(found);
+    let deliveries = match line {
+        Line::Etl => None,
+        Line::Run => Some(Deliveries::open(config, &state, &store, &host.clock).await?),
+    };
     host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed });
     let writer =
         Writer::new(store.clone(), columns.clone(), config.partition.format, config.partition.object_bytes_max);
@@ -148,6 +153,7 @@ async fn locked<'a>(
         late: LateRows::new(store.clone()),
         table: AnomalyTable::new(store.clone()),
         revisions: RevisionTable::new(store),
+        deliveries,
         checkpoints,
         locks: Arc::clone(locks),
         host,
@@ -183,6 +189,7 @@ struct Live<'a> {
     late: LateRows,
     table: AnomalyTable,
     revisions: RevisionTable,
+    deliveries: Option<Deliveries>,
     checkpoints: Checkpoints,
     locks: Arc<Locks>,
     /// The last checkpoint, with the account brought up to date after each commit.
@@ -278,6 +285,9 @@ impl Live<'_> {
             self.begin_commits(closings).await?;
         }
         self.checkpoint().await?;
+        if let Some(deliveries) = self.deliveries.take() {
+            deliveries.finish(stopped).await;
+        }
         Ok(self.summary(stopped))
     }
 
@@ -324,7 +334,7 @@ impl Live<'_> {
         let Prepared { closing, encoded, cells } = prepared;
         self.locks.confirm().await?;
         let committed = self.writer.commit_encoded(&closing, encoded).await?;
-        let mut revisions = Vec::new();
+        let (mut groups, mut revisions) = (Vec::new(), Vec::new());
         if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
             let verdict = if committed.adopted {
                 // what is committed may be the part of an interval that its source's end cut short: not to be judged
@@ -339,13 +349,16 @@ impl Live<'_> {
             self.table.write(&verdict.groups).await?;
             self.groups += verdict.groups.len() as u64;
             self.done.findings += verdict.findings();
-            let told = worth_telling(&self.config.alerts, &verdict.groups);
+            let told = worth_telling(deliveries::shown(self.config), &verdict.groups);
             if !told.is_empty() {
                 self.host.listener.on(Event::Alert(&told));
             }
-            revisions = verdict.revisions;
+            (groups, revisions) = (verdict.groups, verdict.revisions);
         }
-        self.revise(&closing, committed.adopted, revisions).await?;
+        let revisions = self.revise(&closing, committed.adopted, revisions).await?;
+        if let Some(deliveries) = &self.deliveries {
+            deliveries.tell_findings(closing.interval, &groups, &revisions).await?;
+        }
         self.done.tally.add(&closing.tally);
         self.done.intervals += u64::from(!closing.rows.is_empty());
         self.unsaved += 1;
@@ -354,18 +367,23 @@ impl Live<'_> {
 
     /// Holds the late rows of a closing against what was said of their intervals. `revisions` are those that judging its
     /// own interval has brought.
-    async fn revise(&mut self, closing: &Closing, adopted: bool, mut revisions: Vec<Revision>) -> Result<(), JobError> {
-        let Some(judge) = &mut self.judge else { return Ok(()) };
+    async fn revise(
+        &mut self,
+        closing: &Closing,
+        adopted: bool,
+        mut revisions: Vec<Revision>,
+    ) -> Result<Vec<Revision>, JobError> {
+        let Some(judge) = &mut self.judge else { return Ok(revisions) };
         for (interval, rows) in self.late.of(closing, adopted, judge.detector()).await? {
             revisions.extend(judge.revise(interval, closing.interval, rows.rows()));
         }
         self.revisions.write(closing.interval, &revisions).await?;
         self.done.revisions += revisions.len() as u64;
-        let told = revisions_worth_telling(&self.config.alerts, &revisions);
+        let told = revisions_worth_telling(deliveries::shown(self.config), &revisions);
         if !told.is_empty() {
             self.host.listener.on(Event::Revised(&told));
         }
-        Ok(())
+        Ok(revisions)
     }
 
     /// Closes intervals that wait for lanes which have been silent for `interval.idle_timeout`. The decision is written

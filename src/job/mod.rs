@@ -5,7 +5,8 @@
 //! 1. part objects of the closed interval, under names that follow from the interval;
 //! 2. its manifest, created and never replaced: this is the commit;
 //! 3. detection and its outputs, under names that follow from the interval; then what the late rows that left with it do
-//!    to what was said of earlier intervals (`revise`), under names that follow from both;
+//!    to what was said of earlier intervals (`revise`), under names that follow from both; and what receivers are told of
+//!    it, into their outboxes (`deliveries`), from where it is sent off the line;
 //! 4. at the end of the micro-batch one checkpoint: where to read on from, the account so far, an increment of the
 //!    detector's state (`detector`).
 //!
@@ -20,6 +21,7 @@
 pub mod backtest;
 mod checkpoint;
 mod clock;
+mod deliveries;
 mod detector;
 mod error;
 mod feed;
@@ -43,6 +45,7 @@ mod threads;
 
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Learned, Start, Stored};
 pub use clock::{Clock, SystemClock};
+pub use deliveries::DeliveryError;
 pub use detector::{DetectorError, GoesOn};
 pub use error::JobError;
 pub use host::{Event, Host, Listener, Shutdown, Stopper, Summary};

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::lock;
+use super::{deliveries, lock};
+use crate::alert::{notice, receiver};
 use crate::config::{Config, Source};
+use crate::model::Timestamp;
 use crate::source::kinesis;
 use crate::store::{Created, Place, Replaced, Store, StoreError, Version};
 
@@ -143,6 +145,25 @@ pub async fn stores(config: &Config) -> Vec<Report> {
         }
         // what is not empty stays: somebody else was quicker
         made.iter().for_each(|directory| drop(fs::remove_dir(directory)));
+        reports.push(report);
+    }
+    reports
+}
+
+/// Sends a test message to every receiver, whatever its filter; it says that it is one.
+pub async fn receivers(config: &Config, now: Timestamp) -> Vec<Report> {
+    let mut reports = Vec::new();
+    for route in config.alerts.iter().chain(&config.deliveries) {
+        let Some(delivery) = &route.delivery else { continue };
+        let mut report = Report::new("receiver", &format!("`{}`: {}", route.name, delivery.receiver.place()));
+        let about = deliveries::about(route, config.interval.zone);
+        let opened = delivery.receiver.open(&delivery.format, &about, delivery.pace.timeout);
+        if let Some(mut receiver) = report.step("open", opened) {
+            let notice = notice::test(now);
+            let outcomes = receiver.deliver(&[&notice], now).await;
+            let failed = outcomes.into_iter().find_map(receiver::Outcome::trouble);
+            report.step("send", failed.map_or(Ok(()), Err));
+        }
         reports.push(report);
     }
     reports

@@ -34,6 +34,23 @@ pub enum NoticeKind {
     Record,
 }
 
+impl NoticeKind {
+    /// Its name in configurations and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            NoticeKind::Opened => "opened",
+            NoticeKind::Updated => "updated",
+            NoticeKind::Reminder => "reminder",
+            NoticeKind::Resolved => "resolved",
+            NoticeKind::LevelShift => "level_shift",
+            NoticeKind::Withdrawn => "withdrawn",
+            NoticeKind::Raised => "raised",
+            NoticeKind::Digest => "digest",
+            NoticeKind::Record => "record",
+        }
+    }
+}
+
 /// One message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notice {

@@ -23,7 +23,7 @@ const TABLE: [(&str, &[&str]); 17] = [
     ("source", &["model", "aws"]),
     ("hook", &["model"]),
     ("partition", &["model", "store"]),
-    ("alert", &["model", "store"]),
+    ("alert", &["model", "aws", "store"]),
     // the stages' checked settings, and what a url may be
     (
         "config",

@@ -7,6 +7,7 @@ mod check;
 mod cli;
 mod cold;
 mod crash;
+mod deliver;
 mod detect;
 mod determinism;
 mod faults;

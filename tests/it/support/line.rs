@@ -25,6 +25,8 @@ pub(crate) enum Point {
     Anomalies,
     Revisions,
     Raises,
+    /// What a receiver is to be told; where there is one.
+    Outbox,
     Checkpoint,
 }
 
@@ -43,6 +45,7 @@ impl Point {
     fn of(name: &str) -> Point {
         let file = name.rsplit('/').next().unwrap();
         match file {
+            _ if name.starts_with("outbox/") => Point::Outbox,
             "_tidewatch.json" => Point::Description,
             "anomalies.jsonl" => Point::Anomalies,
             _ if file.starts_with("revisions-") => Point::Revisions,

@@ -5,6 +5,7 @@
 pub(crate) mod aggregated;
 pub(crate) mod bucket;
 pub(crate) mod data;
+pub(crate) mod hook;
 pub(crate) mod line;
 pub(crate) mod pipeline;
 pub(crate) mod process;

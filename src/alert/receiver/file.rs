@@ -1,0 +1,82 @@
+//! A file that grows: a notice a line (a text or a template may take several). What was written is on the disk before the
+//! outbox lets go of it. A line that a crash cut short is ended before the next one, and its notice comes again whole.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+use futures::future::BoxFuture;
+
+use super::{Limits, Outcome, Receiver, Writes};
+use crate::model::{Notice, Timestamp};
+
+/// Which file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Its path; its directories are made.
+    pub path: PathBuf,
+}
+
+/// A file that grows.
+pub(super) struct File {
+    settings: Settings,
+    writes: Writes,
+}
+
+impl File {
+    pub(super) fn new(settings: Settings, writes: Writes) -> File {
+        File { settings, writes }
+    }
+}
+
+impl Receiver for File {
+    fn limits(&self) -> Limits {
+        Limits { notices: 10_000, bytes: 8_000_000, one_by_one: false, buffer: None }
+    }
+
+    fn payload(&self, notice: &Notice) -> Vec<u8> {
+        self.writes.payload(notice)
+    }
+
+    fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], _now: Timestamp) -> BoxFuture<'a, Vec<Outcome>> {
+        let mut lines = Vec::new();
+        for notice in notices {
+            lines.extend(self.writes.payload(notice));
+            lines.push(b'\n');
+        }
+        let (path, header) = (self.settings.path.clone(), self.writes.format.header());
+        Box::pin(async move {
+            // a disk may hang
+            let written = tokio::task::spawn_blocking(move || append(&path, header, &lines)).await;
+            let outcome = match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
+                Ok(()) => Outcome::Delivered,
+                Err(error) => Outcome::down("File", error.to_string()),
+            };
+            vec![outcome; notices.len()]
+        })
+    }
+}
+
+fn append(path: &Path, header: Option<Vec<u8>>, lines: &[u8]) -> io::Result<()> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
+    }
+    let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+    let mut bytes = Vec::with_capacity(lines.len());
+    if file.metadata()?.len() == 0 {
+        if let Some(header) = header {
+            bytes.extend(header);
+            bytes.push(b'\n');
+        }
+    } else {
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        if last != *b"\n" {
+            bytes.push(b'\n');
+        }
+    }
+    bytes.extend(lines);
+    file.write_all(&bytes)?;
+    file.sync_data()
+}

@@ -1,0 +1,217 @@
+//! Those who are told. A receiver takes some notices and says of each what became of it; what is tried again, and when, is
+//! the outbox's business.
+//!
+//! A receiver is one file: its settings, and how it sends. `http` is what those share that speak it.
+
+mod file;
+mod http;
+mod stdout;
+mod webhook;
+
+use std::fmt;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::format::{About, Format};
+use crate::aws::AwsError;
+use crate::model::{Notice, Timestamp};
+use crate::store::StoreError;
+
+pub use file::Settings as File;
+pub use http::{CertificatesError, Header, HeaderError, Url, UrlError, certificates};
+pub use webhook::Settings as Webhook;
+
+/// One that takes notices.
+pub trait Receiver: Send + Sync {
+    /// How much it takes at once.
+    fn limits(&self) -> Limits;
+    /// What it gets of a notice.
+    fn payload(&self, notice: &Notice) -> Vec<u8>;
+    /// Sends notices; gives what became of each, in their order.
+    fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], now: Timestamp) -> BoxFuture<'a, Vec<Outcome>>;
+}
+
+/// How much a receiver takes at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// So many notices,
+    pub notices: usize,
+    /// and so many bytes of them.
+    pub bytes: usize,
+    /// Whether each is a request of its own.
+    pub one_by_one: bool,
+    /// Whether it waits for that much, and how long.
+    pub buffer: Option<Duration>,
+}
+
+impl Limits {
+    /// Of one that gets each notice by itself.
+    pub(super) const ONE_BY_ONE: Limits = Limits { notices: 16, bytes: 16_000_000, one_by_one: true, buffer: None };
+}
+
+/// What became of a notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver has it.
+    Delivered,
+    /// The receiver does not take it, and would not if it were asked again.
+    Refused(Trouble),
+    /// It failed for a reason that may pass.
+    Failed {
+        /// Why.
+        trouble: Trouble,
+        /// When to come again, where the receiver says so.
+        retry_after: Option<Duration>,
+        /// Whether others would fail as well.
+        is_down: bool,
+    },
+    /// It was not sent, because the receiver was down for another one.
+    Untried,
+}
+
+impl Outcome {
+    /// A receiver that cannot be reached or does not serve.
+    pub fn down(code: &str, message: impl Into<String>) -> Outcome {
+        let trouble = Trouble { code: code.to_owned(), message: message.into() };
+        Outcome::Failed { trouble, retry_after: None, is_down: true }
+    }
+
+    /// A notice that is not taken.
+    pub fn refused(code: &str, message: impl Into<String>) -> Outcome {
+        Outcome::Refused(Trouble { code: code.to_owned(), message: message.into() })
+    }
+
+    /// Why it was not taken, if it was not.
+    pub fn trouble(self) -> Option<Trouble> {
+        match self {
+            Outcome::Delivered | Outcome::Untried => None,
+            Outcome::Refused(trouble) | Outcome::Failed { trouble, .. } => Some(trouble),
+        }
+    }
+
+    /// Whether it was sent.
+    pub fn is_tried(&self) -> bool {
+        *self != Outcome::Untried
+    }
+}
+
+/// Why a notice was not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// A word or a status.
+    pub code: String,
+    /// What the receiver said.
+    pub message: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+/// Who is told.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settings {
+    /// Standard output.
+    Stdout,
+    /// A file.
+    File(File),
+    /// A program that listens at a url.
+    Webhook(Box<Webhook>),
+}
+
+impl Settings {
+    /// What it is called in a configuration.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Settings::Stdout => "stdout",
+            Settings::File(_) => "file",
+            Settings::Webhook(_) => "webhook",
+        }
+    }
+
+    /// The format that it gets where none is given.
+    pub fn usual_format(&self) -> Format {
+        Format::Tidewatch
+    }
+
+    /// Where it is; nothing secret.
+    pub fn place(&self) -> String {
+        match self {
+            Settings::Stdout => "standard output".to_owned(),
+            Settings::File(file) => file.path.display().to_string(),
+            Settings::Webhook(webhook) => webhook.url.to_string(),
+        }
+    }
+
+    /// Makes the receiver; nothing is sent yet.
+    ///
+    /// # Errors
+    /// When what it needs cannot be had.
+    pub fn open(&self, format: &Format, about: &About, timeout: Duration) -> Result<Box<dyn Receiver>, ReceiverError> {
+        let writes = Writes { format: format.clone(), about: about.clone() };
+        Ok(match self {
+            Settings::Stdout => Box::new(stdout::Stdout::open(writes)?),
+            Settings::File(settings) => Box::new(file::File::new(settings.clone(), writes)),
+            Settings::Webhook(settings) => Box::new(webhook::Webhook::open(settings, writes, timeout)?),
+        })
+    }
+}
+
+/// A receiver that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiverError {
+    /// Region, credentials or certificates.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// The store that it writes to.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Standard output is closed.
+    #[error("standard output cannot be written: {0}")]
+    Stdout(#[source] std::io::Error),
+    /// Certificates that cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] CertificatesError),
+    /// A client of the protocol cannot be set up.
+    #[error("cannot be set up: {0}")]
+    Client(String),
+}
+
+/// How a receiver's messages are written.
+#[derive(Clone, Debug)]
+pub(super) struct Writes {
+    format: Format,
+    about: About,
+}
+
+impl Writes {
+    fn payload(&self, notice: &Notice) -> Vec<u8> {
+        self.format.payload(notice, &self.about)
+    }
+}
+
+/// Sends notices one after the other. The rest is left alone once the receiver is down, and a notice waits for the
+/// earlier ones of its thread.
+pub(super) async fn one_by_one<'a, F>(notices: &'a [&'a Notice], send: impl Fn(&'a Notice) -> F) -> Vec<Outcome>
+where
+    F: Future<Output = Outcome>,
+{
+    let mut outcomes = Vec::with_capacity(notices.len());
+    let mut held: Vec<&str> = Vec::new();
+    let mut is_down = false;
+    for notice in notices {
+        let outcome = if is_down || held.contains(&&*notice.thread) { Outcome::Untried } else { send(notice).await };
+        if let Outcome::Failed { is_down: down, .. } = &outcome {
+            is_down |= down;
+            held.push(&notice.thread);
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
+}
+
+#[cfg(test)]
+mod tests;

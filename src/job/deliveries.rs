@@ -1,0 +1,147 @@
+//! Who is told, as a running job has them: an outbox for each route with a receiver. What is told is durable before the
+//! checkpoint passes its interval, and sent off the line. `backtest` tells nobody.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::clock::Clock;
+use super::error::JobError;
+use crate::alert::format::About;
+use crate::alert::outbox::{self, OUTBOX, Outbox, OutboxError, Undelivered};
+use crate::alert::receiver::ReceiverError;
+use crate::alert::{Filter, Revision, Route, notice};
+use crate::config::Config;
+use crate::model::{AnomalyGroup, Interval, Notice, NoticeKind, Zone};
+use crate::store::{Store, StoreError, Sweep};
+
+/// At its end a job waits for a receiver that has taken nothing for so long,
+const STILL: Duration = Duration::from_secs(10);
+/// and for one that is slow.
+const SLOW: Duration = Duration::from_secs(600);
+/// A job that was asked to stop has less time.
+const STOPPED: Duration = Duration::from_secs(10);
+
+/// Deliveries that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DeliveryError {
+    /// A receiver cannot be set up.
+    #[error("the receiver of `{route}` cannot be used: {source}")]
+    Receiver {
+        /// The route.
+        route: String,
+        /// Why.
+        source: ReceiverError,
+    },
+    /// An outbox.
+    #[error(transparent)]
+    Outbox(#[from] OutboxError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The routes of a job, with their outboxes.
+pub(super) struct Deliveries {
+    /// `[[alert]]`
+    findings: Vec<(Route, Outbox)>,
+    /// `[[deliver]]`
+    records: Vec<(Route, Outbox)>,
+}
+
+impl Deliveries {
+    /// Opens the outboxes of a job's state; what cannot be delivered goes beside the partitions.
+    pub(super) async fn open(
+        config: &Config,
+        state: &Store,
+        partitions: &Store,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Deliveries, JobError> {
+        Ok(Deliveries::of(config, state, partitions, clock).await.map_err(Box::new)?)
+    }
+
+    async fn of(
+        config: &Config,
+        state: &Store,
+        partitions: &Store,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Deliveries, DeliveryError> {
+        state.sweep(Sweep::Below(OUTBOX))?;
+        let mut opened = [Vec::new(), Vec::new()];
+        for (opened, routes) in opened.iter_mut().zip([&config.alerts, &config.deliveries]) {
+            for route in routes {
+                let Some(delivery) = &route.delivery else { continue };
+                let refused = |source| DeliveryError::Receiver { route: route.name.clone(), source };
+                let (about, pace) = (about(route, config.interval.zone), delivery.pace);
+                let receiver = delivery.receiver.open(&delivery.format, &about, pace.timeout).map_err(refused)?;
+                let undelivered = Undelivered::new(partitions.clone(), &route.name);
+                let clock = Arc::clone(clock);
+                let now: outbox::Now = Arc::new(move || clock.now());
+                let outbox = Outbox::open(state, &route.name, receiver, pace, undelivered, now).await?;
+                opened.push((route.clone(), outbox));
+            }
+        }
+        let [findings, records] = opened;
+        let names: Vec<&str> = findings.iter().chain(&records).map(|(route, _)| &*route.name).collect();
+        for name in outbox::waiting_elsewhere(state, &names).await? {
+            let place = state.url();
+            tracing::warn!(
+                "notices wait in {place}/{OUTBOX}/{name} for a receiver that is not configured any more; hint: give a \
+                 receiver `name = \"{name}\"`, or remove them"
+            );
+        }
+        Ok(Deliveries { findings, records })
+    }
+
+    /// Tells of what was found in an interval, and of what became of earlier findings with it.
+    pub(super) async fn tell_findings(
+        &self,
+        interval: Interval,
+        groups: &[AnomalyGroup],
+        revisions: &[Revision],
+    ) -> Result<(), JobError> {
+        if self.findings.is_empty() {
+            return Ok(());
+        }
+        let groups = groups.iter().map(notice::of_group);
+        let notices: Vec<Notice> = groups.chain(revisions.iter().filter_map(notice::of_revision)).collect();
+        self.tell(interval, &notices).await
+    }
+
+    /// Puts notices into the outbox of each route that takes them: records into those of `[[deliver]]`, all others into
+    /// those of `[[alert]]`. They are durable when this returns.
+    pub(super) async fn tell(&self, interval: Interval, notices: &[Notice]) -> Result<(), JobError> {
+        for (routes, of_records) in [(&self.findings, false), (&self.records, true)] {
+            for (route, outbox) in routes {
+                let of_them = |notice: &&Notice| (notice.kind == NoticeKind::Record) == of_records;
+                let taken = notices.iter().filter(of_them).filter(|notice| route.filter.lets_pass(notice));
+                let put = outbox.put(interval, &taken.collect::<Vec<_>>()).await;
+                put.map_err(|error| Box::new(DeliveryError::from(error)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for what is on its way, for a while; what is left is told, and sent when the job is started again.
+    pub(super) async fn finish(self, stopped: bool) {
+        let most = if stopped { STOPPED } else { SLOW };
+        let routes = self.findings.iter().chain(&self.records);
+        let waits = routes.map(async |(route, outbox)| (&route.name, outbox.drain(STILL, most).await));
+        for (name, left) in futures::future::join_all(waits).await {
+            if left > 0 {
+                tracing::warn!(
+                    "{left} notices for `{name}` are not delivered yet; they are when the job is started again"
+                );
+            }
+        }
+    }
+}
+
+/// What messages of a route say of where they come from.
+pub(super) fn about(route: &Route, zone: Zone) -> About {
+    About { route: route.name.clone(), description: route.description.clone(), zone }
+}
+
+/// What is shown on the terminal: what passes an `[[alert]]` without a receiver.
+pub(super) fn shown(config: &Config) -> impl Iterator<Item = &Filter> + Clone {
+    config.alerts.iter().filter(|route| route.delivery.is_none()).map(|route| &route.filter)
+}

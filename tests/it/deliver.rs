@@ -1,0 +1,199 @@
+//! What is found reaches those who are told, at least once, whatever they and the job suffer (A1): the receiver fails, is
+//! down, hangs; the job is stopped at each point of a commit, and killed. The line itself is never held up by it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::Rng as _;
+use serde_json::Value;
+use tempfile::TempDir;
+use tidewatch::job::live::Line;
+use tidewatch::job::{Clock as _, SystemClock};
+
+use crate::support::data::{self, Layout};
+use crate::support::hook::{Hook, Manner};
+use crate::support::line::{Blow, Fault, Point, run};
+use crate::support::pipeline::Pipeline;
+use crate::support::process::{Running, tidewatch};
+use crate::support::tree::{self, Tree};
+
+/// Enough for the detector to speak and to find something.
+const STEPS: u64 = 60;
+const KILLS: u32 = 6;
+
+/// A job that nobody told of, and what it would have told.
+struct Reference {
+    directory: TempDir,
+    pipeline: Pipeline,
+    tree: Tree,
+    expected: BTreeSet<String>,
+    micros: u64,
+}
+
+impl Reference {
+    fn new() -> Reference {
+        let directory = tempfile::tempdir().unwrap();
+        let pipeline = Pipeline::over(&data::settings(3, STEPS), Layout::PLAIN, directory.path());
+        let clock = SystemClock::start();
+        tidewatch(&["run", &pipeline.write()]).good();
+        let micros = u64::try_from(clock.elapsed().as_micros()).unwrap();
+        let tree = tree::read(&pipeline.url);
+        let expected = expected(&tree);
+        assert!(expected.len() > 5, "{expected:?}");
+        Reference { directory, pipeline, tree, expected, micros }
+    }
+
+    /// A job of its own with this receiver besides.
+    fn telling(&self, name: &str, receiver: &str) -> Pipeline {
+        let mut pipeline = self.pipeline.to(&self.directory.path().join(name).join("out"));
+        fs::create_dir_all(pipeline.url.parent().unwrap()).unwrap();
+        pipeline.detect.push_str(&format!("\n[[alert]]\nseverity_threshold = 0\n{receiver}"));
+        pipeline
+    }
+
+    fn assert_same(&self, pipeline: &Pipeline, context: &str) {
+        let mut tree = tree::read(&pipeline.url);
+        tree.retain(|name, _| !name.starts_with("undelivered/"));
+        tree::assert_same(&tree, &self.tree, context);
+    }
+}
+
+/// The ids of what a tree's tables hold that is told.
+fn expected(tree: &Tree) -> BTreeSet<String> {
+    let groups = tree::anomalies(tree);
+    let ids =
+        groups.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned());
+    let told = |line: &String| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let text = |member: &str| line[member].as_str().unwrap().to_owned();
+        let with = text("revised_with").replace(['-', ':'], "").replace(' ', "-");
+        (text("status") != "confirmed").then(|| format!("{}-{}-{with}", text("id"), text("status")))
+    };
+    ids.chain(tree::revisions(tree).iter().filter_map(told)).collect()
+}
+
+fn webhook(hook: &Hook, more: &str) -> String {
+    format!("back_off = \"10ms\"\nback_off_max = \"50ms\"\n{more}\n[alert.webhook]\nurl = \"{}\"\n", hook.url())
+}
+
+fn left_in(pipeline: &Pipeline) -> usize {
+    fs::read_dir(pipeline.url.join("state/outbox/webhook")).map_or(0, Iterator::count)
+}
+
+fn lines(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    let id = |line: &str| serde_json::from_str::<Value>(line).unwrap()["notice_id"].as_str().unwrap().to_owned();
+    text.lines().map(id).collect()
+}
+
+#[test]
+fn a_job_stopped_at_any_point_tells_everything_at_least_once() {
+    let reference = Reference::new();
+    let file = |name: &str| reference.directory.path().join(name).join("alerts.jsonl");
+    let receiver = |name: &str| format!("[alert.file]\npath = \"{}\"\n", file(name).display());
+    let whole = reference.telling("whole", &receiver("whole"));
+    let ran = run(&whole.config(), Line::Run, None);
+    let told = lines(&file("whole"));
+    assert_eq!((told.iter().cloned().collect::<BTreeSet<_>>(), told.len()), (reference.expected.clone(), told.len()));
+    let mut repeated = 0;
+    for point in [Point::Anomalies, Point::Outbox, Point::Checkpoint] {
+        let count = ran.writes.iter().filter(|write| **write == point).count() as u64;
+        for (number, blow) in
+            [(1, Blow::Before), (count / 2, Blow::After), (count / 2 + 1, Blow::Before), (count, Blow::After)]
+        {
+            let fault = Fault { point: Some(point), number, blow };
+            let name = format!("{point:?}-{number}-{blow:?}");
+            let pipeline = reference.telling(&name, &receiver(&name));
+            assert!(run(&pipeline.config(), Line::Run, Some(fault)).struck, "{fault} was not met");
+            run(&pipeline.config(), Line::Run, None).summary();
+            let told = lines(&file(&name));
+            let distinct: BTreeSet<String> = told.iter().cloned().collect();
+            assert_eq!(distinct, reference.expected, "{fault}");
+            repeated += told.len() - distinct.len();
+            reference.assert_same(&pipeline, &name);
+        }
+    }
+    println!("12 jobs stopped at a point of a commit: {repeated} deliveries repeated, none lost");
+}
+
+#[test]
+fn a_job_killed_while_its_receiver_fails_every_third_time_loses_nothing() {
+    let reference = Reference::new();
+    let hook = Hook::listen(Manner::FailsEveryThird);
+    let pipeline = reference.telling("killed", &webhook(&hook, ""));
+    let path = pipeline.write();
+    let mut random = Pcg64Mcg::new(7);
+    for _ in 0..KILLS {
+        let mut job = Running::start(&["run", &path]);
+        thread::sleep(Duration::from_micros(random.next_u64() % (reference.micros / 2)));
+        job.kill();
+    }
+    tidewatch(&["run", &path]).good();
+    assert_eq!(hook.taken(), reference.expected);
+    assert_eq!(left_in(&pipeline), 0);
+    reference.assert_same(&pipeline, "killed");
+    let repeated = hook.asked() - reference.expected.len();
+    println!(
+        "{KILLS} kills and every third answer a 500: {repeated} of {} deliveries repeated, none lost",
+        hook.asked()
+    );
+}
+
+#[test]
+fn a_receiver_that_is_down_or_hangs_stops_nothing_and_is_told_later() {
+    let reference = Reference::new();
+    for manner in [Manner::IsDown, Manner::Hangs] {
+        let hook = Hook::listen(manner);
+        let pipeline = reference.telling(&format!("{manner:?}"), &webhook(&hook, "timeout = \"100ms\""));
+        let path = pipeline.write();
+        let ended = tidewatch(&["run", &path]);
+        assert!(ended.stderr.contains("are not delivered yet"), "{}", ended.stderr);
+        ended.good();
+        reference.assert_same(&pipeline, "the line is done");
+        assert!(hook.taken().is_empty() && hook.asked() > 0 && left_in(&pipeline) > 0);
+        let before = hook.asked();
+        hook.becomes(Manner::Takes);
+        let ended = tidewatch(&["run", &path]);
+        assert!(ended.stderr.contains("were not delivered before"), "{}", ended.stderr);
+        ended.good();
+        assert_eq!((hook.taken(), left_in(&pipeline)), (reference.expected.clone(), 0));
+        assert_eq!(hook.asked() - before, reference.expected.len(), "each once");
+        println!("{manner:?}: {before} attempts in vain, none lost");
+    }
+}
+
+#[test]
+fn what_is_refused_is_beside_the_partitions_and_backtest_tells_nobody() {
+    let reference = Reference::new();
+    let hook = Hook::listen(Manner::Takes);
+    let receiver = webhook(&hook, "format = \"slack\"").replace("/hook", "/hook?key=hush");
+    let pipeline = reference.telling("backtest", &receiver);
+    let path = pipeline.write();
+    tidewatch(&["etl", &path]).good();
+    let backtest = tidewatch(&["backtest", &path]);
+    assert!(!backtest.stderr.contains("hush"));
+    backtest.good();
+    assert_eq!(hook.asked(), 0);
+    let check = tidewatch(&["check", &path]).good();
+    assert!(check.contains("`webhook`: http://127.0.0.1") && check.contains("as slack"), "{check}");
+    assert!(!check.contains("hush") && hook.asked() == 0);
+}
+
+#[test]
+fn a_test_message_reaches_every_receiver() {
+    let reference = Reference::new();
+    let hook = Hook::listen(Manner::Takes);
+    let pipeline = reference.telling("check", &webhook(&hook, "name = \"on-call\""));
+    let path = pipeline.write();
+    let said = tidewatch(&["check", &path, "--send"]).good();
+    assert!(said.contains("ok       send"), "{said}");
+    assert_eq!(hook.taken().len(), 1, "{:?}", hook.taken());
+    hook.becomes(Manner::IsDown);
+    let ended = tidewatch(&["check", &path, "--send"]);
+    assert!(ended.stdout.contains("FAILED   send"), "{}", ended.stdout);
+    ended.refused();
+}
