@@ -2,6 +2,8 @@
 //! asked for with the same words and reached with the same credentials: the default chain (environment, profile, web
 //! identity, container, instance), a named profile, or a role that they may assume.
 
+mod signed;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+
+pub use signed::{Service, SignError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// An answer of ten megabytes over a slow line takes some seconds.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::aws::aws;
 use super::raw::Section;
 use super::units::{KB, MB, SECOND, u32_of, usize_of};
 use crate::hook::{Header, Settings, Target};
@@ -47,11 +48,13 @@ fn hook(section: &Section<'_>, at: usize) -> Option<Settings> {
 fn target(section: &Section<'_>) -> Option<Target> {
     let command = section.texts("command");
     let url = section.text("url");
+    let function = section.text("function");
     let headers = section.section("headers");
-    let given = [section.has("command"), section.has("url")].into_iter().filter(|given| *given).count();
+    let targets = ["command", "url", "function"];
+    let given = targets.into_iter().filter(|target| section.has(target)).count();
     if given != 1 {
         section.section_problem(
-            "needs exactly one of `command` and `url`; hint: for example `command = [\"python3\", \"clean.py\"]`",
+            "needs exactly one of `command`, `url` and `function`; hint: for example `command = [\"python3\", \"clean.py\"]`",
         );
     }
     let all: Vec<Header> =
@@ -59,12 +62,26 @@ fn target(section: &Section<'_>) -> Option<Target> {
     if headers.is_present() && url.is_none() {
         section.problem("headers", "is for `url` alone");
     }
+    let reached = aws(section);
+    for key in ["region", "profile", "role_arn", "endpoint_url", "ca_bundle"].into_iter().filter(|key| section.has(key))
+    {
+        if function.is_none() {
+            section.problem(key, "is for `function` alone");
+        }
+    }
     if section.has("command") {
         if command.first().is_none_or(String::is_empty) {
             section.problem("command", "is empty; hint: a program and its arguments, each a text of its own");
             return None;
         }
         return Some(Target::Command(command));
+    }
+    if let Some(name) = function {
+        if name.is_empty() {
+            section.problem("function", "is empty; hint: the name or the ARN of a function");
+            return None;
+        }
+        return Some(Target::Function { name, aws: Box::new(reached?) });
     }
     let url = url?;
     let is_url =

@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::command::Processes;
 use super::http::Endpoint;
+use super::lambda::Function;
 use super::records::Item;
 use super::wire::{self, Outcome};
 use super::{HookError, Settings, Surroundings, Target};
@@ -34,13 +35,15 @@ pub(super) struct Caller {
 enum Callee {
     Command(Processes),
     Http(Box<Endpoint>),
+    Lambda(Box<Function>),
 }
 
 impl Caller {
-    pub(super) fn open(settings: &Settings) -> Result<Caller, HookError> {
+    pub(super) async fn open(settings: &Settings) -> Result<Caller, HookError> {
         let callee = match &settings.target {
             Target::Command(command) => Callee::Command(Processes::start(settings, command)?),
             Target::Url { url, headers } => Callee::Http(Box::new(Endpoint::new(settings, url, headers)?)),
+            Target::Function { name, aws } => Callee::Lambda(Box::new(Function::open(settings, name, aws).await?)),
         };
         let room = Semaphore::new(settings.in_flight.max(1));
         Ok(Caller { settings: settings.clone(), callee, room, is_failing: AtomicBool::new(false) })
@@ -68,7 +71,8 @@ impl Caller {
             if attempt > 0 {
                 tokio::time::sleep(pause(attempt)).await;
             }
-            let answer = tokio::time::timeout(self.settings.timeout, self.attempt(&request, &batch)).await;
+            let answer =
+                tokio::time::timeout(self.settings.timeout, self.attempt(surroundings, &request, &batch)).await;
             match answer.unwrap_or(Err(HookFault::Timeout)) {
                 Ok(outcomes) => {
                     if self.is_failing.swap(false, Ordering::Relaxed) {
@@ -89,11 +93,17 @@ impl Caller {
         vec![Outcome::Fault(fault); batch.len()]
     }
 
-    async fn attempt(&self, request: &Bytes, batch: &[&Item]) -> Result<Vec<Outcome>, HookFault> {
+    async fn attempt(
+        &self,
+        surroundings: &Surroundings,
+        request: &Bytes,
+        batch: &[&Item],
+    ) -> Result<Vec<Outcome>, HookFault> {
         let read = |answer: &[u8]| wire::outcomes(answer, batch);
         match &self.callee {
             Callee::Command(processes) => processes.exchange(request, read).await,
             Callee::Http(endpoint) => read(&endpoint.post(request.clone()).await?),
+            Callee::Lambda(function) => read(&function.invoke(request, &surroundings.now).await?),
         }
     }
 }

@@ -16,6 +16,7 @@
 mod call;
 mod command;
 mod http;
+mod lambda;
 mod records;
 mod wire;
 
@@ -27,7 +28,8 @@ use futures::StreamExt as _;
 
 use self::call::Caller;
 use self::records::{Item, State};
-use crate::model::{Batch, Chunk, Framing, Reject};
+use crate::aws;
+use crate::model::{Batch, Chunk, Framing, Reject, Timestamp};
 
 /// At most so many bytes of records are asked about at once; in base 64 they fit into what Lambda takes.
 const BATCH_BYTES_MAX: usize = 3 << 20;
@@ -63,6 +65,13 @@ pub enum Target {
         /// What is sent along.
         headers: Vec<Header>,
     },
+    /// A Lambda function.
+    Function {
+        /// Its name or ARN.
+        name: String,
+        /// How the service is reached.
+        aws: Box<aws::Settings>,
+    },
 }
 
 /// A header of a request; its value may be a secret, and is not shown.
@@ -89,6 +98,29 @@ pub struct Surroundings {
     pub record_bytes_max: usize,
     /// What the source is called.
     pub source: String,
+    /// Tells the time, for signatures.
+    pub now: Now,
+}
+
+/// Tells the time.
+#[derive(Clone)]
+pub struct Now(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Now {
+    /// By this clock.
+    pub fn of(clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Now {
+        Now(Arc::new(clock))
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Now {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.now().fmt(f)
+    }
 }
 
 /// A hook that cannot begin.
@@ -162,8 +194,11 @@ impl Hooks {
     ///
     /// # Errors
     /// When one of them cannot begin.
-    pub fn open(settings: &[Settings], surroundings: Surroundings) -> Result<Hooks, HookError> {
-        let callers = settings.iter().map(Caller::open).collect::<Result<_, _>>()?;
+    pub async fn open(settings: &[Settings], surroundings: Surroundings) -> Result<Hooks, HookError> {
+        let mut callers = Vec::new();
+        for settings in settings {
+            callers.push(Caller::open(settings).await?);
+        }
         Ok(Hooks { callers, surroundings })
     }
 

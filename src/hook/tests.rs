@@ -14,7 +14,7 @@ fn chunk(text: &str) -> Chunk {
 }
 
 fn surroundings() -> Surroundings {
-    Surroundings { framing: FRAMING, record_bytes_max: 50, source: "clicks".into() }
+    Surroundings { framing: FRAMING, record_bytes_max: 50, source: "clicks".into(), now: Now::of(|| Timestamp::MIN) }
 }
 
 /// What a hook that answers so makes of a chunk.

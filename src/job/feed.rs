@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::clock::Clock;
+use super::clock::{Clock, SystemClock};
 use super::error::JobError;
 use crate::config::{self, Config};
 use crate::decode::{self, Decoder};
@@ -93,8 +93,10 @@ impl Input {
                 })
             }
         };
-        let hooks = (!config.hooks.is_empty()).then(|| Hooks::open(&config.hooks, surroundings(config))).transpose()?;
-        let hooks = hooks.map(Arc::new);
+        let hooks = match config.hooks.is_empty() {
+            true => None,
+            false => Some(Arc::new(Hooks::open(&config.hooks, surroundings(config)).await?)),
+        };
         Ok(Input { source, first: VecDeque::new(), hooks, looked_at: None, config: config.clone() })
     }
 
@@ -187,6 +189,10 @@ fn surroundings(config: &Config) -> hook::Surroundings {
             config::Source::Kinesis(settings) => settings.stream.to_string(),
             other => other.identity(),
         },
+        now: hook::Now::of({
+            let clock = SystemClock::start();
+            move || clock.now()
+        }),
     }
 }
 

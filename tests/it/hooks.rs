@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidewatch::model::Tally;
 
-use crate::support::process::{Running, tidewatch, wait_until};
+use crate::support::process::{Running, command as command_line, ended, tidewatch, wait_until};
 use crate::support::proxy::http::{Body, Head};
 use crate::support::tree::{self, Tree};
 
@@ -260,6 +260,57 @@ fn an_endpoint_that_is_broken_or_gone_stops_nothing() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let hook = format!("[[hook]]\nstage = \"before\"\nurl = \"http://{free}\"\nretries = 0\n");
     assert_eq!(reasons(&bench.run("gone", &hook)), (vec!["hook_gone".to_owned()], FEW));
+}
+
+#[test]
+fn a_lambda_function_is_invoked_with_a_signed_request() {
+    const FEW: u64 = 60;
+    const NAME: &str = "arn:aws:lambda:eu-west-1:123456789012:function:clean";
+    let bench = Bench::new(FEW);
+    let stub = Stub::start(|number, head, asked| {
+        let name = NAME.replace(':', "%3A");
+        assert_eq!(head.path(), format!("/2015-03-31/functions/{name}/invocations"));
+        let signature = head.header("authorization").unwrap();
+        assert!(signature.starts_with("AWS4-HMAC-SHA256 Credential=id/") && signature.contains("/eu-west-1/lambda/"));
+        assert_eq!(head.header("x-amz-security-token"), Some("token"));
+        if number == 0 {
+            (429, "{\"Reason\": \"ConcurrentInvocationLimitExceeded\"}".into())
+        } else {
+            (200, clean(asked))
+        }
+    });
+    let endpoint = stub.url.strip_suffix("/hook").unwrap();
+    let hook = format!("[[hook]]\nstage = \"before\"\nfunction = \"{NAME}\"\nendpoint_url = \"{endpoint}\"\n");
+    let mut job = command_line(&["run", &bench.config("out", &hook)]);
+    let keys = [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret"), ("AWS_SESSION_TOKEN", "token")];
+    ended(job.envs(keys).output().unwrap()).good();
+    assert_cleaned(&bench.tree("out"), FEW);
+}
+
+#[test]
+fn the_shipped_hook_cleans_the_shipped_records() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut text = String::new();
+    let records = fs::File::open(root.join("sample-data/ecommerce/records/2024-03-04.jsonl.gz")).unwrap();
+    flate2::read::MultiGzDecoder::new(records).read_to_string(&mut text).unwrap();
+    let first: Vec<&str> = text.lines().take(3000).collect();
+    let test = r#"{"platform":"test_bot","marketplace":"us","event_time":"2024-03-04 00:00:01","views":1,"revenue":1}"#;
+    let wrong =
+        r#"{"platform":"pc_web","marketplace":"us","event_time":"2024-03-04 00:00:01","views":"x","revenue":1}"#;
+    // behind the first record, so that there is an interval to carry them
+    let lines = [&first[..1], &[test, wrong], &first[1..]].concat().join("\n");
+    fs::write(directory.path().join("records.jsonl"), lines).unwrap();
+    let config = fs::read_to_string(root.join("config/hooks.toml")).unwrap();
+    let place = |name: &str| directory.path().join(name).display().to_string();
+    let config = config.replace("sample-data/ecommerce/records", &place("records.jsonl"));
+    fs::write(directory.path().join("hooks.toml"), config.replace("out/hooks", &place("out"))).unwrap();
+    ended(command_line(&["run", &place("hooks.toml")]).current_dir(root).output().unwrap()).good();
+    let tree = tree::read(&directory.path().join("out"));
+    let account = tree::account(&tree);
+    assert_eq!((account.read(), account.filtered), (3002, 1));
+    assert!(tree::rows(&tree).values().flatten().any(|row| row.starts_with("pc_web|Germany|")));
+    assert!(reasons(&tree).0.contains(&"hook_processing_failed".to_owned()));
 }
 
 #[test]

@@ -21,7 +21,7 @@ const TABLE: [(&str, &[&str]); 17] = [
     // what a timestamp's pattern and a measure's margin may be
     ("import", &["model", "decode", "detect"]),
     ("source", &["model", "aws"]),
-    ("hook", &["model"]),
+    ("hook", &["model", "aws"]),
     ("partition", &["model", "store"]),
     ("alert", &["model", "aws", "store"]),
     // the stages' checked settings, and what a url may be
