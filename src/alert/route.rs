@@ -7,7 +7,7 @@ use super::format::Format;
 use super::receiver;
 
 /// One `[[alert]]` or `[[deliver]]` section.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Route {
     /// Its name, which no other route has: its outbox is called so.
     pub name: String,
@@ -20,7 +20,7 @@ pub struct Route {
 }
 
 /// Where notices go.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Delivery {
     /// In which shape.
     pub format: Format,

@@ -37,7 +37,7 @@ pub(super) struct Known<'a> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Of {
+pub(super) enum Of {
     Findings,
     Records,
 }
@@ -82,7 +82,7 @@ fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<
 }
 
 /// The name that is given, or that of the receiver's kind with a number behind it where that is taken.
-fn name(section: &Section<'_>, given: Option<String>, kind: &str, names: &mut BTreeSet<String>) -> String {
+pub(super) fn name(section: &Section<'_>, given: Option<String>, kind: &str, names: &mut BTreeSet<String>) -> String {
     if let Some(name) = given {
         let is_name = (1..=NAME_CHARACTERS_MAX).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
@@ -105,7 +105,7 @@ fn name(section: &Section<'_>, given: Option<String>, kind: &str, names: &mut BT
     free
 }
 
-fn filter(section: &Section<'_>, of: Of, known: &Known<'_>) -> Filter {
+pub(super) fn filter(section: &Section<'_>, of: Of, known: &Known<'_>) -> Filter {
     let usual = if of == Of::Findings { SEVERITY_THRESHOLD } else { 0.0 };
     let severity_threshold = section.number("severity_threshold", usual, 0.0..=100.0);
     let score_threshold = section.number("score_threshold", 0.0, 0.0..=1e9);
@@ -162,7 +162,7 @@ fn kinds(section: &Section<'_>) -> Vec<NoticeKind> {
 }
 
 /// The format that is given; the outer `None` is a wrong one.
-fn format(section: &Section<'_>) -> Option<Option<Format>> {
+pub(super) fn format(section: &Section<'_>) -> Option<Option<Format>> {
     #[derive(Clone, Copy, PartialEq)]
     enum Kind {
         Tidewatch,
@@ -222,7 +222,7 @@ fn format(section: &Section<'_>) -> Option<Option<Format>> {
     }))
 }
 
-fn pace(section: &Section<'_>) -> Pace {
+pub(super) fn pace(section: &Section<'_>) -> Pace {
     let usual = Pace::default();
     let pace = Pace {
         timeout: section.duration("timeout", usual.timeout, 100 * MILLISECOND..=600 * SECOND),

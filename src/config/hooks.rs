@@ -1,48 +1,118 @@
-//! `[[hook]]`: functions of the user's own before the line.
+//! `[[hook]]`: functions of the user's own, before the line and behind it. One behind it is a receiver like others, of all
+//! that its filter lets pass; it has the keys of an `[[alert]]` as well.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::aws::aws;
+use super::deliver::{Known, Of, filter, format, name, pace};
 use super::raw::Section;
 use super::units::{KB, MB, SECOND, u32_of, usize_of};
+use crate::alert::format::Format;
+use crate::alert::{Delivery, Pace, Route, receiver};
 use crate::hook::{Header, Settings, Target};
 
-/// What Lambda lets a function take at most.
-const TIMEOUT_MAX: Duration = Duration::from_secs(900);
+const TIMEOUT_MAX: Duration = Duration::from_secs(600);
 
-/// All hooks, in their order.
-pub(super) fn hooks(root: &Section<'_>) -> Vec<Settings> {
-    let mut hooks: Vec<Settings> = Vec::new();
+/// Keys of a hook behind the line alone.
+const OF_ROUTES: [&str; 13] = [
+    "severity_threshold",
+    "score_threshold",
+    "measures",
+    "dimensions",
+    "kinds",
+    "format",
+    "template",
+    "routing_key",
+    "lookout",
+    "retry_for",
+    "back_off",
+    "back_off_max",
+    "outbox_bytes_max",
+];
+
+/// All hooks before the line, in their order, and the routes to those behind it.
+pub(super) fn hooks(
+    root: &Section<'_>,
+    known: &Known<'_>,
+    names: &mut BTreeSet<String>,
+) -> (Vec<Settings>, Vec<Route>) {
+    let (mut before, mut after): (Vec<Settings>, Vec<Route>) = (Vec::new(), Vec::new());
     for (at, section) in root.sections("hook").iter().enumerate() {
-        let Some(hook) = hook(section, at) else { continue };
-        if hooks.iter().any(|earlier| earlier.name == hook.name) {
-            section.section_problem(&format!("has the name `{}` of an earlier hook; hint: give it another", hook.name));
+        match hook(section, at, known, names) {
+            Some(Hook::Before(hook)) => {
+                if before.iter().any(|earlier| earlier.name == hook.name) {
+                    section.section_problem(&format!(
+                        "has the name `{}` of an earlier hook; hint: give it another",
+                        hook.name
+                    ));
+                }
+                before.push(hook);
+            }
+            Some(Hook::After(route)) => after.push(*route),
+            None => {}
         }
-        hooks.push(hook);
     }
-    hooks
+    (before, after)
 }
 
-fn hook(section: &Section<'_>, at: usize) -> Option<Settings> {
-    #[derive(Clone, Copy)]
+enum Hook {
+    Before(Settings),
+    After(Box<Route>),
+}
+
+fn hook(section: &Section<'_>, at: usize, known: &Known<'_>, names: &mut BTreeSet<String>) -> Option<Hook> {
+    #[derive(Clone, Copy, PartialEq)]
     enum Stage {
         Before,
+        After,
     }
     if !section.has("stage") {
         section.missing("stage", "\"before\"");
     }
-    let Stage::Before = section.choice("stage", Stage::Before, &[("before", Stage::Before)]);
-    let name = section.text("name").unwrap_or_else(|| format!("hook-{}", at + 1));
+    let stage = section.choice("stage", Stage::Before, &[("before", Stage::Before), ("after", Stage::After)]);
+    let given = section.text("name");
     let target = target(section);
     let timeout = section.duration("timeout", 30 * SECOND, Duration::from_millis(100)..=TIMEOUT_MAX);
     let retries = u32_of(section.integer("retries", 3, 0..=100));
     let batch_records = usize_of(section.integer("batch_records", 500, 1..=10_000));
     let in_flight = usize_of(section.integer("in_flight", 2, 1..=256));
     let answer_bytes_max = usize_of(section.size("answer_bytes_max", 64 * MB, 64 * KB..=1000 * MB));
+    let settings = |name: &str, target| Settings {
+        name: Arc::from(name),
+        target,
+        timeout,
+        retries,
+        batch_records,
+        in_flight,
+        answer_bytes_max,
+    };
+    let (mut filter, format, pace) = (filter(section, Of::Findings, known), format(section), pace(section));
     section.finish();
-    let (name, target) = (Arc::from(name), target?);
-    Some(Settings { name, target, timeout, retries, batch_records, in_flight, answer_bytes_max })
+    if stage == Stage::Before {
+        for key in OF_ROUTES.into_iter().filter(|key| section.has(key)) {
+            section.problem(key, "is for `stage = \"after\"` alone");
+        }
+        let name = given.unwrap_or_else(|| format!("hook-{}", at + 1));
+        return Some(Hook::Before(settings(&name, target?)));
+    }
+    if section.has("in_flight") {
+        section
+            .problem("in_flight", "is for `stage = \"before\"` alone: behind the line one call is under way at a time");
+    }
+    // what is to be trained on, or called, is all that was found
+    if !section.has("severity_threshold") {
+        filter.severity_threshold = 0.0;
+    }
+    let name = name(section, given, "hook", names);
+    let hook = Settings { in_flight: 1, ..settings(&name, target?) };
+    let delivery = Delivery {
+        format: format?.unwrap_or(Format::Tidewatch),
+        receiver: receiver::Settings::Hook(Box::new(hook)),
+        pace: Pace { timeout, ..pace },
+    };
+    Some(Hook::After(Box::new(Route { name, description: None, filter, delivery: Some(delivery) })))
 }
 
 fn target(section: &Section<'_>) -> Option<Target> {

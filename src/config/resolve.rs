@@ -140,7 +140,6 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let job = job(&root.section("job"), partition.as_ref());
     let decode = decode(&root.section("decode"));
     let source = source(&root.section("source"), decode.as_ref());
-    let hooks = hooks(root);
     let select = select(&root.section("select"));
     let interval = interval(&root.section("interval"), source.as_ref());
     // what is measured can be checked against the columns even where the rest of their section is wrong
@@ -149,8 +148,10 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let detect = detect(&root.section("detect"), &columns, &dimensions, zone);
     let known = Known { columns: &columns, dimensions: &dimensions, kept: &kept, detect: detect.as_ref() };
     let mut names = BTreeSet::new();
-    let alerts = alerts(root, &known, &mut names);
+    let mut alerts = alerts(root, &known, &mut names);
     let deliveries = deliveries(root, &known, &mut names);
+    let (hooks, after) = hooks(root, &known, &mut names);
+    alerts.extend(after);
     let store = store(&root.section("store"));
     if let (Some(Source::Files(files)), Some(partition)) = (&source, &partition) {
         apart(root, files, [&partition.url, &job.state]);

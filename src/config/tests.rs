@@ -359,12 +359,14 @@ fn hooks_are_programs_or_endpoints() {
     let problems = problems(&with(
         "[[hook]]\ncommand = ['a']\nurl = 'http://b'\n[[hook]]\nstage = 'beside'\nurl = 'ftp://b'\nretries = 101\n\
          [[hook]]\nstage = 'before'\ncommand = []\nheaders = { a = 'b' }\n[[hook]]\nstage = 'before'\n\
-         name = 'hook-1'\ncommand = ['a']\nin_flite = 2\nregion = 'eu-west-1'\n[[hook]]\nstage = 'before'\nfunction = ''",
+         name = 'hook-1'\ncommand = ['a']\nin_flite = 2\nregion = 'eu-west-1'\n[[hook]]\nstage = 'before'\nfunction = ''\n[[hook]]\n\
+         stage = 'before'\nname = 'b'\ncommand = 'a'\nkinds = 'opened'\n[[hook]]\nstage = 'after'\ncommand = 'a'\n\
+         measures = 'viewz'\nin_flight = 3",
     ));
     for expected in [
         "`hook[0].stage` is missing; hint: for example `stage = \"before\"`",
         "`hook[0]` needs exactly one of `command`, `url` and `function`",
-        "`hook[1].stage` is `beside`, allowed is `before`",
+        "`hook[1].stage` is `beside`, allowed is `before` or `after`",
         "`hook[1].url` is no url, allowed is `https://host/path`",
         "`hook[1].retries` is `101`, allowed is a whole number from 0 to 100",
         "`hook[2].command` is empty; hint: a program and its arguments",
@@ -372,6 +374,9 @@ fn hooks_are_programs_or_endpoints() {
         "`hook[3].in_flite` is unknown; hint: did you mean `in_flight`?",
         "`hook[3].region` is for `function` alone",
         "`hook[4].function` is empty",
+        "`hook[5].kinds` is for `stage = \"after\"` alone",
+        "`hook[6].measures` names `viewz`, which is not a measure; hint: did you mean `views`?",
+        "`hook[6].in_flight` is for `stage = \"before\"` alone",
         "`hook[3]` has the name `hook-1` of an earlier hook",
     ] {
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{expected} in {problems:#?}");

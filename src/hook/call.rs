@@ -13,7 +13,7 @@ use super::http::Endpoint;
 use super::lambda::Function;
 use super::records::Item;
 use super::wire::{self, Outcome};
-use super::{HookError, Settings, Surroundings, Target};
+use super::{HookError, Now, Settings, Surroundings, Target};
 use crate::model::{Chunk, HookFault};
 
 /// The first pause; each further one is twice as long, up to the longest.
@@ -71,9 +71,8 @@ impl Caller {
             if attempt > 0 {
                 tokio::time::sleep(pause(attempt)).await;
             }
-            let answer =
-                tokio::time::timeout(self.settings.timeout, self.attempt(surroundings, &request, &batch)).await;
-            match answer.unwrap_or(Err(HookFault::Timeout)) {
+            let read = |answer: &[u8]| wire::outcomes(answer, &batch);
+            match self.once(&request, &surroundings.now, &read).await {
                 Ok(outcomes) => {
                     if self.is_failing.swap(false, Ordering::Relaxed) {
                         tracing::info!("hook `{}` answers again", self.settings.name);
@@ -93,18 +92,21 @@ impl Caller {
         vec![Outcome::Fault(fault); batch.len()]
     }
 
-    async fn attempt(
+    /// One attempt.
+    pub(super) async fn once<T>(
         &self,
-        surroundings: &Surroundings,
         request: &Bytes,
-        batch: &[&Item],
-    ) -> Result<Vec<Outcome>, HookFault> {
-        let read = |answer: &[u8]| wire::outcomes(answer, batch);
-        match &self.callee {
-            Callee::Command(processes) => processes.exchange(request, read).await,
-            Callee::Http(endpoint) => read(&endpoint.post(request.clone()).await?),
-            Callee::Lambda(function) => read(&function.invoke(request, &surroundings.now).await?),
-        }
+        now: &Now,
+        read: &impl Fn(&[u8]) -> Result<T, HookFault>,
+    ) -> Result<T, HookFault> {
+        let answer = async {
+            match &self.callee {
+                Callee::Command(processes) => processes.exchange(request, read).await,
+                Callee::Http(endpoint) => read(&endpoint.post(request.clone()).await?),
+                Callee::Lambda(function) => read(&function.invoke(request, now).await?),
+            }
+        };
+        tokio::time::timeout(self.settings.timeout, answer).await.unwrap_or(Err(HookFault::Timeout))
     }
 }
 

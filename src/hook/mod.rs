@@ -1,7 +1,10 @@
-//! Functions of the user's own before the line: each gets the records on their way from the source to decode and says
-//! what becomes of them: another record or several, nothing, or that it could not. A function is a program that reads
-//! and writes JSON lines, an HTTP endpoint, or an AWS Lambda function; what is asked and answered is the same for all
-//! (`wire`), and is that of a pre-processing function of Kinesis Analytics.
+//! Functions of the user's own, before the line and behind it. A function is a program that reads and writes JSON lines, an
+//! HTTP endpoint, or an AWS Lambda function; what is asked and answered is the same for all of them, and is that of the
+//! functions of Kinesis Analytics.
+//!
+//! Before the line a hook gets the records on their way from the source to decode and says what becomes of them (`wire`):
+//! another record or several, nothing, or that it could not. Behind it one gets what was found and says whether it has it
+//! (`after`); it is a receiver like others.
 //!
 //! A hook can do the line no harm. It has so much time and so many attempts for each batch of records; what it does not
 //! answer then, or answers wrongly, is a reject with its bytes and the reason. Records keep their order and their places
@@ -13,6 +16,7 @@
 //! How many records: what a hook makes counts as read, record by record; one that it drops counts as read and filtered,
 //! one that it fails as read and rejected (E3).
 
+mod after;
 mod call;
 mod command;
 mod http;
@@ -30,6 +34,8 @@ use self::call::Caller;
 use self::records::{Item, State};
 use crate::aws;
 use crate::model::{Batch, Chunk, Framing, Reject, Timestamp};
+
+pub use self::after::{After, Told};
 
 /// At most so many bytes of records are asked about at once; in base 64 they fit into what Lambda takes.
 const BATCH_BYTES_MAX: usize = 3 << 20;
@@ -72,6 +78,18 @@ pub enum Target {
         /// How the service is reached.
         aws: Box<aws::Settings>,
     },
+}
+
+impl Target {
+    /// Where it is; nothing secret.
+    pub fn place(&self) -> String {
+        match self {
+            Target::Command(command) => format!("`{}`", command.join(" ")),
+            // what is behind the host may be a key
+            Target::Url { url, .. } => url.split('/').take(3).collect::<Vec<_>>().join("/"),
+            Target::Function { name, .. } => format!("function {name}"),
+        }
+    }
 }
 
 /// A header of a request; its value may be a secret, and is not shown.

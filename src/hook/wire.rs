@@ -23,7 +23,7 @@ use crate::model::{Chunk, HookFault, Position};
 
 const RESULTS: &str = "`Ok`, `Dropped` or `ProcessingFailed`";
 /// What a program finds as the application that calls it.
-const APPLICATION: &str = "tidewatch";
+pub(super) const APPLICATION: &str = "tidewatch";
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,21 +89,35 @@ fn sequence_number(place: Position) -> String {
     }
 }
 
+/// An answer of either kind of hook.
 #[derive(Deserialize)]
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     #[serde(borrow)]
-    records: Vec<Answered<'a>>,
+    pub(super) records: Vec<Answered<'a>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Answered<'a> {
+pub(super) struct Answered<'a> {
     #[serde(borrow)]
-    record_id: Cow<'a, str>,
+    pub(super) record_id: Cow<'a, str>,
     #[serde(borrow, default)]
-    result: Option<Cow<'a, str>>,
+    pub(super) result: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     data: Option<Cow<'a, str>>,
+}
+
+/// An answer as JSON.
+pub(super) fn parsed(answer: &[u8]) -> Result<Answer<'_>, HookFault> {
+    serde_json::from_slice(answer).map_err(|error| {
+        let shown = error.to_string();
+        if error.is_data() { HookFault::Form(shown) } else { HookFault::NotJson(shown) }
+    })
+}
+
+/// A result as it is told.
+pub(super) fn shown(result: Option<&str>) -> String {
+    result.map_or("missing".to_owned(), |word| format!("`{}`", word.chars().take(50).collect::<String>()))
 }
 
 /// What became of each record that was asked about, in their order.
@@ -111,10 +125,7 @@ struct Answered<'a> {
 /// # Errors
 /// When the answer as a whole is none: what is in it then belongs to nothing that was asked.
 pub(super) fn outcomes(answer: &[u8], batch: &[&Item]) -> Result<Vec<Outcome>, HookFault> {
-    let answer: Answer<'_> = serde_json::from_slice(answer).map_err(|error| {
-        let shown = error.to_string();
-        if error.is_data() { HookFault::Form(shown) } else { HookFault::NotJson(shown) }
-    })?;
+    let answer = parsed(answer)?;
     let asked: HashMap<&str, usize> = batch.iter().enumerate().map(|(at, item)| (item.id.as_str(), at)).collect();
     let mut outcomes: Vec<Option<Outcome>> = vec![None; batch.len()];
     for record in answer.records {
@@ -135,10 +146,6 @@ fn outcome(record: &Answered<'_>) -> Outcome {
         },
         Some("Dropped") => Outcome::Dropped,
         Some("ProcessingFailed") => Outcome::Fault(HookFault::ProcessingFailed),
-        other => {
-            let shown =
-                other.map_or("missing".to_owned(), |word| format!("`{}`", word.chars().take(50).collect::<String>()));
-            Outcome::Fault(HookFault::Result(shown, RESULTS))
-        }
+        other => Outcome::Fault(HookFault::Result(shown(other), RESULTS)),
     }
 }

@@ -152,11 +152,10 @@ fn a_lookout_detector_is_translated() {
     assert_eq!(toml["decode"]["delimiter"].as_str(), Some(";"));
     assert_eq!(toml["source"]["files"]["compression"].as_str(), Some("gzip"));
     assert_eq!(toml["store"]["s3"]["region"].as_str(), Some("eu-west-1"));
-    assert_eq!(config.alerts.len(), 1);
-    assert_eq!(
-        (config.alerts[0].severity_threshold, &config.alerts[0].measures[..]),
-        (65.0, &["views".to_owned()][..])
-    );
+    let alerts = toml["alert"].as_array().unwrap();
+    assert_eq!(alerts.len(), 1);
+    assert_eq!(alerts[0]["severity_threshold"].as_float(), Some(65.0));
+    assert_eq!(alerts[0]["measures"][0].as_str(), Some("views"));
     assert!(imported.toml.contains("# AnomalyDetectorDescription: views of the shop\n"), "{}", imported.toml);
     for left in ["KmsKeyArn = ", "MetricSource.S3SourceConfig.HistoricalDataPathList[0]", "SomethingNew = {\"a\":1}"] {
         assert_left(&imported, left);

@@ -74,6 +74,9 @@ pub enum HookFault {
     /// It said so itself.
     #[error("it answered `ProcessingFailed`")]
     ProcessingFailed,
+    /// It said so itself, of what it was to deliver.
+    #[error("it answered `DeliveryFailed`")]
+    DeliveryFailed,
     /// The answer does not speak of the record.
     #[error("its answer does not have this record's id")]
     MissingId,
@@ -116,9 +119,11 @@ pub enum HookFault {
 }
 
 impl HookFault {
-    fn code(&self) -> &'static str {
+    /// A short fixed word for counters and reject objects.
+    pub fn code(&self) -> &'static str {
         match self {
             HookFault::ProcessingFailed => "hook_processing_failed",
+            HookFault::DeliveryFailed => "hook_delivery_failed",
             HookFault::MissingId => "hook_missing_id",
             HookFault::UnknownId(_) => "hook_unknown_id",
             HookFault::DoubledId => "hook_doubled_id",

@@ -1,12 +1,13 @@
 //! Hooks before the line, end to end: a program, an HTTP endpoint; every record is accounted for, whatever they answer,
 //! and a job that is killed while it calls them ends with the same partitions.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use base64::Engine as _;
@@ -15,6 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tidewatch::model::Tally;
 
+use crate::support::data::{self, Layout};
+use crate::support::pipeline::Pipeline;
 use crate::support::process::{Running, command as command_line, ended, tidewatch, wait_until};
 use crate::support::proxy::http::{Body, Head};
 use crate::support::tree::{self, Tree};
@@ -312,6 +315,72 @@ fn the_shipped_hook_cleans_the_shipped_records() {
     assert_eq!((account.read(), account.filtered), (3002, 1));
     assert!(tree::rows(&tree).values().flatten().any(|row| row.starts_with("pc_web|Germany|")));
     assert!(reasons(&tree).0.contains(&"hook_processing_failed".to_owned()));
+}
+
+/// What a hook behind the line was asked, by the ids of what it was told.
+fn told(asked: &Value) -> Vec<(String, u64)> {
+    let records = asked["records"].as_array().unwrap().iter();
+    records
+        .map(|record| {
+            let data = STANDARD.decode(record["data"].as_str().unwrap()).unwrap();
+            assert!(serde_json::from_slice::<Value>(&data).unwrap().is_object());
+            let hint = record["lambdaDeliveryRecordMetadata"]["retryHint"].as_u64().unwrap();
+            (record["recordId"].as_str().unwrap().to_owned(), hint)
+        })
+        .collect()
+}
+
+#[test]
+fn a_hook_behind_the_line_gets_all_that_was_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipeline = Pipeline::over(&data::settings(21, 400), Layout::PLAIN, directory.path());
+    let all: Arc<Mutex<BTreeMap<String, u64>>> = Arc::default();
+    let seen = Arc::clone(&all);
+    // the first of each call is refused once, one of all for ever; the endpoint is down now and then
+    let stub = Stub::start(move |number, _, asked| {
+        if number % 4 == 1 {
+            return (500, String::new());
+        }
+        let answer = |(at, (id, hint)): (usize, (String, u64))| {
+            let is_never = id.ends_with('0');
+            let is_refused = is_never || (at == 0 && hint == 0);
+            *seen.lock().unwrap().entry(id.clone()).or_default() += u64::from(!is_refused);
+            json!({"recordId": id, "result": if is_refused { "DeliveryFailed" } else { "Ok" }})
+        };
+        let records: Vec<Value> = told(asked).into_iter().enumerate().map(answer).collect();
+        (200, json!({ "records": records }).to_string())
+    });
+    let hook = format!(
+        "[[hook]]\nstage = \"after\"\nname = \"train\"\nurl = \"{}\"\nretries = 2\nback_off = \"10ms\"\nbatch_records = 5\n",
+        stub.url
+    );
+    let pipeline = Pipeline { source: format!("{}\n{hook}", pipeline.source), ..pipeline };
+    tidewatch(&["run", &pipeline.write()]).good();
+    let tree = tree::read(&pipeline.url);
+    let found: Vec<Value> =
+        tree::anomalies(&tree).lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect();
+    let found: BTreeSet<String> = found.iter().map(|group| group["id"].as_str().unwrap().to_owned()).collect();
+    let all = all.lock().unwrap();
+    assert!(found.len() > 20 && found.iter().all(|id| all.contains_key(id)), "{} of {}", all.len(), found.len());
+    let (never, taken): (Vec<_>, Vec<_>) = all.iter().partition(|(id, _)| id.ends_with('0'));
+    assert!(taken.iter().all(|(_, times)| **times == 1), "{taken:?}");
+    assert!(!never.is_empty() && never.iter().all(|(_, times)| **times == 0), "{never:?}");
+    // what is never taken is in the error prefix
+    let mut undelivered = BTreeSet::new();
+    for path in files(&pipeline.url.join("undelivered")) {
+        for line in fs::read_to_string(path).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(line["errorCode"], "hook_delivery_failed");
+            undelivered.insert(line["id"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(undelivered, never.into_iter().map(|(id, _)| id.clone()).collect());
+}
+
+/// All files below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
 #[test]

@@ -23,7 +23,7 @@ const TABLE: [(&str, &[&str]); 17] = [
     ("source", &["model", "aws"]),
     ("hook", &["model", "aws"]),
     ("partition", &["model", "store"]),
-    ("alert", &["model", "aws", "store"]),
+    ("alert", &["model", "aws", "store", "hook"]),
     // the stages' checked settings, and what a url may be
     (
         "config",

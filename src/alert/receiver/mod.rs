@@ -4,6 +4,7 @@
 //! A receiver is one file: its settings, and how it sends. `http` is what those share that speak it.
 
 mod file;
+mod hook;
 mod http;
 mod stdout;
 mod webhook;
@@ -112,7 +113,7 @@ impl fmt::Display for Trouble {
 }
 
 /// Who is told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Settings {
     /// Standard output.
     Stdout,
@@ -120,6 +121,8 @@ pub enum Settings {
     File(File),
     /// A program that listens at a url.
     Webhook(Box<Webhook>),
+    /// A function of the user's own.
+    Hook(Box<crate::hook::Settings>),
 }
 
 impl Settings {
@@ -129,6 +132,7 @@ impl Settings {
             Settings::Stdout => "stdout",
             Settings::File(_) => "file",
             Settings::Webhook(_) => "webhook",
+            Settings::Hook(_) => "hook",
         }
     }
 
@@ -143,6 +147,7 @@ impl Settings {
             Settings::Stdout => "standard output".to_owned(),
             Settings::File(file) => file.path.display().to_string(),
             Settings::Webhook(webhook) => webhook.url.to_string(),
+            Settings::Hook(hook) => hook.target.place(),
         }
     }
 
@@ -155,6 +160,7 @@ impl Settings {
         Ok(match self {
             Settings::Stdout => Box::new(stdout::Stdout::open(writes)?),
             Settings::File(settings) => Box::new(file::File::new(settings.clone(), writes)),
+            Settings::Hook(settings) => Box::new(hook::Hook::new((**settings).clone(), writes)),
             Settings::Webhook(settings) => Box::new(webhook::Webhook::open(settings, writes, timeout)?),
         })
     }
