@@ -350,9 +350,12 @@ fn a_hook_behind_the_line_gets_all_that_was_found() {
         let records: Vec<Value> = told(asked).into_iter().enumerate().map(answer).collect();
         (200, json!({ "records": records }).to_string())
     });
+    let (root, saved) = (env!("CARGO_MANIFEST_DIR"), directory.path().join("saved/found.jsonl"));
     let hook = format!(
-        "[[hook]]\nstage = \"after\"\nname = \"train\"\nurl = \"{}\"\nretries = 2\nback_off = \"10ms\"\nbatch_records = 5\n",
-        stub.url
+        "[[hook]]\nstage = \"after\"\nname = \"train\"\nurl = \"{}\"\nretries = 2\nback_off = \"10ms\"\nbatch_records = 5\n\
+         [[hook]]\nstage = \"after\"\ncommand = [\"python3\", \"{root}/sample-data/hooks/save.py\", \"{}\"]\n",
+        stub.url,
+        saved.display()
     );
     let pipeline = Pipeline { source: format!("{}\n{hook}", pipeline.source), ..pipeline };
     tidewatch(&["run", &pipeline.write()]).good();
@@ -365,6 +368,10 @@ fn a_hook_behind_the_line_gets_all_that_was_found() {
     let (never, taken): (Vec<_>, Vec<_>) = all.iter().partition(|(id, _)| id.ends_with('0'));
     assert!(taken.iter().all(|(_, times)| **times == 1), "{taken:?}");
     assert!(!never.is_empty() && never.iter().all(|(_, times)| **times == 0), "{never:?}");
+    let line = |line: &str| serde_json::from_str::<Value>(line).unwrap();
+    let saved: Vec<Value> = fs::read_to_string(saved).unwrap().lines().map(line).collect();
+    let saved: BTreeSet<&str> = saved.iter().map(|line| line["recordId"].as_str().unwrap()).collect();
+    assert_eq!(saved, all.keys().map(String::as_str).collect());
     // what is never taken is in the error prefix
     let mut undelivered = BTreeSet::new();
     for path in files(&pipeline.url.join("undelivered")) {
