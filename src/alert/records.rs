@@ -12,7 +12,9 @@ use chrono::NaiveDate;
 use serde_json::value::RawValue;
 
 use super::table::{TableError, parse};
-use crate::model::{Area, ColumnShare, Direction, Interval, Notice, NoticeKind, ObjectPath, ScoredRecord};
+use crate::model::{
+    Area, ColumnShare, Dimensions, Direction, Field, Interval, Notice, NoticeKind, ObjectPath, ScoredRecord,
+};
 use crate::store::Store;
 
 /// The folder of the table.
@@ -91,7 +93,7 @@ pub fn record_notice(record: &ScoredRecord) -> Notice {
         kind: NoticeKind::Record,
         time: record.interval.start(),
         measures: record.explanation.iter().map(|share| share.column.clone()).collect(),
-        slices: vec![record.dimensions.clone()],
+        slices: vec![named(record)],
         direction: main.map(|share| share.direction),
         severity: severity(record.score),
         score: record.score,
@@ -101,6 +103,16 @@ pub fn record_notice(record: &ScoredRecord) -> Notice {
         // a record is an object of text and finite numbers
         body: serde_json::to_value(record).unwrap_or_default(),
     }
+}
+
+/// What a filter of dimension values looks at: the dimensions, and the columns that are carried along.
+fn named(record: &ScoredRecord) -> Dimensions {
+    let kept = record.fields.iter().filter_map(|(name, value)| match value {
+        Field::Text(text) => Some((name.clone(), text.clone())),
+        Field::Integer(_) | Field::Float(_) | Field::Missing => None,
+    });
+    let pairs = record.dimensions.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Dimensions::of(pairs.chain(kept))
 }
 
 /// A score, which has no upper end, on the scale from 0 to 100: 50 at 1, which is typical, 75 at 3.
@@ -118,7 +130,7 @@ fn name(interval: Interval) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Dimensions, Field, Length, SeriesKey, Timestamp};
+    use crate::model::{Length, SeriesKey, Timestamp};
 
     #[tokio::test]
     async fn a_table_reads_back_by_date_and_takes_a_repeat_for_the_same() {
@@ -176,6 +188,7 @@ mod tests {
             format!("{}\nid: 7\nprice: 412.5\nprice high (412.5): 3.000 of the score", notice.text)
         );
         assert_eq!((notice.severity, notice.score, notice.direction), (75.0, 3.0, Some(Direction::High)));
+        assert_eq!(notice.slices[0].to_string(), "ticker=AAPL, id=7");
         assert_eq!(notice.body, serde_json::to_value(&record).unwrap());
         let plain = record_notice(&ScoredRecord {
             explanation: Vec::new(),

@@ -154,7 +154,7 @@ fn a_lookout_detector_is_translated() {
     assert_eq!(toml["store"]["s3"]["region"].as_str(), Some("eu-west-1"));
     assert_eq!(config.alerts.len(), 1);
     assert_eq!(
-        (config.alerts[0].severity_threshold, &config.alerts[0].measures[..]),
+        (config.alerts[0].filter.severity_threshold, &config.alerts[0].filter.measures[..]),
         (65.0, &["views".to_owned()][..])
     );
     assert!(imported.toml.contains("# AnomalyDetectorDescription: views of the shop\n"), "{}", imported.toml);

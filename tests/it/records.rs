@@ -88,7 +88,11 @@ const PER_KEY: (&str, &str) = ("[detect.records]", "[detect.records]\ntrees = 20
 fn the_line_the_detector_alone_and_history_say_the_same_of_each_record() {
     let directory = tempfile::tempdir().unwrap();
     let [whole, alone] = ["whole", "alone"].map(|name| directory.path().join(name));
+    let delivered = directory.path().join("delivered.jsonl");
     let run = shipped("stock-trades", &whole, &[SHORT, PER_KEY]).display().to_string();
+    let text = fs::read_to_string(&run).unwrap();
+    let route = format!("\n[[deliver]]\nscore_threshold = 1.5\n[deliver.file]\npath = '{}'\n", delivered.display());
+    fs::write(&run, text + &route).unwrap();
     let printed = tidewatch(&["run", &run]).good();
     assert!(printed.contains("EVENT TIME") && printed.contains("records    3,600 scored by 10 forests"), "{printed}");
     let told = table(&whole.join("out"));
@@ -116,6 +120,7 @@ fn the_line_the_detector_alone_and_history_say_the_same_of_each_record() {
         assert_eq!(flagged, told.values().map(|lines| lines.lines().count()).sum::<usize>());
     }
     in_order_and_adding_up(&told);
+    sent(&delivered, &told);
     listed(&run, &told);
 }
 
@@ -136,6 +141,19 @@ fn in_order_and_adding_up(told: &BTreeMap<String, String>) {
         assert!(score >= 1.0 && (sum - score).abs() < 1e-6, "{line}");
         assert!(line["id"].is_string() && line["price"].is_f64() && line["quantity"].is_i64(), "{line}");
     }
+}
+
+/// A receiver gets each record that passes its own threshold, once.
+fn sent(delivered: &Path, told: &BTreeMap<String, String>) {
+    let score = |line: &&str| serde_json::from_str::<Value>(line).unwrap()["ANOMALY_SCORE"].as_f64().unwrap();
+    let expected = told.values().flat_map(|lines| lines.lines()).filter(|line| score(line) >= 1.5);
+    let id = |line: &str| line.split("\"record-").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let mut expected: Vec<String> = expected.map(id).collect();
+    let lines = fs::read_to_string(delivered).unwrap();
+    let mut there: Vec<String> = lines.lines().map(id).collect();
+    expected.sort();
+    there.sort();
+    assert!(expected.len() > 50 && there == expected, "{} of {} sent", there.len(), expected.len());
 }
 
 /// What the commands that read the table say.
