@@ -44,8 +44,12 @@ fn main() {
     let text = |name: &str| args.iter().position(|arg| arg == name).map(|at| args.get(at + 1).unwrap());
     let number = |name: &str, usual: usize| text(name).map_or(usual, |text| text.parse().unwrap());
     let threads = NonZeroUsize::new(number("--threads", 0)).map_or_else(Threads::all, Threads::new);
-    let shape =
-        ForestShape { trees: number("--trees", 30), sample: number("--sample", 256), shingle: number("--shingle", 8) };
+    let shape = ForestShape {
+        trees: number("--trees", 30),
+        sample: number("--sample", 256),
+        shingle: number("--shingle", 8),
+        time_decay: 2560,
+    };
     let series = number("--series", 20_000);
     let mix = text("--mix").map_or("0/100/0", String::as_str).split('/').map(|part| part.parse::<f64>().unwrap());
     let mix: Vec<usize> = mix.map(|percent| (percent * series as f64 / 100.0).round() as usize).collect();

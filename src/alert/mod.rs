@@ -1,5 +1,5 @@
-//! What is told, and to whom: the anomaly table beside the data, the table of its revisions, what is shown on the
-//! terminal, and what is sent to receivers.
+//! What is told, and to whom: the anomaly table beside the data, the table of its revisions, the table of scored
+//! records, what is shown on the terminal, and what is sent to receivers.
 //!
 //! A [`Route`] is a section of the configuration: what passes its filter goes in its format to its receiver. `notice` makes
 //! messages of findings, `format` gives them the shapes that receivers know, `receiver` sends them, `outbox` keeps them
@@ -12,6 +12,7 @@ pub mod format;
 pub mod notice;
 pub mod outbox;
 pub mod receiver;
+mod records;
 mod revisions;
 mod route;
 mod rules;
@@ -19,6 +20,7 @@ mod secret;
 mod table;
 
 pub use filter::Filter;
+pub use records::{RECORDS, RecordTable, record_notice};
 pub use revisions::{REVISIONS, Revision, RevisionTable, Status};
 pub use route::{Delivery, Pace, Route};
 pub use rules::{revisions_worth_telling, worth_telling};

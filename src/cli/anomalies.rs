@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use super::args::{Anomalies, Explain, OutputFormat};
 use super::format;
-use super::{CliError, dates, revisions};
+use super::{CliError, dates, records, revisions};
 use crate::alert::{AnomalyTable, Revision, TableError};
 use crate::config::Config;
 use crate::job::JobError;
@@ -17,6 +17,9 @@ use crate::store::{Place, Store};
 
 pub(super) fn list(config: &Config, args: &Anomalies, out: &mut impl Write) -> Result<(), CliError> {
     let (from, to) = dates(args.from, args.to)?;
+    if config.detect.records.is_some() {
+        return records::list(config, args, (from, to), out);
+    }
     if args.revisions {
         return revisions::list(config, args, (from, to), out);
     }
@@ -54,6 +57,9 @@ pub(super) fn known(config: &Config, measure: &str) -> Result<(), CliError> {
 }
 
 pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> Result<(), CliError> {
+    if config.detect.records.is_some() {
+        return records::explain(config, &args.id, date_of(&args.id), out);
+    }
     let (from, to) = date_of(&args.id).map_or((NaiveDate::MIN, NaiveDate::MAX), |date| (date, date));
     let mut groups = read(config, from, to)?;
     groups.retain(|group| group.id == args.id || group.findings.iter().any(|finding| finding.id == args.id));

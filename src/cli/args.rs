@@ -198,34 +198,44 @@ pub(super) struct Generate {
     /// Everything random follows from it
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
-    /// How many days
+    /// ecommerce: how many days
     #[arg(long, default_value_t = 7)]
     pub(super) days: u32,
+    /// Other data: how many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+    pub(super) seconds: u64,
+    /// Other data: records per second of event time
+    #[arg(long, value_name = "RECORDS", default_value_t = 10.0)]
+    pub(super) per_second: f64,
+    /// template: a file with the template of a record, such as {"at":"{{date.utc}}","value":{{random.number(9)}}}
+    #[arg(long, value_name = "FILE", required_if_eq("dataset", "template"))]
+    pub(super) template: Option<PathBuf>,
     /// First day
     #[arg(long, value_name = "YYYY-MM-DD", default_value = "2024-03-04")]
     pub(super) start: NaiveDate,
-    /// How many series (dimension combinations)
+    /// ecommerce: how many series (dimension combinations)
     #[arg(long, default_value_t = 21)]
     pub(super) series: usize,
-    /// Minutes between two values of a series
+    /// ecommerce: minutes between two values of a series
     #[arg(long, value_name = "MINUTES", default_value_t = 5)]
     pub(super) cadence: u64,
-    /// Mean number of records per series and value
+    /// ecommerce: mean number of records per series and value
     #[arg(long, default_value_t = 4)]
     pub(super) records: u32,
-    /// Probability that an anomaly starts, per value of a series
-    #[arg(long, value_name = "P", default_value_t = 0.005)]
-    pub(super) anomaly_probability: f64,
-    /// Least shift of the level during an anomaly
+    /// Probability that an anomaly starts, per value of a series; of other data that a record is anomalous, or that a burst
+    /// of clicks starts in a second [default: ecommerce 0.005, stock-trades 0.05, clickstream 0.0005, iot-sensor 0.01]
+    #[arg(long, value_name = "P")]
+    pub(super) anomaly_probability: Option<f64>,
+    /// ecommerce: least shift of the level during an anomaly
     #[arg(long, value_name = "VIEWS", default_value_t = 100.0)]
     pub(super) anomaly_shift_min: f64,
-    /// Largest shift of the level during an anomaly
+    /// ecommerce: largest shift of the level during an anomaly
     #[arg(long, value_name = "VIEWS", default_value_t = 600.0)]
     pub(super) anomaly_shift_max: f64,
-    /// Late records per million
+    /// ecommerce: late records per million
     #[arg(long, default_value_t = 1000)]
     pub(super) late_per_million: u32,
-    /// Malformed records per million
+    /// ecommerce: malformed records per million
     #[arg(long, default_value_t = 200)]
     pub(super) malformed_per_million: u32,
     /// How records are written
@@ -272,6 +282,14 @@ pub(super) struct Stream {
 pub(super) enum Dataset {
     /// Views and revenue of platforms and marketplaces
     Ecommerce,
+    /// Trades, some of them with a much higher price and quantity
+    StockTrades,
+    /// Clicks and impressions, with bursts of clicks
+    Clickstream,
+    /// Values of sensors, some of them far too high
+    IotSensor,
+    /// Records by a template
+    Template,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -9,10 +9,10 @@ use super::host::block_on;
 use super::listener::Terminal;
 use super::{CliError, against, dates, sweep};
 use crate::config::{self, Config};
-use crate::job::Summary;
 use crate::job::backtest::promote::{Promoted, Target};
 use crate::job::backtest::{self, From, Options, Report, Span};
 use crate::job::score::{Score, Unknown};
+use crate::job::{RecordScore, Summary};
 use crate::model::AnomalyGroup;
 
 pub(super) fn backtest(config: &Config, args: &args::Backtest, out: &mut impl Write) -> Result<(), CliError> {
@@ -41,13 +41,19 @@ fn one(config: &Config, options: &Options, out: &mut impl Write) -> Result<(), C
     let mut terminal = Terminal::new(out);
     let report = block_on(&mut terminal, |host| backtest::run(config, options, host));
     let out = terminal.finish();
-    let Report { summary, learned, learned_after, score, groups, promoted } = report?;
+    let Report { summary, learned, learned_after, score, record_score, groups, promoted } = report?;
     print_history(out, &summary, learned)?;
     let (findings, anomalies) = (format::count(summary.findings), format::count(anomalies(&groups)));
-    writeln!(out, "findings   {findings} in {anomalies} anomalies{}", format::revised(summary.revisions))?;
+    match &summary.records {
+        Some(_) => writeln!(out, "findings   {findings}")?,
+        None => writeln!(out, "findings   {findings} in {anomalies} anomalies{}", format::revised(summary.revisions))?,
+    }
     writeln!(out, "time       {:.1} s", summary.elapsed.as_secs_f64())?;
     if let Some(score) = score {
         print_score(out, &score)?;
+    }
+    if let Some(score) = record_score {
+        print_record_score(out, &score)?;
     }
     if let Some(promoted) = promoted {
         print_promoted(out, &promoted, learned_after)?;
@@ -65,8 +71,28 @@ pub(super) fn print_history(out: &mut impl Write, summary: &Summary, learned: u6
     if summary.stopped {
         writeln!(out, "stopped    before the end of the history: what follows is about a part of it")?;
     }
-    writeln!(out, "series     {}", format::series(summary.series, summary.learning, summary.speaks))?;
+    match &summary.records {
+        Some(records) => writeln!(out, "records    {}", format::records(records))?,
+        None => writeln!(out, "series     {}", format::series(summary.series, summary.learning, summary.speaks))?,
+    }
     Ok(())
+}
+
+/// Figures of records.
+fn print_record_score(out: &mut impl Write, score: &RecordScore) -> Result<(), CliError> {
+    let learning = match score.while_learning {
+        0 => String::new(),
+        n => format!(" ({} while their forest learned)", format::count(n)),
+    };
+    let (found, labelled) = (format::count(score.found), format::count(score.labelled));
+    writeln!(out, "labelled   {found} of {labelled} found{learning}")?;
+    if score.unknown > 0 {
+        writeln!(out, "           {} labels name no record that was scored", format::count(score.unknown))?;
+    }
+    writeln!(out, "false      {} of {} told", format::count(score.told - score.found), format::count(score.told))?;
+    writeln!(out, "recall     {}", format::figure(score.recall()))?;
+    writeln!(out, "precision  {}", format::figure(score.precision()))?;
+    Ok(writeln!(out, "F1         {}", format::figure(score.f1()))?)
 }
 
 /// An anomaly is what has one beginning on one series of one measure.

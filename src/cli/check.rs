@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::CliError;
-use super::{format, host, speaks};
+use super::{format, host, records, speaks};
 use crate::alert::Delivery;
 use crate::config::Config;
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
@@ -109,6 +109,9 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
     }
     let dimensions = inspection.dimensions.iter().map(|(name, values)| format!("{name} {}", format::count(*values)));
     writeln!(out, "dimensions {}", dimensions.collect::<Vec<_>>().join(", "))?;
+    if let (Some(of), Some(plan)) = (&config.detect.records, &inspection.records) {
+        return records::expect(out, config, (of, plan), inspection);
+    }
     let Inspection { combinations, series, series_bytes, .. } = inspection;
     let measures = series.checked_div(*combinations).unwrap_or(0);
     let combinations = format::count(*combinations);

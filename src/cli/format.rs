@@ -3,8 +3,8 @@
 use chrono::NaiveDateTime;
 
 use crate::alert::Revision;
-use crate::job::Summary;
-use crate::model::{AnomalyGroup, Cause, Direction, Finding, RootCause, SharesOf};
+use crate::job::{RecordStatus, Summary};
+use crate::model::{AnomalyGroup, Cause, Direction, Finding, RootCause, ScoredRecord, SharesOf};
 
 /// Thousands apart: `1,234,567`.
 pub(super) fn count(number: u64) -> String {
@@ -75,6 +75,33 @@ pub(super) fn finding_line(group: &AnomalyGroup, finding: &Finding) -> String {
         expected = value(finding.expected),
         dimensions = finding.dimensions,
     )
+}
+
+pub(super) const RECORD_HEADER: &str = "EVENT TIME                  SCORE  BECAUSE OF               RECORD";
+
+/// One line per scored record, under [`RECORD_HEADER`].
+pub(super) fn record_line(record: &ScoredRecord) -> String {
+    let because = record.main_share().map_or_else(String::new, |share| {
+        let percent = if record.score > 0.0 { share.score / record.score * 100.0 } else { 0.0 };
+        format!("{} {} {percent:.0} %", arrow(share.direction), share.column)
+    });
+    let dimensions = record.dimensions.iter().map(|(name, value)| format!("{name}={value}"));
+    let fields = record.fields.iter().map(|(name, value)| format!("{name}={value}"));
+    let all: Vec<String> = dimensions.chain(fields).collect();
+    format!("{:<26} {:>6.3}  {because:<24} {}", record.time.to_string(), record.score, all.join(", "))
+}
+
+/// How many records were scored, and by what.
+pub(super) fn records(records: &RecordStatus) -> String {
+    let RecordStatus { scored, unscored, forests, learning, sharing } = *records;
+    let of = |what: &str, number: u64| if number > 0 { format!(", {} {what}", count(number)) } else { String::new() };
+    let forests = match forests {
+        1 => "one forest".to_owned(),
+        forests => format!("{} forests", count(forests as u64)),
+    };
+    let learning = of("of them still learning", learning as u64);
+    let sharing = of("keys share one", sharing as u64);
+    format!("{} scored by {forests}{learning}{sharing}{}", count(scored), of("without a value", unscored))
 }
 
 /// Why a group deviates, a line per cause; none where nothing is known.
@@ -169,6 +196,10 @@ pub(super) fn summary(summary: &Summary) -> String {
     if summary.series > 0 {
         lines.push(format!("series     {}", series(summary.series, summary.learning, summary.speaks)));
         lines.push(format!("findings   {}{}", count(summary.findings), revised(summary.revisions)));
+    }
+    if let Some(status) = &summary.records {
+        lines.push(format!("records    {}", records(status)));
+        lines.push(format!("findings   {}", count(summary.findings)));
     }
     lines.push(format!("speed      {}", speed(summary)));
     lines.join("\n")

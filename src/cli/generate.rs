@@ -13,9 +13,8 @@ use super::args::{self, Dataset, RecordFormat, Target};
 use super::format;
 use super::host;
 use crate::aws;
-use crate::source::generator::{
-    Extent, Format, LineWriter, Parameters, Records, SeriesSet, Settings, SettingsError, labels_csv,
-};
+use crate::source::generator::kinds::{self, KindName, SimpleError, SimpleParameters, Template, TemplateError};
+use crate::source::generator::{Data, Extent, Format, Lines, Parameters, SeriesSet, Settings, SettingsError, Truth};
 use crate::source::kinesis::{Producer, PutError, StreamName, StreamNameError};
 
 /// Data that cannot be made.
@@ -23,6 +22,12 @@ use crate::source::kinesis::{Producer, PutError, StreamName, StreamNameError};
 pub(super) enum GenerateError {
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Settings(Vec<SettingsError>),
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Simple(Vec<SimpleError>),
+    #[error("template `{path}` {source}")]
+    Template { path: PathBuf, source: TemplateError },
+    #[error("template `{path}` cannot be read: {source}")]
+    Read { path: PathBuf, source: io::Error },
     #[error("`{path}` cannot be written: {source}")]
     Write { path: PathBuf, source: io::Error },
     #[error(
@@ -41,44 +46,50 @@ pub(super) enum GenerateError {
 }
 
 pub(super) fn generate(args: &args::Generate, out: &mut impl Write) -> Result<(), CliError> {
-    let Dataset::Ecommerce = args.dataset;
-    let settings = settings(args).map_err(GenerateError::Settings)?;
+    let data = data(args)?;
+    let truth = data.truth();
     let (records, place) = match (args.to, &args.out, &args.stream.stream) {
         (Target::Files, Some(directory), _) => {
-            let records = write_files(args, &settings, directory)?;
+            let records = write_files(args, &data, truth.as_ref(), directory)?;
             (records, directory.display().to_string())
         }
         (Target::Kinesis, directory, Some(stream)) => {
-            if let Some(directory) = directory {
-                write_labels(&settings, directory)?;
+            if let Some((directory, truth)) = directory.as_ref().zip(truth.as_ref()) {
+                write_labels(truth, directory)?;
             }
             let runtime = host::runtime().map_err(GenerateError::Runtime)?;
             let stream = StreamName::parse(stream).map_err(GenerateError::StreamName)?;
-            let records = runtime.block_on(put(args, &settings, stream.clone()))?;
+            let records = runtime.block_on(put(args, &data, stream.clone()))?;
             (records, format!("stream {stream}"))
         }
         (Target::Files, None, _) | (Target::Kinesis, _, None) => return Err(GenerateError::NoPlace.into()),
     };
-    let incidents = crate::source::generator::labels(&settings).len() as u64;
-    let (records, incidents) = (format::count(records), format::count(incidents));
-    writeln!(out, "{records} records, {incidents} incidents in {place}")?;
+    let planted = truth.map_or_else(String::new, |truth| format!(", {} {}", format::count(truth.count), truth.of));
+    writeln!(out, "{} records{planted} in {place}", format::count(records))?;
     Ok(())
 }
 
-fn write_files(args: &args::Generate, settings: &Settings, directory: &Path) -> Result<u64, GenerateError> {
+fn write_files(
+    args: &args::Generate,
+    data: &Data,
+    truth: Option<&Truth>,
+    directory: &Path,
+) -> Result<u64, GenerateError> {
     let records = directory.join("records");
     fs::create_dir_all(&records).map_err(|source| failed(&records, source))?;
     if fs::read_dir(&records).map_err(|source| failed(&records, source))?.next().is_some() {
         return Err(GenerateError::Occupied { path: records });
     }
-    write_labels(settings, directory)?;
-    write_days(args, settings, &records)
+    if let Some(truth) = truth {
+        write_labels(truth, directory)?;
+    }
+    write_days(args, data, &records)
 }
 
-fn write_labels(settings: &Settings, directory: &Path) -> Result<(), GenerateError> {
+fn write_labels(truth: &Truth, directory: &Path) -> Result<(), GenerateError> {
     fs::create_dir_all(directory).map_err(|source| failed(directory, source))?;
     let labels = directory.join("labels.csv");
-    fs::write(&labels, labels_csv(settings)).map_err(|source| failed(&labels, source))
+    fs::write(&labels, &truth.csv).map_err(|source| failed(&labels, source))
 }
 
 fn failed(path: &Path, source: io::Error) -> GenerateError {
@@ -86,7 +97,7 @@ fn failed(path: &Path, source: io::Error) -> GenerateError {
 }
 
 /// Puts the records into a stream in the order of their arrival; those of one series go to one shard.
-async fn put(args: &args::Generate, settings: &Settings, stream: StreamName) -> Result<u64, GenerateError> {
+async fn put(args: &args::Generate, data: &Data, stream: StreamName) -> Result<u64, GenerateError> {
     let args::Stream { create_stream, rate, region, profile, endpoint_url, .. } = &args.stream;
     let (region, profile, endpoint_url) = (region.clone(), profile.clone(), endpoint_url.clone());
     let aws = aws::Settings { region, profile, endpoint_url, ..aws::Settings::default() };
@@ -94,13 +105,12 @@ async fn put(args: &args::Generate, settings: &Settings, stream: StreamName) -> 
     if let Some(shards) = create_stream {
         producer.create(*shards).await?;
     }
-    let mut lines = LineWriter::new(line_format(args));
+    let mut lines = Lines::new(data, line_format(args));
     let mut count = 0;
-    for record in Records::new(settings.clone()) {
+    while let Some(key) = lines.next_key() {
         let mut line = Vec::new();
-        lines.write(settings, &record, &mut line);
-        let (platform, marketplace) = settings.names(record.series());
-        producer.put(&format!("{platform}/{marketplace}"), line).await?;
+        lines.write(&mut line);
+        producer.put(&key, line).await?;
         count += 1;
     }
     producer.flush().await?;
@@ -114,14 +124,39 @@ fn line_format(args: &args::Generate) -> Format {
     }
 }
 
-fn settings(args: &args::Generate) -> Result<Settings, Vec<SettingsError>> {
+/// What is to be made up.
+fn data(args: &args::Generate) -> Result<Data, GenerateError> {
+    let kind = match args.dataset {
+        Dataset::Ecommerce => return Ok(ecommerce(args).map_err(GenerateError::Settings)?.into()),
+        Dataset::StockTrades => KindName::StockTrades,
+        Dataset::Clickstream => KindName::Clickstream,
+        Dataset::IotSensor => KindName::IotSensor,
+        Dataset::Template => {
+            let path = args.template.clone().unwrap_or_default();
+            let text =
+                fs::read_to_string(&path).map_err(|source| GenerateError::Read { path: path.clone(), source })?;
+            KindName::Template(Template::parse(&text).map_err(|source| GenerateError::Template { path, source })?)
+        }
+    };
+    let settings = kinds::Settings::new(SimpleParameters {
+        kind,
+        seed: args.seed,
+        start: args.start.and_time(NaiveTime::MIN),
+        seconds: args.seconds,
+        rate: args.per_second,
+        anomaly_probability: args.anomaly_probability,
+    });
+    Ok(settings.map_err(GenerateError::Simple)?.into())
+}
+
+fn ecommerce(args: &args::Generate) -> Result<Settings, Vec<SettingsError>> {
     Settings::new(Parameters {
         seed: args.seed,
         start: args.start.and_time(NaiveTime::MIN),
         extent: Extent::Days(args.days),
         cadence_seconds: args.cadence.saturating_mul(60),
         series: SeriesSet::Count(args.series),
-        anomaly_probability: args.anomaly_probability,
+        anomaly_probability: args.anomaly_probability.unwrap_or(Parameters::default().anomaly_probability),
         anomaly_shift: args.anomaly_shift_min..=args.anomaly_shift_max,
         records_mean: args.records,
         late_per_million: args.late_per_million,
@@ -131,24 +166,25 @@ fn settings(args: &args::Generate) -> Result<Settings, Vec<SettingsError>> {
 }
 
 /// Writes the records in the order of their arrival, a file for each day of arrival.
-fn write_days(args: &args::Generate, settings: &Settings, directory: &Path) -> Result<u64, GenerateError> {
+fn write_days(args: &args::Generate, data: &Data, directory: &Path) -> Result<u64, GenerateError> {
     let format = line_format(args);
-    let mut lines = LineWriter::new(format);
+    let mut lines = Lines::new(data, format);
+    let header = data.header(format);
     let mut current: Option<(String, Day)> = None;
     let (mut line, mut count) = (Vec::new(), 0);
-    for record in Records::new(settings.clone()) {
-        let arrival = record.arrival().to_string();
+    while let Some(arrival) = lines.next_arrival() {
+        let arrival = arrival.to_string();
         let date = arrival.split_once('T').map_or(arrival.as_str(), |(date, _)| date);
         if current.as_ref().is_none_or(|(open, _)| open != date) {
             if let Some((_, day)) = current.take() {
                 day.finish()?;
             }
-            let day = Day::create(directory, date, format, args.gzip)?;
+            let day = Day::create(directory, date, (format, header.as_deref()), args.gzip)?;
             current = Some((date.to_owned(), day));
         }
+        line.clear();
+        lines.write(&mut line);
         if let Some((_, day)) = &mut current {
-            line.clear();
-            lines.write(settings, &record, &mut line);
             day.write(&line)?;
             count += 1;
         }
@@ -168,7 +204,12 @@ enum Sink {
 }
 
 impl Day {
-    fn create(directory: &Path, date: &str, format: Format, gzip: bool) -> Result<Day, GenerateError> {
+    fn create(
+        directory: &Path,
+        date: &str,
+        (format, header): (Format, Option<&str>),
+        gzip: bool,
+    ) -> Result<Day, GenerateError> {
         let extension = match format {
             Format::JsonLines => "jsonl",
             Format::Csv => "csv",
@@ -181,7 +222,7 @@ impl Day {
             false => Sink::Plain(file),
         };
         let mut day = Day { path, file };
-        if let Some(header) = format.header() {
+        if let Some(header) = header {
             day.write(format!("{header}\n").as_bytes())?;
         }
         Ok(day)

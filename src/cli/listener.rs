@@ -129,6 +129,12 @@ impl<W: Write> Listener for Terminal<'_, W> {
                 }
                 revisions.iter().for_each(|revision| self.print(&format::revision_line(revision)));
             }
+            Event::Records(records) => {
+                if !std::mem::replace(&mut self.headed, true) {
+                    self.print(format::RECORD_HEADER);
+                }
+                records.iter().for_each(|record| self.print(&format::record_line(record)));
+            }
             Event::Info(told) => tracing::info!("{told}"),
             Event::Warning(warning) => tracing::warn!("{warning}"),
         }

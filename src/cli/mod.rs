@@ -12,6 +12,7 @@ mod host;
 mod import;
 mod listener;
 mod plot;
+mod records;
 mod revisions;
 mod run;
 mod speaks;

@@ -58,7 +58,12 @@ fn report(out: &mut impl Write, config: &Config, summary: &Summary) -> Result<()
 fn report_detect(out: &mut impl Write, config: &Config, summary: &follow::Summary) -> Result<(), CliError> {
     let (now, all) = (format::count(summary.judged), format::count(summary.intervals));
     writeln!(out, "intervals  {now} judged now, {all} in all")?;
-    writeln!(out, "series     {}", format::series(summary.series, summary.learning, summary.speaks))?;
+    match &summary.records {
+        Some(records) => writeln!(out, "records    {}", format::records(records))?,
+        None => {
+            writeln!(out, "series     {}", format::series(summary.series, summary.learning, summary.speaks))?;
+        }
+    }
     writeln!(out, "findings   {} in all", format::count(summary.findings))?;
     writeln!(out, "time       {:.1} s", summary.elapsed.as_secs_f64())?;
     table(out, config, summary.findings)?;
@@ -76,7 +81,9 @@ fn report_detect(out: &mut impl Write, config: &Config, summary: &follow::Summar
 }
 
 fn table(out: &mut impl Write, config: &Config, findings: u64) -> Result<(), CliError> {
-    if findings > 0 {
+    if findings > 0 && config.detect.records.is_some() {
+        writeln!(out, "table      {}/records; `tidewatch anomalies CONFIG` lists it", config.partition.url)?;
+    } else if findings > 0 {
         writeln!(out, "table      {}/anomalies; `tidewatch anomalies CONFIG` lists it", config.partition.url)?;
     }
     Ok(())

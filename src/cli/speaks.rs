@@ -20,10 +20,7 @@ pub(super) fn expected(out: &mut impl Write, config: &Config, inspection: &Inspe
 
 /// What is there to begin with: a detector, or partitions that one can learn from.
 pub(super) fn past(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Result<(), CliError> {
-    for GoesOn { command, judged } in &inspection.goes_on {
-        writeln!(out, "detector   `{command}` goes on with the one that has judged up to {judged}")?;
-        writeln!(out, "           `tidewatch status CONFIG` tells how many series still learn, and how long")?;
-    }
+    goes_on(out, inspection)?;
     if !inspection.goes_on.is_empty() {
         return Ok(());
     }
@@ -44,6 +41,15 @@ pub(super) fn past(out: &mut impl Write, config: &Config, inspection: &Inspectio
         writeln!(out, "           `detect` learns from it by itself, `run` by `tidewatch backtest CONFIG --promote`")?;
     } else {
         writeln!(out, "           `detect` learns from it by itself")?;
+    }
+    Ok(())
+}
+
+/// The detectors that jobs go on with.
+pub(super) fn goes_on(out: &mut impl Write, inspection: &Inspection) -> Result<(), CliError> {
+    for GoesOn { command, judged } in &inspection.goes_on {
+        writeln!(out, "detector   `{command}` goes on with the one that has judged up to {judged}")?;
+        writeln!(out, "           `tidewatch status CONFIG` tells what still learns, and how long")?;
     }
     Ok(())
 }

@@ -43,7 +43,10 @@ fn print(state: &State, out: &mut impl Write) -> Result<(), CliError> {
 }
 
 fn print_learning(learning: &Learning, out: &mut impl Write) -> Result<(), CliError> {
-    let Learning { series, learning, speaks, forms } = learning;
+    let Learning { series, learning, speaks, forms, records } = learning;
+    if let Some(records) = records {
+        return Ok(writeln!(out, "records    {}", format::records(records))?);
+    }
     writeln!(out, "series     {}", format::series(*series, *learning, *speaks))?;
     for of in forms.iter().rev().filter(|of| of.series > 0) {
         writeln!(out, "  {:<8} {}", of.form.name(), format::series(of.series, of.learning, of.speaks))?;

@@ -8,16 +8,19 @@ mod aws;
 mod calendar;
 mod decode;
 mod deliver;
+mod generator;
 mod hooks;
 mod problem;
 mod raw;
 mod receiver;
+mod records;
 mod resolve;
 mod source;
 mod units;
 
 pub use decode::Decode;
 pub use problem::{Problem, Problems};
+pub use records::{Records, RecordsOutput};
 pub use resolve::{Config, Detect, DetectMeasure, Job, Partition, Select};
 pub use source::Source;
 

@@ -13,8 +13,9 @@ use super::decode::{Decode, decode};
 use super::deliver::{Known, alerts, deliveries};
 use super::hooks::hooks;
 use super::raw::Section;
+use super::records::{self, Records};
 use super::source::{Source, apart, source};
-use super::units::{DAY, KB, MB, SECOND, usize_of};
+use super::units::{DAY, KB, MB, SECOND, u32_of, usize_of};
 use crate::alert;
 use crate::decode::TimestampFormat;
 use crate::detect::{self, Aggregation, Calendar, ForestShape, Margin, Sides};
@@ -118,6 +119,8 @@ pub struct Detect {
     pub measures: Vec<DetectMeasure>,
     /// When series are ignored.
     pub calendars: Vec<Calendar>,
+    /// How records are scored, where they are and not series.
+    pub records: Option<Records>,
 }
 
 /// One measure.
@@ -145,7 +148,8 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     // what is measured can be checked against the columns even where the rest of their section is wrong
     let [columns, dimensions, kept] = ["measures", "dimensions", "keep"].map(|key| root.section("select").texts(key));
     let zone = interval.as_ref().map_or(Zone::UTC, |(interval, _)| interval.zone);
-    let detect = detect(&root.section("detect"), &columns, &dimensions, zone);
+    let others = [&dimensions[..], &kept, &root.section("select").texts("timestamp")].concat();
+    let detect = detect(&root.section("detect"), (&columns, &others), &dimensions, zone);
     let known = Known { columns: &columns, dimensions: &dimensions, kept: &kept, detect: detect.as_ref() };
     let mut names = BTreeSet::new();
     let mut alerts = alerts(root, &known, &mut names);
@@ -332,8 +336,14 @@ fn store(section: &Section<'_>) -> Option<store::Settings> {
     Some(store::Settings { aws: aws?, addressing, encryption, part_bytes })
 }
 
-fn detect(section: &Section<'_>, columns: &[String], dimensions: &[String], zone: Zone) -> Option<Detect> {
-    let shape = ForestShape::default();
+fn detect(
+    section: &Section<'_>,
+    (columns, others): (&[String], &[String]),
+    dimensions: &[String],
+    zone: Zone,
+) -> Option<Detect> {
+    let kind = (records::input(section), records::preset(section));
+    let shape = kind.1.forest();
     let number =
         |key, default: usize, range: RangeInclusive<u64>| usize_of(section.integer(key, default as u64, range));
     let detect = Detect {
@@ -347,12 +357,18 @@ fn detect(section: &Section<'_>, columns: &[String], dimensions: &[String], zone
             trees: number("trees", shape.trees, 1..=1000),
             sample: number("sample", shape.sample, 16..=4096),
             shingle: number("shingle", shape.shingle, 1..=64),
+            time_decay: u32_of(section.integer("time_decay", shape.time_decay.into(), 3..=2_147_483_647)),
         },
         memory_bytes: section.size("memory", detect::MEMORY_BYTES, 16 * MB..=1_000_000_000 * MB),
         measures: section.sections("measure").iter().filter_map(|measure| detect_measure(measure, columns)).collect(),
         calendars: calendars(section, dimensions, zone),
+        records: records::records(section, kind, (columns, others)),
     };
     section.finish();
+    if kind.0 == records::Input::Records {
+        records::alone(section);
+        detect.records.as_ref()?;
+    }
     let mut detect = detect;
     if detect.measures.is_empty() {
         detect.measures = columns.iter().map(|column| sum_of(column)).collect();

@@ -6,12 +6,14 @@ use chrono::DateTime;
 
 use super::aws::aws;
 use super::decode::Decode;
+use super::generator;
 use super::raw::Section;
 use super::units::{DAY, KB, MB, SECOND, u32_of, usize_of};
 use crate::interval::Lanes;
 use crate::model::Timestamp;
+use crate::source::generator::Data;
 use crate::source::kinesis::{Consumer, StartingPosition, StreamName};
-use crate::source::{files, generator, kinesis};
+use crate::source::{files, kinesis};
 use crate::store::Place;
 
 /// Where records come from.
@@ -26,7 +28,7 @@ pub enum Source {
     /// Made-up records, so many times faster than they would arrive, or as fast as possible.
     Generator {
         /// What to make up.
-        settings: Box<generator::Settings>,
+        settings: Box<Data>,
         /// How many times faster than real time.
         speed: Option<f64>,
     },
@@ -63,9 +65,9 @@ impl Source {
 
 pub(super) fn source(section: &Section<'_>, decode: Option<&Decode>) -> Option<Source> {
     let (files, kinesis) = (section.section("files"), section.section("kinesis"));
-    let (stdin, generator) = (section.section("stdin"), section.section("generator"));
+    let (stdin, made_up) = (section.section("stdin"), section.section("generator"));
     section.finish();
-    let given = [&files, &kinesis, &stdin, &generator].iter().filter(|kind| kind.is_present()).count();
+    let given = [&files, &kinesis, &stdin, &made_up].iter().filter(|kind| kind.is_present()).count();
     if given != 1 {
         section.section_problem(
             "needs exactly one of `[source.files]`, `[source.kinesis]`, `[source.stdin]` and `[source.generator]`; \
@@ -78,8 +80,8 @@ pub(super) fn source(section: &Section<'_>, decode: Option<&Decode>) -> Option<S
     if kinesis.is_present() {
         return source_kinesis(&kinesis, decode?);
     }
-    if generator.is_present() {
-        return source_generator(&generator);
+    if made_up.is_present() {
+        return generator::generator(&made_up);
     }
     stdin.finish();
     stdin.is_present().then_some(Source::Stdin)
@@ -164,25 +166,5 @@ pub(super) fn apart(root: &Section<'_>, files: &files::Settings, outputs: [&Stri
     if let Some(url) = outputs.into_iter().find(inside) {
         let message = format!("is a directory that holds `{url}`, which this job writes; hint: read and write apart");
         root.section("source").section("files").problem("path", &message);
-    }
-}
-
-fn source_generator(section: &Section<'_>) -> Option<Source> {
-    let parameters = generator::Parameters {
-        seed: section.integer("seed", 1, 0..=u64::MAX),
-        extent: generator::Extent::Days(u32_of(section.integer("days", 7, 1..=36_500))),
-        cadence_seconds: section.duration("cadence", 300 * SECOND, 60 * SECOND..=DAY).as_secs(),
-        series: generator::SeriesSet::Count(usize_of(section.integer("series", 21, 1..=10_000_000))),
-        anomaly_probability: section.number("anomaly_probability", 0.0005, 0.0..=1.0),
-        ..generator::Parameters::default()
-    };
-    let speed = section.has("speed").then(|| section.number("speed", 1.0, 0.001..=1e9));
-    section.finish();
-    match generator::Settings::new(parameters) {
-        Ok(settings) => Some(Source::Generator { settings: Box::new(settings), speed }),
-        Err(problems) => {
-            problems.iter().for_each(|problem| section.section_problem(&problem.to_string()));
-            None
-        }
     }
 }

@@ -13,7 +13,8 @@
 //! (windows and their sides, forest, ranks, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many
 //! series need: `fleet` (forms within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time). The rules that a user
 //! sets: `margin` (which changes count), `calendar` (when nothing counts), `counter` (what only grows). Last what late rows
-//! do to a verdict: `verdicts` (what was said, and what becomes of it), [`Revised`].
+//! do to a verdict: `verdicts` (what was said, and what becomes of it), [`Revised`]. Beside all that stands [`records`], which
+//! scores each row of an interval by itself.
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
 //! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`), whole
 //! or in increments (`increment`, D2).
@@ -31,6 +32,7 @@ mod increment;
 mod judgement;
 mod margin;
 mod model;
+pub mod records;
 mod refractory;
 mod revision;
 mod series;

@@ -128,11 +128,16 @@ pub struct ForestShape {
     pub sample: usize,
     /// Consecutive values that make one point.
     pub shingle: usize,
+    /// Points after which a point's chance to be kept has fallen to 1/e.
+    pub time_decay: u32,
 }
+
+/// Ten times the usual sample.
+const TIME_DECAY: u32 = 2560;
 
 impl Default for ForestShape {
     fn default() -> ForestShape {
-        ForestShape { trees: 30, sample: 256, shingle: 4 }
+        ForestShape { trees: 30, sample: 256, shingle: 4, time_decay: TIME_DECAY }
     }
 }
 
@@ -224,7 +229,7 @@ impl Settings {
     /// Sets the size of the forests.
     ///
     /// # Errors
-    /// Outside 1 to 254 trees, 16 to 256 points, shingle 1 to 64.
+    /// Outside 1 to 254 trees, 16 to 256 points, shingle 1 to 64, or with a time decay below 3.
     pub fn with_forest(mut self, forest: ForestShape) -> Result<Settings, SettingsError> {
         let ranges =
             [("trees", forest.trees, 1, 254), ("sample", forest.sample, 16, 256), ("shingle", forest.shingle, 1, 64)];
@@ -232,6 +237,10 @@ impl Settings {
             if value < low || value > high {
                 return Err(SettingsError::Forest { name, value, low, high });
             }
+        }
+        if forest.time_decay < 3 {
+            let (name, value) = ("time decay", usize::try_from(forest.time_decay).unwrap_or(usize::MAX));
+            return Err(SettingsError::Forest { name, value, low: 3, high: u32::MAX as usize });
         }
         self.forest = forest;
         Ok(self)
@@ -310,6 +319,10 @@ impl Settings {
             ("sample".to_owned(), self.forest.sample.to_string()),
             ("shingle".to_owned(), self.forest.shingle.to_string()),
         ];
+        // states from before it could be set have none
+        if self.forest.time_decay != TIME_DECAY {
+            pairs.push(("time decay".to_owned(), self.forest.time_decay.to_string()));
+        }
         for measure in &self.measures {
             pairs.push((format!("measure `{}`", measure.name), measure.description()));
         }
@@ -344,6 +357,6 @@ mod tests {
         }
         assert!((good.clone().with_sensitivity(0.1).unwrap().alarm_probability() - 0.1 / 2016.0).abs() < 1e-15);
         assert!(good.clone().with_forest(ForestShape { trees: 0, ..ForestShape::default() }).is_err());
-        assert!(good.with_forest(ForestShape { trees: 50, sample: 128, shingle: 8 }).is_ok());
+        assert!(good.with_forest(ForestShape { trees: 50, sample: 128, shingle: 8, ..ForestShape::default() }).is_ok());
     }
 }

@@ -50,8 +50,13 @@ pub enum SnapshotError {
 
 /// Puts header and checksum around a state.
 pub(super) fn seal(settings: &Settings, state: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    seal_under(settings.description(), state)
+}
+
+/// The same with settings as name and value pairs.
+pub(super) fn seal_under(settings: Vec<(String, String)>, state: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer { bytes: vec![0; HEADER_BYTES] };
-    settings.description().write(&mut writer);
+    settings.write(&mut writer);
     state(&mut writer);
     let mut bytes = writer.bytes;
     let checksum = crc32fast::hash(&bytes[HEADER_BYTES..]);
@@ -68,6 +73,11 @@ pub(super) fn checksum(bytes: &[u8]) -> u32 {
 
 /// Checks header, checksum and settings, and gives what follows them.
 pub(super) fn open<'a>(settings: &Settings, bytes: &'a [u8]) -> Result<Reader<'a>, SnapshotError> {
+    open_under(&settings.description(), bytes)
+}
+
+/// The same with settings as name and value pairs.
+pub(super) fn open_under<'a>(settings: &[(String, String)], bytes: &'a [u8]) -> Result<Reader<'a>, SnapshotError> {
     if bytes.len() < HEADER_BYTES || &bytes[..4] != MAGIC {
         return Err(SnapshotError::Foreign);
     }
@@ -80,7 +90,7 @@ pub(super) fn open<'a>(settings: &Settings, bytes: &'a [u8]) -> Result<Reader<'a
     }
     let mut reader = Reader { bytes: &bytes[HEADER_BYTES..] };
     let was = Vec::<(String, String)>::read(&mut reader)?;
-    compare(&was, &settings.description())?;
+    compare(&was, settings)?;
     Ok(reader)
 }
 

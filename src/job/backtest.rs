@@ -19,6 +19,7 @@ mod several;
 mod sweep;
 mod walk;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use chrono::NaiveDate;
@@ -26,11 +27,14 @@ use chrono::NaiveDate;
 use super::error::JobError;
 use super::host::{Host, Summary};
 use super::judge::{Judge, Verdict};
+use super::records::{RecordLabels, RecordScore, RecordScorer};
 use super::score::{Labels, Score, Scorer};
+use super::seen::Seen;
 use super::status;
 use crate::alert::Revision;
 use crate::config::Config;
-use crate::model::{AnomalyGroup, ClosedInterval, Columns, Interval, Rows};
+use crate::detect::{Detector, records::RecordDetector};
+use crate::model::{AnomalyGroup, Columns, Interval, Rows};
 use output::Output;
 use promote::{Promoted, Promotion, Target};
 use walk::{End, Learner};
@@ -62,10 +66,19 @@ pub struct Span {
 
 impl Span {
     fn read_labels(&self, config: &Config, columns: &Columns) -> Result<Option<Labels>, JobError> {
+        if config.detect.records.is_some() {
+            return Ok(None);
+        }
         let measures: Vec<String> = config.detect.measures.iter().map(|measure| measure.name.to_string()).collect();
         let length = config.interval.length;
         let labels = self.labels.as_deref().map(|path| Labels::read(path, &columns.dimensions, &measures, length));
         Ok(labels.transpose()?)
+    }
+
+    /// Labels of records, where those are scored.
+    fn read_record_labels(&self, config: &Config, columns: &Columns) -> Result<Option<RecordLabels>, JobError> {
+        let path = self.labels.as_deref().filter(|_| config.detect.records.is_some());
+        Ok(path.map(|path| RecordLabels::read(path, columns, config.select.zone)).transpose()?)
     }
 }
 
@@ -95,6 +108,8 @@ pub struct Report {
     pub learned_after: u64,
     /// The figures, where there are labels.
     pub score: Option<Score>,
+    /// The same of records, where those are scored.
+    pub record_score: Option<RecordScore>,
     /// All anomaly groups.
     pub groups: Vec<AnomalyGroup>,
     /// Where the detector went.
@@ -147,6 +162,7 @@ struct Run<'a> {
     judge: Judge,
     labels: Option<Labels>,
     scorer: Scorer,
+    record_scorer: Option<RecordScorer>,
     scores: Option<Output>,
     anomalies: Option<Output>,
     revisions: Option<Output>,
@@ -157,16 +173,16 @@ struct Run<'a> {
 }
 
 impl Learner for Run<'_> {
-    fn take(&mut self, closed: &ClosedInterval) -> Result<(), JobError> {
-        let interval = closed.interval;
+    fn take(&mut self, seen: &Seen) -> Result<(), JobError> {
+        let interval = seen.interval();
         let Span { from, to, .. } = self.options.span;
         if interval.date() > to {
             // beyond what is looked at, and before where a job goes on
-            self.judge.learn(closed);
+            self.judge.learn(seen);
             self.learned_after += 1;
             return Ok(());
         }
-        let Verdict { mut points, mut groups, revisions, .. } = self.judge.judge(closed);
+        let Verdict { mut points, mut groups, revisions, records, .. } = self.judge.judge(seen);
         self.note(&revisions)?;
         if interval.date() < from {
             self.learned += 1;
@@ -178,6 +194,20 @@ impl Learner for Run<'_> {
         self.summary.intervals += 1;
         self.summary.groups += groups.len() as u64;
         self.summary.findings += groups.iter().map(|group| group.findings.len() as u64).sum::<u64>();
+        self.summary.findings += records.told.len() as u64;
+        if let Some(scorer) = &mut self.record_scorer {
+            scorer.add(&records.written, &records.told);
+        }
+        if let Some(scores) = self.scores.as_mut().filter(|_| !records.written.is_empty()) {
+            let told: BTreeSet<u64> = records.told.iter().map(|record| record.number).collect();
+            let with_shares = self.config.detect.records.as_ref().filter(|records| records.attribution);
+            let shares = with_shares.map_or(0, |records| records.columns.len());
+            let mut written = records.written.iter();
+            written.try_for_each(|record| scores.scored(record, shares, told.contains(&record.number)))?;
+        }
+        if let Some(anomalies) = &mut self.anomalies {
+            records.told.iter().try_for_each(|record| anomalies.line(record))?;
+        }
         if self.labels.is_some() {
             self.scorer.add(&points);
         }
@@ -214,13 +244,21 @@ impl<'a> Run<'a> {
     fn new(config: &'a Config, options: &'a Options, columns: &Columns) -> Result<Run<'a>, JobError> {
         let labels = options.span.read_labels(config, columns)?;
         let mut scores = options.scores.as_deref().map(Output::create).transpose()?;
-        if let Some(scores) = &mut scores {
-            scores.header(&columns.dimensions)?;
+        let record_labels = options.span.read_record_labels(config, columns)?;
+        let mut judge = Judge::new(config, columns)?;
+        if scores.is_some() || record_labels.is_some() {
+            judge.give_all_records();
+        }
+        match (&mut scores, &config.detect.records) {
+            (Some(scores), None) => scores.header(&columns.dimensions)?,
+            (Some(scores), Some(records)) => scores.record_header(columns, records)?,
+            (None, _) => {}
         }
         Ok(Run {
             options,
             config,
-            judge: Judge::new(config, columns)?,
+            judge,
+            record_scorer: record_labels.map(RecordScorer::new),
             labels,
             scorer: Scorer::default(),
             scores,
@@ -237,11 +275,13 @@ impl<'a> Run<'a> {
         for output in [self.scores.take(), self.anomalies.take(), self.revisions.take()].into_iter().flatten() {
             output.finish()?;
         }
-        let status = self.judge.detector().status();
+        let detector = self.judge.detector();
+        let status = detector.map(Detector::status);
         let summary = Summary {
-            series: status.series as u64,
-            learning: status.learning as u64,
-            speaks: status::speaks(self.judge.detector()),
+            series: status.as_ref().map_or(0, |status| status.series as u64),
+            learning: status.as_ref().map_or(0, |status| status.learning as u64),
+            speaks: detector.and_then(status::speaks),
+            records: self.judge.records().map(RecordDetector::status),
             elapsed: host.clock.elapsed(),
             intervals: self.summary.intervals,
             groups: self.summary.groups,
@@ -251,8 +291,9 @@ impl<'a> Run<'a> {
         };
         let length = self.config.interval.length;
         let score = self.labels.as_ref().map(|labels| self.scorer.score(labels, length));
-        let (learned, learned_after) = (self.learned, self.learned_after);
-        Ok((Report { summary, learned, learned_after, score, groups: self.groups, promoted: None }, self.judge))
+        let (learned, learned_after, groups) = (self.learned, self.learned_after, self.groups);
+        let record_score = self.record_scorer.map(RecordScorer::finish);
+        Ok((Report { summary, learned, learned_after, score, record_score, groups, promoted: None }, self.judge))
     }
 }
 

@@ -9,9 +9,9 @@ use super::error::JobError;
 use crate::alert::format::About;
 use crate::alert::outbox::{self, OUTBOX, Outbox, OutboxError, Undelivered};
 use crate::alert::receiver::ReceiverError;
-use crate::alert::{Filter, Revision, Route, notice};
+use crate::alert::{Filter, Revision, Route, notice, record_notice};
 use crate::config::Config;
-use crate::model::{AnomalyGroup, Interval, Notice, NoticeKind, Zone};
+use crate::model::{AnomalyGroup, Interval, Notice, NoticeKind, ScoredRecord, Zone};
 use crate::store::{Store, StoreError, Sweep};
 
 /// At its end a job waits for a receiver that has taken nothing for so long,
@@ -104,6 +104,15 @@ impl Deliveries {
         }
         let groups = groups.iter().map(notice::of_group);
         let notices: Vec<Notice> = groups.chain(revisions.iter().filter_map(notice::of_revision)).collect();
+        self.tell(interval, &notices).await
+    }
+
+    /// Tells of scored records of an interval. A job judges series or records: it tells of an interval once.
+    pub(super) async fn tell_records(&self, interval: Interval, records: &[ScoredRecord]) -> Result<(), JobError> {
+        if self.records.is_empty() || records.is_empty() {
+            return Ok(());
+        }
+        let notices: Vec<Notice> = records.iter().map(record_notice).collect();
         self.tell(interval, &notices).await
     }
 

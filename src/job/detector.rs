@@ -15,7 +15,7 @@ use super::judge::{self, Judge};
 use super::threads::Threads;
 use crate::config::Config;
 use crate::detect::{Detector, Restoring, Settings, SnapshotError};
-use crate::model::{ClosedInterval, Columns, Interval};
+use crate::model::{Columns, Interval};
 use crate::store::{Place, Store};
 
 /// Why a detector cannot be restored.
@@ -55,7 +55,7 @@ pub(super) async fn save(
     mut judge: Option<&mut Judge>,
 ) -> Result<(), CheckpointError> {
     loop {
-        let increment = judge.as_mut().map(|judge| (judge.detector().last(), judge.increment()));
+        let increment = judge.as_mut().map(|judge| (judge.last(), judge.increment()));
         let is_last = increment.as_ref().is_none_or(|(_, increment)| increment.is_last);
         checkpoints.save(checkpoint, increment).await?;
         if is_last {
@@ -77,15 +77,18 @@ pub(super) struct Resume<'a> {
 impl Resume<'_> {
     /// The judge that goes on after the checkpoint, and whether it has learned anew: then it is to be saved at once.
     pub(super) async fn judge(&self, history: &mut History, host: &mut Host<'_>) -> Result<(Judge, bool), JobError> {
-        let settings = judge::settings(self.config, self.columns)?;
         match &self.found.stored {
-            Stored::Whole(newest) => Ok((self.restored(settings, newest, host).await?, false)),
+            Stored::Whole(newest) => Ok((self.restored(newest, host).await?, false)),
             Stored::ToRebuild => Ok((self.rebuilt(history, host).await?, true)),
             Stored::Damaged(reason) => Err(self.unusable(DetectorError::Damaged(reason.clone()))),
         }
     }
 
-    async fn restored(&self, settings: Settings, newest: &[u8], host: &mut Host<'_>) -> Result<Judge, JobError> {
+    async fn restored(&self, newest: &[u8], host: &mut Host<'_>) -> Result<Judge, JobError> {
+        if let Some(judge) = Judge::of_records(self.config, self.columns, newest)? {
+            return judge.map_err(|source| self.unusable(snapshot_error(self.found, source)));
+        }
+        let settings = judge::settings(self.config, self.columns)?;
         let (detector, replayed) = restored(self.command, self.checkpoints, self.found, settings, newest).await?;
         if replayed > 0 {
             let chain = self.found.checkpoint.detector.as_ref().map_or(0, |learned| learned.chain.len());
@@ -115,10 +118,10 @@ impl Resume<'_> {
             host.listener.on(Event::Learned { intervals, total });
         }
         host.listener.on(Event::Info(&format!("the detector has learned anew from {total} intervals")));
-        tell_of_a_gap(judge.detector().last(), judged, host);
-        if judge.detector().last() != Some(judged) {
+        tell_of_a_gap(judge.last(), judged, host);
+        if judge.last() != Some(judged) {
             // nothing up to there is judged again
-            judge.learn(&ClosedInterval { interval: judged, cells: Vec::new() });
+            judge.pass(judged);
         }
         Ok(judge)
     }
@@ -183,20 +186,18 @@ pub struct GoesOn {
 
 /// The detectors that `run` and `detect` go on with, and why they cannot under these settings, as far as the newest
 /// checkpoints tell.
-pub(super) async fn look(config: &Config, settings: &Settings) -> Result<(Vec<GoesOn>, Vec<JobError>), JobError> {
+pub(super) async fn look(config: &Config, columns: &Columns) -> Result<(Vec<GoesOn>, Vec<JobError>), JobError> {
     let (mut there, mut reasons) = (Vec::new(), Vec::new());
     for (command, checkpoints, found) in states(config).await? {
         let judged = found.checkpoint.detector.as_ref().and_then(|learned| learned.judged);
-        let reason = match found.stored {
+        let reason = match &found.stored {
             _ if found.checkpoint.detector.is_none() => None,
             Stored::Whole(newest) => {
-                let name = found.checkpoint.detector.and_then(|learned| learned.chain.last().copied());
-                let name = name.map(super::checkpoint::name).unwrap_or_default();
-                let checked = Restoring::check(settings, &newest);
-                checked.err().map(|source| DetectorError::Snapshot { name, source })
+                let checked = judge::check(config, columns, newest)?;
+                checked.err().map(|source| snapshot_error(&found, source))
             }
             Stored::ToRebuild => None,
-            Stored::Damaged(reason) => Some(DetectorError::Damaged(reason)),
+            Stored::Damaged(reason) => Some(DetectorError::Damaged(reason.clone())),
         };
         match reason {
             Some(reason) => reasons.push(unusable(&checkpoints, command, reason)),
@@ -208,6 +209,12 @@ pub(super) async fn look(config: &Config, settings: &Settings) -> Result<(Vec<Go
 
 pub(super) fn unusable(checkpoints: &Checkpoints, command: &'static str, reason: DetectorError) -> JobError {
     JobError::Detector { state: checkpoints.place().to_owned(), command, reason: Box::new(reason) }
+}
+
+/// What is wrong with the newest increment of a checkpoint.
+pub(super) fn snapshot_error(found: &Found, source: SnapshotError) -> DetectorError {
+    let number = found.checkpoint.detector.as_ref().and_then(|learned| learned.chain.last().copied());
+    DetectorError::Snapshot { name: number.map(super::checkpoint::name).unwrap_or_default(), source }
 }
 
 fn tell_of_a_gap(last: Option<Interval>, judged: Interval, host: &mut Host<'_>) {

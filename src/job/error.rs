@@ -6,13 +6,14 @@ use super::checkpoint::CheckpointError;
 use super::deliveries::DeliveryError;
 use super::detector::DetectorError;
 use super::lock::LockError;
+use super::records::RecordLabelsError;
 use super::schema::SchemaError;
 use super::score::LabelsError;
 use super::spill::SpillError;
 use crate::alert::TableError;
 use crate::alert::outbox::OutboxError;
 use crate::decode::DecodeError;
-use crate::detect::SettingsError;
+use crate::detect::{SettingsError, records};
 use crate::hook::HookError;
 use crate::interval::ScatterError;
 use crate::partition::{CommitError, DescriptorError, ReadError};
@@ -98,6 +99,20 @@ pub enum JobError {
     /// Labels.
     #[error(transparent)]
     Labels(#[from] LabelsError),
+    /// Labels of records.
+    #[error(transparent)]
+    RecordLabels(#[from] RecordLabelsError),
+    /// The settings of the detector of records.
+    #[error(transparent)]
+    Records(#[from] records::SettingsError),
+    /// Something that records do not have.
+    #[error("{what} is for `detect.input = \"intervals\"`, and this configuration scores records; hint: {hint}")]
+    OfIntervals {
+        /// What was asked for.
+        what: &'static str,
+        /// What there is instead.
+        hint: &'static str,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

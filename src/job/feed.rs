@@ -19,7 +19,7 @@ use crate::interval::ResumePoint;
 use crate::model::{Chunk, Columns, Position, Progress, SourcePartition, Timestamp};
 use crate::select::{self, Filter, Selector};
 use crate::source::files::Files;
-use crate::source::generator::{self, Limits, Stream};
+use crate::source::generator::{self, Data, Limits, Stream};
 use crate::source::kinesis::{Kinesis, Lags};
 use crate::source::stdin::{self, Stdin};
 use crate::source::{Next, Quiet, Resume, SourceError};
@@ -216,19 +216,15 @@ pub(super) fn decode_settings(config: &Config, columns: Vec<(String, crate::mode
 }
 
 /// The generated stream from where it was read to; none where it was read to its end.
-fn generated(
-    settings: &generator::Settings,
-    config: &Config,
-    point: &ResumePoint,
-) -> Result<Option<Stream>, SourceError> {
+fn generated(data: &Data, config: &Config, point: &ResumePoint) -> Result<Option<Stream>, SourceError> {
     let format = match config.decode.format {
         decode::Format::JsonLines => generator::Format::JsonLines,
         decode::Format::Csv { .. } => generator::Format::Csv,
     };
     match point.progress.get(&Stream::partition()) {
         Some(Position::End) => Ok(None),
-        Some(Position::Offset(from)) => Ok(Some(Stream::resume(settings.clone(), format, from, Vec::new())?)),
-        _ => Ok(Some(Stream::new(settings.clone(), format))),
+        Some(Position::Offset(from)) => Ok(Some(Stream::resume(data.clone(), format, from, Vec::new())?)),
+        _ => Ok(Some(Stream::new(data.clone(), format))),
     }
 }
 

@@ -16,8 +16,10 @@ use super::host::{Event, Host};
 use super::judge::Judge;
 use super::lock::Lock;
 use super::{schema, status};
-use crate::alert::{AnomalyTable, worth_telling};
+use crate::alert::{AnomalyTable, RECORDS, RecordTable, worth_telling};
 use crate::config::Config;
+use crate::detect::Detector;
+use crate::detect::records::{self, RecordDetector};
 use crate::model::{Area, Interval, Timestamp};
 use crate::partition::{Descriptor, Listed};
 use crate::store::{Patience, Store, Sweep};
@@ -42,7 +44,9 @@ pub struct Summary {
     pub learning: u64,
     /// Local time at which the last of them has its first verdict.
     pub speaks: Option<NaiveDateTime>,
-    /// Findings so far.
+    /// Where records are scored: how many so far, and by how many forests.
+    pub records: Option<records::Status>,
+    /// Findings so far: of series, or records that passed the threshold.
     pub findings: u64,
     /// Records of the partitions that this process could not read.
     pub rejected: u64,
@@ -83,6 +87,7 @@ async fn locked(
     let poll = if store.directory().is_some() { POLL } else { POLL_BUCKET };
     state.sweep(Sweep::Root)?;
     store.sweep(Sweep::Below(Area::Anomalies.folder()))?;
+    store.sweep(Sweep::Below(RECORDS))?;
     let columns = match Descriptor::load(&store).await? {
         Some(_) => schema::claim(config, &store, None).await?,
         None => schema::of_partitions(config, &store, NaiveDate::MIN, NaiveDate::MAX).await?,
@@ -102,13 +107,13 @@ async fn locked(
         detector::save(&mut checkpoints, &mut done, Some(&mut judge)).await?;
     }
     let deliveries = Deliveries::open(config, &state, &store, &host.clock).await?;
-    let table = AnomalyTable::new(store);
+    let (table, record_table) = (AnomalyTable::new(store.clone()), RecordTable::new(store));
     let (mut judged, mut unsaved) = (0, 0);
     host.listener.on(Event::Started { total_bytes: None, resumed });
     // an interval that is not to be judged is passed over once
     let mut passed = None;
     let stopped = loop {
-        let last = judge.detector().last().max(passed);
+        let last = judge.last().max(passed);
         let waiting = waiting(config, &history, last, &host).await?;
         let mut is_cut = false;
         let mut ahead = history.ahead(&waiting);
@@ -130,6 +135,10 @@ async fn locked(
                 host.listener.on(Event::Warning(news));
             }
             table.write(&verdict.groups).await?;
+            record_table.write(listed.interval, &verdict.records.written).await?;
+            if !verdict.records.told.is_empty() {
+                host.listener.on(Event::Records(&verdict.records.told));
+            }
             judged += 1;
             done.findings += verdict.findings();
             done.intervals += 1;
@@ -138,7 +147,8 @@ async fn locked(
             if !told.is_empty() {
                 host.listener.on(Event::Alert(&told));
             }
-            deliveries.tell_findings(closed.interval, &verdict.groups, &[]).await?;
+            deliveries.tell_findings(listed.interval, &verdict.groups, &[]).await?;
+            deliveries.tell_records(listed.interval, &verdict.records.told).await?;
             host.listener.on(Event::Judged { intervals: number, total: waiting.len() as u64 });
             if unsaved >= CHECKPOINT_INTERVALS {
                 save(&mut checkpoints, &mut done, &mut judge, &mut unsaved).await?;
@@ -155,13 +165,14 @@ async fn locked(
         }
     };
     deliveries.finish(stopped).await;
-    let status = judge.detector().status();
+    let status = judge.detector().map(Detector::status);
     Ok(Summary {
         judged,
         intervals: done.intervals,
-        series: status.series as u64,
-        learning: status.learning as u64,
-        speaks: status::speaks(judge.detector()),
+        series: status.as_ref().map_or(0, |status| status.series as u64),
+        learning: status.as_ref().map_or(0, |status| status.learning as u64),
+        speaks: judge.detector().and_then(status::speaks),
+        records: judge.records().map(RecordDetector::status),
         findings: done.findings,
         rejected: history.rejected,
         state: place,

@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 
 use super::error::JobError;
 use super::feed::decode_settings;
+use super::seen::{Gatherer, Seen};
 use crate::config::Config;
 use crate::decode::{self, Decoder, Format, Header};
-use crate::detect::Aggregator;
-use crate::model::{ClosedInterval, Columns, CsvDialect, Rows};
+use crate::model::{Columns, CsvDialect, Rows};
 use crate::partition::{Content, Descriptor, Listed, Reader, Tree};
 use crate::store::Store;
 
@@ -30,7 +30,7 @@ pub(super) struct History {
 /// What it takes to read an interval, on any thread.
 struct Readings {
     reader: Reader,
-    columns: Columns,
+    gatherer: Gatherer,
     settings: decode::Settings,
     /// Those that nobody has at the moment.
     decoders: Mutex<Vec<Decoder>>,
@@ -40,7 +40,7 @@ struct Readings {
 pub(super) struct Read {
     pub(super) listed: Listed,
     /// What the detector sees of it; none where it is not to be judged.
-    pub(super) closed: Option<ClosedInterval>,
+    pub(super) closed: Option<Seen>,
     rejected: u64,
 }
 
@@ -58,8 +58,10 @@ impl History {
         let mut settings = decode_settings(config, fields);
         settings.format = Format::Csv { dialect: CsvDialect::COMMA, header: Header::FirstRecord };
         let tree = if Descriptor::load(&store).await?.is_some() { Tree::Ours } else { Tree::Foreign };
+        let gatherer = Gatherer::new(config, columns);
         let reader = Reader::new(store, columns.clone(), config.interval.length, tree);
-        let readings = Readings { reader, columns: columns.clone(), settings, decoders: Mutex::default() };
+        let reader = reader.with_incomplete(gatherer.sees_incomplete());
+        let readings = Readings { reader, gatherer, settings, decoders: Mutex::default() };
         Ok(History { readings: Arc::new(readings), threads: config.job.threads.get(), rejected: 0 })
     }
 
@@ -69,7 +71,7 @@ impl History {
     }
 
     /// What the detector sees of one interval: what came in time; none for an interval that is not to be judged.
-    pub(super) async fn closed(&mut self, listed: &Listed) -> Result<Option<ClosedInterval>, JobError> {
+    pub(super) async fn closed(&mut self, listed: &Listed) -> Result<Option<Seen>, JobError> {
         let read = Arc::clone(&self.readings).read(listed.clone()).await?;
         Ok(self.take(read).closed)
     }
@@ -108,9 +110,7 @@ impl Readings {
         };
         let work = move || {
             let (rows, rejected) = self.rows(content)?;
-            let mut aggregator = Aggregator::new(&self.columns);
-            rows.iter().for_each(|rows| aggregator.add(rows));
-            let closed = Some(aggregator.close(listed.interval));
+            let closed = Some(self.gatherer.gather(listed.interval, rows.iter()));
             Ok(Read { listed, closed, rejected })
         };
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(JobError::Thread))

@@ -10,7 +10,8 @@ use tokio::sync::watch;
 
 use super::clock::Clock;
 use crate::alert::Revision;
-use crate::model::{AnomalyGroup, SourcePartition, Tally, Timestamp};
+use crate::detect::records;
+use crate::model::{AnomalyGroup, ScoredRecord, SourcePartition, Tally, Timestamp};
 use crate::store::Watch;
 
 /// The surroundings of a job.
@@ -79,6 +80,8 @@ pub enum Event<'a> {
     Alert(&'a [AnomalyGroup]),
     /// Revisions of findings that an alert rule lets pass.
     Revised(&'a [Revision]),
+    /// Scored records of one interval that pass the threshold.
+    Records(&'a [ScoredRecord]),
     /// Something that is worth a line.
     Info(&'a str),
     /// Something that whoever runs the job should know.
@@ -102,7 +105,9 @@ pub struct Summary {
     pub learning: u64,
     /// Local time at which the last of them has its first verdict.
     pub speaks: Option<NaiveDateTime>,
-    /// Findings so far.
+    /// Where records are scored: how many so far, and by how many forests.
+    pub records: Option<records::Status>,
+    /// Findings so far: of series, or records that passed the threshold.
     pub findings: u64,
     /// Revisions of findings so far.
     pub revisions: u64,

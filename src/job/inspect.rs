@@ -8,7 +8,7 @@ use super::error::JobError;
 use super::feed::{Input, decode_settings, select_settings};
 use super::past::{self, Past};
 use super::{GoesOn, detector, judge, schema};
-use crate::config::{Config, Source};
+use crate::config::{Config, Records, Source};
 use crate::decode::Decoder;
 use crate::decode::discover::{DiscoverError, Discovery, discover};
 use crate::detect::{Aggregator, Detector, Form, Settings, Sizes};
@@ -55,12 +55,23 @@ pub struct Inspection {
     pub warm_up_intervals: u32,
     /// Days until it knows the shape of its day, and that of its week.
     pub shape_days: [u32; 2],
+    /// Where records are scored: by what.
+    pub records: Option<RecordPlan>,
     /// Partitions that a detector can learn from before the first row comes.
     pub past: Option<Past>,
     /// Detectors that jobs go on with.
     pub goes_on: Vec<GoesOn>,
     /// Why a job cannot go on with the detector or the partitions that it has.
     pub unusable: Vec<JobError>,
+}
+
+/// What will score records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordPlan {
+    /// Bytes of a forest, at most.
+    pub forest_bytes: u64,
+    /// Keys that can have one, within the memory budget.
+    pub keys_max: u64,
 }
 
 impl Inspection {
@@ -98,7 +109,7 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
     let columns = schema::of_source(config, &mut input).await?;
     let detect = judge::settings(config, &columns)?;
     let (measures, sizes) = (detect.measures().len() as u64, Sizes::of(&detect));
-    let (goes_on, mut unusable) = detector::look(config, &detect).await?;
+    let (goes_on, mut unusable) = detector::look(config, &columns).await?;
     let past = past::look(config, &columns).await.unwrap_or_else(|reason| {
         unusable.push(reason);
         None
@@ -114,7 +125,8 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
         dimensions: Vec::new(),
         combinations: 0,
         series: 0,
-        series_bytes: series_bytes(&detect),
+        series_bytes: if config.detect.records.is_some() { 0 } else { series_bytes(&detect) },
+        records: config.detect.records.as_ref().map(|records| planned(config, records, &columns)).transpose()?,
         memory_bytes: detect.memory_bytes(),
         form_bytes: Form::ALL.map(|form| (form, sizes.of_form(form).div_ceil(measures))),
         warm_up_intervals: Detector::warm_up_intervals(),
@@ -143,6 +155,12 @@ pub fn discover_files(path: &Path) -> Result<Result<Discovery, DiscoverError>, J
         chunks.push(chunk);
     }
     Ok(discover(&chunks, Zone::UTC))
+}
+
+fn planned(config: &Config, records: &Records, columns: &Columns) -> Result<RecordPlan, JobError> {
+    let settings = super::records::settings(config, records, columns)?;
+    let forest_bytes = settings.forest_bytes_max();
+    Ok(RecordPlan { forest_bytes, keys_max: settings.keys_max() as u64 })
 }
 
 fn discovery(config: &Config) -> Result<Option<Discovery>, JobError> {
@@ -222,6 +240,7 @@ mod tests {
                 combinations: series,
                 series,
                 series_bytes: 0,
+                records: None,
                 memory_bytes,
                 form_bytes: [(Form::Tail, 1), (Form::Compact, 10), (Form::Full, 20)],
                 warm_up_intervals: 28,

@@ -17,11 +17,15 @@ use super::lock::Locks;
 use super::prepare::{Prepared, Preparer};
 use super::revise::LateRows;
 use super::schema;
+use super::seen::Gatherer;
 use super::silence::Silence;
 use super::spill::Spill;
 use super::status;
-use crate::alert::{AnomalyTable, REVISIONS, Revision, RevisionTable, revisions_worth_telling, worth_telling};
+use crate::alert::{
+    AnomalyTable, RECORDS, REVISIONS, RecordTable, Revision, RevisionTable, revisions_worth_telling, worth_telling,
+};
 use crate::config::Config;
+use crate::detect::{Detector, records::RecordDetector};
 use crate::interval::{Intervals, Lanes, ResumePoint};
 use crate::model::{Area, Closing};
 use crate::partition::{Descriptor, Listed, Writer};
@@ -89,7 +93,7 @@ async fn locked<'a>(
 ) -> Result<Summary, JobError> {
     // a detector may run beside `etl`: what it stages is not ours
     state.sweep(Sweep::Root)?;
-    let told = [Area::Anomalies.folder(), REVISIONS].into_iter().filter(|_| line == Line::Run);
+    let told = [Area::Anomalies.folder(), REVISIONS, RECORDS].into_iter().filter(|_| line == Line::Run);
     for folder in [Area::Data.folder(), Area::Rejects.folder()].into_iter().chain(told) {
         store.sweep(Sweep::Below(folder))?;
     }
@@ -131,8 +135,8 @@ async fn locked<'a>(
     let writer =
         Writer::new(store.clone(), columns.clone(), config.partition.format, config.partition.object_bytes_max);
     let spill = Arc::new(Spill::new(&spill_directory(config)?));
-    let judged = judge.is_some().then(|| columns.clone());
-    let preparer = Preparer::new(writer.clone(), judged, Arc::clone(&spill), config.job.threads.get());
+    let gatherer = judge.is_some().then(|| Gatherer::new(config, &columns));
+    let preparer = Preparer::new(writer.clone(), gatherer, Arc::clone(&spill), config.job.threads.get());
     let mut live = Live {
         config,
         spill,
@@ -152,6 +156,7 @@ async fn locked<'a>(
         history,
         late: LateRows::new(store.clone()),
         table: AnomalyTable::new(store.clone()),
+        records: RecordTable::new(store.clone()),
         revisions: RevisionTable::new(store),
         deliveries,
         checkpoints,
@@ -188,6 +193,7 @@ struct Live<'a> {
     history: History,
     late: LateRows,
     table: AnomalyTable,
+    records: RecordTable,
     revisions: RevisionTable,
     deliveries: Option<Deliveries>,
     checkpoints: Checkpoints,
@@ -331,33 +337,38 @@ impl Live<'_> {
 
     /// Commits one closed interval, in the order that `job` tells.
     async fn commit(&mut self, prepared: Prepared) -> Result<(), JobError> {
-        let Prepared { closing, encoded, cells } = prepared;
+        let Prepared { closing, encoded, seen } = prepared;
         self.locks.confirm().await?;
         let committed = self.writer.commit_encoded(&closing, encoded).await?;
-        let (mut groups, mut revisions) = (Vec::new(), Vec::new());
-        if let Some(judge) = self.judge.as_mut().filter(|_| closing.complete && !closing.rows.is_empty()) {
+        let (mut groups, mut revisions, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        if let Some((judge, seen)) = self.judge.as_mut().zip(seen) {
             let verdict = if committed.adopted {
                 // what is committed may be the part of an interval that its source's end cut short: not to be judged
                 self.history.closed(&Listed::committed(closing.interval)).await?.map(|there| judge.judge(&there))
             } else {
-                cells.map(|cells| judge.judge(&cells))
+                Some(judge.judge(&seen))
             };
             let verdict = verdict.unwrap_or_default();
             if let Some(news) = &verdict.news {
                 self.host.listener.on(Event::Warning(news));
             }
             self.table.write(&verdict.groups).await?;
+            self.records.write(closing.interval, &verdict.records.written).await?;
+            if !verdict.records.told.is_empty() {
+                self.host.listener.on(Event::Records(&verdict.records.told));
+            }
             self.groups += verdict.groups.len() as u64;
             self.done.findings += verdict.findings();
             let told = worth_telling(deliveries::shown(self.config), &verdict.groups);
             if !told.is_empty() {
                 self.host.listener.on(Event::Alert(&told));
             }
-            (groups, revisions) = (verdict.groups, verdict.revisions);
+            (groups, revisions, records) = (verdict.groups, verdict.revisions, verdict.records.told);
         }
         let revisions = self.revise(&closing, committed.adopted, revisions).await?;
         if let Some(deliveries) = &self.deliveries {
             deliveries.tell_findings(closing.interval, &groups, &revisions).await?;
+            deliveries.tell_records(closing.interval, &records).await?;
         }
         self.done.tally.add(&closing.tally);
         self.done.intervals += u64::from(!closing.rows.is_empty());
@@ -374,7 +385,8 @@ impl Live<'_> {
         mut revisions: Vec<Revision>,
     ) -> Result<Vec<Revision>, JobError> {
         let Some(judge) = &mut self.judge else { return Ok(revisions) };
-        for (interval, rows) in self.late.of(closing, adopted, judge.detector()).await? {
+        let Some(detector) = judge.detector() else { return Ok(revisions) };
+        for (interval, rows) in self.late.of(closing, adopted, detector).await? {
             revisions.extend(judge.revise(interval, closing.interval, rows.rows()));
         }
         self.revisions.write(closing.interval, &revisions).await?;
@@ -430,7 +442,8 @@ impl Live<'_> {
     }
 
     fn summary(&self, stopped: bool) -> Summary {
-        let status = self.judge.as_ref().map(|judge| judge.detector().status());
+        let detector = self.judge.as_ref().and_then(Judge::detector);
+        let status = detector.map(Detector::status);
         Summary {
             read: self.intervals.state().read.saturating_sub(self.read_before),
             tally: self.done.tally,
@@ -438,7 +451,8 @@ impl Live<'_> {
             intervals: self.done.intervals,
             series: status.as_ref().map_or(0, |status| status.series as u64),
             learning: status.as_ref().map_or(0, |status| status.learning as u64),
-            speaks: self.judge.as_ref().and_then(|judge| status::speaks(judge.detector())),
+            speaks: detector.and_then(status::speaks),
+            records: self.judge.as_ref().and_then(Judge::records).map(RecordDetector::status),
             findings: self.done.findings,
             revisions: self.done.revisions,
             groups: self.groups,

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 use super::error::JobError;
+use super::seen::{Gatherer, Seen};
 use super::spill::Spill;
-use crate::detect::Aggregator;
-use crate::model::{ClosedInterval, Closing, Columns};
+use crate::model::Closing;
 use crate::partition::{Encoded, Writer};
 
 /// Prepares closings.
 pub(super) struct Preparer {
     writer: Writer,
-    /// What the detector must be given; none where there is none.
-    columns: Option<Columns>,
+    /// Of what the detector must be given; none where there is none.
+    gatherer: Option<Gatherer>,
     spill: Arc<Spill>,
     waiting: VecDeque<JoinHandle<Result<Prepared, JobError>>>,
     waiting_max: usize,
@@ -28,12 +28,12 @@ pub(super) struct Prepared {
     pub(super) closing: Closing,
     pub(super) encoded: Encoded,
     /// What the detector sees of it.
-    pub(super) cells: Option<ClosedInterval>,
+    pub(super) seen: Option<Seen>,
 }
 
 impl Preparer {
-    pub(super) fn new(writer: Writer, columns: Option<Columns>, spill: Arc<Spill>, threads: usize) -> Preparer {
-        Preparer { writer, columns, spill, waiting: VecDeque::new(), waiting_max: threads }
+    pub(super) fn new(writer: Writer, gatherer: Option<Gatherer>, spill: Arc<Spill>, threads: usize) -> Preparer {
+        Preparer { writer, gatherer, spill, waiting: VecDeque::new(), waiting_max: threads }
     }
 
     /// Whether one must come out before the next may go in.
@@ -42,18 +42,19 @@ impl Preparer {
     }
 
     pub(super) fn begin(&mut self, mut closing: Closing) {
-        let (writer, columns, spill) = (self.writer.clone(), self.columns.clone(), Arc::clone(&self.spill));
+        let (writer, gatherer, spill) = (self.writer.clone(), self.gatherer.clone(), Arc::clone(&self.spill));
         self.waiting.push_back(tokio::task::spawn_blocking(move || {
             closing.rows.recall(|away| spill.bring(away))?;
             // whoever waits for a verdict waits for the longer of the two
-            let (encoded, cells) = std::thread::scope(|scope| {
-                let cells = columns.filter(|_| closing.complete && !closing.rows.is_empty());
-                let cells = cells.map(|columns| scope.spawn(|| gathered(&closing, columns)));
+            let (encoded, seen) = std::thread::scope(|scope| {
+                let gatherer = gatherer.filter(|gatherer| gatherer.sees(&closing));
+                let gather = |gatherer: Gatherer| gatherer.gather(closing.interval, closing.rows.rows());
+                let seen = gatherer.map(|gatherer| scope.spawn(move || gather(gatherer)));
                 let encoded = writer.encode(&closing);
-                (encoded, cells.map(|cells| cells.join().map_err(|_| JobError::Thread)).transpose())
+                (encoded, seen.map(|seen| seen.join().map_err(|_| JobError::Thread)).transpose())
             });
-            let (encoded, cells) = (encoded?, cells?);
-            Ok(Prepared { closing, encoded, cells })
+            let (encoded, seen) = (encoded?, seen?);
+            Ok(Prepared { closing, encoded, seen })
         }));
     }
 
@@ -63,11 +64,4 @@ impl Preparer {
         self.waiting.pop_front();
         Some(ready.unwrap_or(Err(JobError::Thread)))
     }
-}
-
-/// What the detector sees of a closing.
-fn gathered(closing: &Closing, columns: Columns) -> ClosedInterval {
-    let mut aggregator = Aggregator::new(&columns);
-    closing.rows.rows().for_each(|rows| aggregator.add(rows));
-    aggregator.close(closing.interval)
 }

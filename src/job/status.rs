@@ -6,8 +6,10 @@ use chrono::{NaiveDate, NaiveDateTime};
 use super::checkpoint::{Checkpoint, CheckpointError, Stored};
 use super::detector::{self, DetectorError};
 use super::error::JobError;
-use super::{judge, schema};
+use super::judge::{self, Judge};
+use super::schema;
 use crate::config::Config;
+use crate::detect::records::{self, RecordDetector};
 use crate::detect::{Detector, Form};
 use crate::model::{Columns, Interval};
 use crate::partition::Descriptor;
@@ -40,6 +42,8 @@ pub struct Learning {
     pub speaks: Option<NaiveDateTime>,
     /// The same by form.
     pub forms: [FormLearning; Form::ALL.len()],
+    /// Where records are scored: by what. Then there are no series.
+    pub records: Option<records::Status>,
 }
 
 /// How far the series of one form have learned.
@@ -56,6 +60,13 @@ pub struct FormLearning {
 }
 
 impl Learning {
+    /// Of a detector of records.
+    fn of_records(judge: &Judge) -> Learning {
+        let forms = Form::ALL.map(|form| FormLearning { form, series: 0, learning: 0, speaks: None });
+        let records = judge.records().map(RecordDetector::status);
+        Learning { series: 0, learning: 0, speaks: None, forms, records }
+    }
+
     /// Of a detector.
     pub fn of(detector: &Detector) -> Learning {
         let status = detector.status();
@@ -74,6 +85,7 @@ impl Learning {
             learning: status.learning as u64,
             speaks: speaks_after(detector.last(), status.remaining),
             forms,
+            records: None,
         }
     }
 }
@@ -117,6 +129,12 @@ async fn once(config: &Config) -> Result<Vec<State>, JobError> {
         let is_etl = found.checkpoint.detector.is_none();
         let detector = match &found.stored {
             _ if is_etl => None,
+            Stored::Whole(newest) if config.detect.records.is_some() => {
+                let judge = Judge::of_records(config, &columns(config).await?, newest)?;
+                let wrong =
+                    |source| detector::unusable(&checkpoints, command, detector::snapshot_error(&found, source));
+                judge.map(|judge| judge.map(|judge| Learning::of_records(&judge)).map_err(wrong))
+            }
             Stored::Whole(newest) => {
                 let settings = judge::settings(config, &columns(config).await?)?;
                 let restored = detector::restored(command, &checkpoints, &found, settings, newest).await;

@@ -30,6 +30,7 @@ pub struct Reader {
     columns: Columns,
     length: Length,
     tree: Tree,
+    reads_incomplete: bool,
 }
 
 /// Who wrote the partitions.
@@ -133,7 +134,14 @@ pub enum ReadError {
 impl Reader {
     /// A reader of partitions with these columns and intervals of this length.
     pub fn new(store: Store, columns: Columns, length: Length, tree: Tree) -> Reader {
-        Reader { store, columns, length, tree }
+        Reader { store, columns, length, tree, reads_incomplete: false }
+    }
+
+    /// Sets whether intervals that the source's end cut short are read as well.
+    #[must_use]
+    pub fn with_incomplete(mut self, reads_incomplete: bool) -> Reader {
+        self.reads_incomplete = reads_incomplete;
+        self
     }
 
     /// The intervals that are there, in order, of local dates `from` to `to` inclusive.
@@ -181,12 +189,12 @@ impl Reader {
     }
 
     /// What came in time for an interval: the objects of revision 0, or all where no manifest is there. None for an
-    /// interval that the source's end cut short: it is not judged.
+    /// interval that the source's end cut short, if those are not wanted: it is not judged.
     ///
     /// # Errors
     /// When an object is missing, damaged or cannot be read.
     pub async fn read(&self, listed: &Listed) -> Result<Option<Content>, ReadError> {
-        if listed.committed && !self.manifest(listed.interval).await?.complete {
+        if listed.committed && !self.reads_incomplete && !self.manifest(listed.interval).await?.complete {
             return Ok(None);
         }
         let (mut chunks, mut rows) = (Vec::new(), Vec::new());

@@ -19,6 +19,7 @@ mod layering;
 mod oracle;
 mod promote;
 mod rebuild;
+mod records;
 mod restart;
 mod revise;
 mod rules;

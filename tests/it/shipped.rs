@@ -9,13 +9,14 @@ use tidewatch::config;
 
 const STRANGE: &str = "qqqqqqqqqqqqqqqqqqqqqqqq";
 /// Commented keys whose line shows an example and not the default: keys without a default, and those of CSV alone.
-const EXAMPLES: [&str; 14] = [
+const EXAMPLES: [&str; 15] = [
     "job.state",
     "decode.delimiter",
     "decode.quote",
     "decode.header",
     "select.keep",
     "alert.measures",
+    "detect.preset",
     "store.s3.region",
     "store.s3.profile",
     "store.s3.role_arn",
@@ -135,6 +136,23 @@ fn the_example_names_no_key_that_is_not_known() {
 }
 
 #[test]
+fn the_example_shows_the_defaults_of_records() {
+    let example = example();
+    let records: Vec<&str> = example.lines().skip_while(|line| *line != "# [detect.records]").collect();
+    let records = records.iter().take_while(|line| !line.is_empty()).filter_map(|line| line.strip_prefix("# "));
+    let records: String =
+        records.filter(|line| !line.starts_with("top_per_second")).map(|line| format!("{line}\n")).collect();
+    let base = "[source.stdin]\n[select]\ntimestamp = 'at'\nmeasures = ['views', 'revenue']\n[partition]\nurl = 'out/x'\n\
+                [detect]\ninput = 'records'\n";
+    let show = |text: &str| {
+        let config = config::parse(text, &|_| None).unwrap_or_else(|problems| panic!("{problems}"));
+        format!("{:?}", config.detect)
+    };
+    assert!(records.lines().count() > 10, "{records}");
+    assert_eq!(show(&format!("{base}{records}")), show(base));
+}
+
+#[test]
 fn defaults_in_the_example_are_the_defaults() {
     let text = example();
     let show = |text: &str| format!("{:?}", config::parse(text, &|_| None).unwrap_or_else(|error| panic!("{error}")));
@@ -145,7 +163,9 @@ fn defaults_in_the_example_are_the_defaults() {
         let other_source = key.starts_with("source.") && !key.starts_with("source.files");
         let calendar = key.starts_with("detect.calendar");
         let hook = key == "hook" || key.starts_with("hook.");
-        if !commented || other_source || calendar || hook || EXAMPLES.contains(&key.as_str()) {
+        // which are for another input: a test of their own
+        let records = key.starts_with("detect.records");
+        if !commented || other_source || calendar || hook || records || EXAMPLES.contains(&key.as_str()) {
             continue;
         }
         let uncommented: Vec<&str> = text

@@ -29,6 +29,7 @@ pub(in crate::detect) fn forest_settings(shape: ForestShape, box_mass: usize) ->
     let settings = Settings::new(1, shape.shingle)
         .and_then(|settings| settings.trees(shape.trees))
         .and_then(|settings| settings.sample_size(shape.sample))
+        .and_then(|settings| settings.time_decay(1.0 / f64::from(shape.time_decay)))
         .and_then(|settings| settings.box_mass(box_mass));
     settings.ok().map(|settings| settings.output_after(POINTS_LEAST))
 }
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_shape_never_seen_surprises_and_survives_a_snapshot() {
-        let mut evidence = ForestEvidence::new(ForestShape { trees: 30, sample: 128, shingle: 4 }, 7);
+        let mut evidence = ForestEvidence::new(ForestShape { trees: 30, sample: 128, shingle: 4, time_decay: 2560 }, 7);
         for step in 0..600u32 {
             let z = f64::from(step % 3) - 1.0 + 0.01 * f64::from(step * 37 % 11);
             let scores = evidence.scores(z);

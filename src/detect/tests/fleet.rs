@@ -48,7 +48,10 @@ fn settings(memory_bytes: u64) -> Settings {
     let measure = Measure::new(Arc::from("latency"), 0, Aggregation::Avg);
     let length = Length::from_seconds(900).unwrap();
     let settings = Settings::new(vec!["host".to_owned()], vec![measure], length, 7).unwrap();
-    settings.with_forest(ForestShape { trees: 16, sample: 64, shingle: 4 }).unwrap().with_memory(memory_bytes)
+    settings
+        .with_forest(ForestShape { trees: 16, sample: 64, shingle: 4, time_decay: 2560 })
+        .unwrap()
+        .with_memory(memory_bytes)
 }
 
 /// An interval with these keys, each with so many rows.

@@ -41,7 +41,7 @@ fn settings(kind: Kind, budget: Option<[u64; 3]>) -> Settings {
     // silent is soon forgotten
     let length = Length::from_seconds(3600).unwrap();
     let settings = Settings::new(vec!["host".to_owned()], measures, length, 7).unwrap();
-    let settings = settings.with_forest(ForestShape { trees: 4, sample: 16, shingle: 2 }).unwrap();
+    let settings = settings.with_forest(ForestShape { trees: 4, sample: 16, shingle: 2, time_decay: 2560 }).unwrap();
     let settings = match kind {
         Kind::Ruled => settings.with_calendars(calendars(), Zone::UTC).unwrap(),
         _ => settings,

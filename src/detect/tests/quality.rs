@@ -4,7 +4,7 @@ use super::{harness, world};
 use crate::detect::{Detector, ForestShape, Settings};
 
 /// A small forest: most of the time of these tests is the forest's, most of what they test is not.
-const SMALL: ForestShape = ForestShape { trees: 10, sample: 64, shingle: 4 };
+const SMALL: ForestShape = ForestShape { trees: 10, sample: 64, shingle: 4, time_decay: 2560 };
 
 fn sample_world(seed: u64, settings: Settings) {
     let world = world::ecommerce(seed, 7, 0.0005);

@@ -21,7 +21,7 @@ fn settings(aggregation: Aggregation) -> Settings {
 fn settings_of(measures: Vec<Measure>) -> Settings {
     let length = Length::from_seconds(MINUTES * 60).unwrap();
     let settings = Settings::new(vec!["shop".to_owned()], measures, length, 7).unwrap();
-    settings.with_forest(ForestShape { trees: 5, sample: 32, shingle: 2 }).unwrap()
+    settings.with_forest(ForestShape { trees: 5, sample: 32, shingle: 2, time_decay: 2560 }).unwrap()
 }
 
 fn at(step: i64) -> Interval {

@@ -39,7 +39,7 @@ pub(crate) fn is_anomalous(point: &Point) -> bool {
 /// Settings for one measure, with a small forest: the forest's part is tested elsewhere.
 pub(crate) fn settings(measure: Measure) -> Settings {
     let settings = Settings::new(vec!["cell".into()], vec![measure], Length::from_seconds(300).unwrap(), 1).unwrap();
-    settings.with_forest(ForestShape { trees: 10, sample: 64, shingle: 4 }).unwrap()
+    settings.with_forest(ForestShape { trees: 10, sample: 64, shingle: 4, time_decay: 2560 }).unwrap()
 }
 
 /// A value for every interval.

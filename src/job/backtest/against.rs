@@ -123,6 +123,10 @@ pub async fn against(
     mut host: Host<'_>,
 ) -> Result<Against, JobError> {
     comparable(config, other)?;
+    if config.detect.records.is_some() || other.detect.records.is_some() {
+        let hint = "backtest each with `--scores` and `--labels`";
+        return Err(JobError::OfIntervals { what: "`--against`", hint });
+    }
     let from: From = input(config, span).await?;
     let output = csv.map(Output::create).transpose()?;
     let make = |columns: &Columns| {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::config::Records;
 use crate::job::error::JobError;
-use crate::model::{AnomalyGroup, Point, PointState};
+use crate::model::{AnomalyGroup, ColumnShare, Columns, Direction, Point, PointState, ScoredRecord};
 
 /// A file that the backtest writes.
 pub(super) struct Output {
@@ -39,6 +40,34 @@ impl Output {
         let front = [start.as_str()].into_iter().chain(point.key.values());
         let back = [&*point.measure, value.as_str()].into_iter().chain(numbers.iter().map(String::as_str));
         self.record(front.chain(back).chain([anomaly]))
+    }
+
+    /// The header of a file of scored records.
+    pub(super) fn record_header(&mut self, columns: &Columns, records: &Records) -> Result<(), JobError> {
+        let names: Vec<String> = columns.fields().map(|(name, _)| name.to_owned()).collect();
+        let scored = if records.attribution { records.columns.as_slice() } else { &[] };
+        let shares: Vec<String> = scored.iter().map(|name| format!("ATTRIBUTION_SCORE_{name}")).collect();
+        let names = names.iter().map(String::as_str).chain(["ANOMALY_SCORE"]);
+        self.record(names.chain(shares.iter().map(String::as_str)).chain(["anomaly"]))
+    }
+
+    /// One line per scored record: its columns, its score, the shares of the columns with a minus sign where the value is
+    /// low, and whether it is told.
+    pub(super) fn scored(&mut self, record: &ScoredRecord, shares: usize, is_told: bool) -> Result<(), JobError> {
+        let score = record.score.to_string();
+        let time = record.time.to_string();
+        let fields: Vec<String> = record.fields.iter().map(|(_, value)| value.to_string()).collect();
+        let share = |share: &ColumnShare| match share.direction {
+            Direction::High => share.score.to_string(),
+            Direction::Low => (-share.score).to_string(),
+        };
+        let mut shares: Vec<String> = vec![String::new(); shares];
+        // a forest that learns has none
+        shares.iter_mut().zip(&record.explanation).for_each(|(to, of)| *to = share(of));
+        let front = record.dimensions.iter().map(|(_, value)| value).chain([time.as_str()]);
+        let middle = fields.iter().map(String::as_str).chain([score.as_str()]);
+        let back = shares.iter().map(String::as_str).chain([if is_told { "1" } else { "0" }]);
+        self.record(front.chain(middle).chain(back))
     }
 
     pub(super) fn group(&mut self, group: &AnomalyGroup) -> Result<(), JobError> {

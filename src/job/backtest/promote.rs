@@ -197,7 +197,7 @@ impl Promotion {
         if stopped {
             return Err(PromoteError::Stopped.into());
         }
-        let last = judge.detector().last().ok_or(PromoteError::Nothing)?;
+        let last = judge.last().ok_or(PromoteError::Nothing)?;
         if let End::At(judged) = self.opened.end
             && last != judged
         {

@@ -14,6 +14,7 @@ use crate::detect::{Detector, Settings};
 use crate::job::error::JobError;
 use crate::job::host::{Host, Summary};
 use crate::job::score::{Labels, Score, Scorer};
+use crate::job::seen::Seen;
 use crate::job::status;
 use crate::job::threads::Threads;
 use crate::model::{ClosedInterval, Columns, Interval, Point, PointState, SeriesKey};
@@ -128,7 +129,9 @@ impl<'a> Several<'a> {
 }
 
 impl Learner for Several<'_> {
-    fn take(&mut self, closed: &ClosedInterval) -> Result<(), JobError> {
+    fn take(&mut self, seen: &Seen) -> Result<(), JobError> {
+        // records are refused before anything is read
+        let Seen::Cells(closed) = seen else { return Ok(()) };
         let (span, inner) = (self.span, self.threads.shared_by(self.lanes.len()));
         self.threads.each(&mut self.lanes, &|lane| lane.step(closed, span, inner));
         *if closed.interval.date() < span.from { &mut self.learned } else { &mut self.intervals } += 1;

@@ -43,6 +43,10 @@ pub struct Step {
 /// # Errors
 /// When a sensitivity is out of range, there is no history, or it cannot be read.
 pub async fn sweep(config: &Config, span: &Span, sensitivities: &[f64], mut host: Host<'_>) -> Result<Sweep, JobError> {
+    if config.detect.records.is_some() {
+        let hint = "`--scores` writes the score of every record";
+        return Err(JobError::OfIntervals { what: "`--sweep`", hint });
+    }
     let from = input(config, span).await?;
     let make = |columns: &Columns| Several::new(config, span, columns, ladder(config, columns, sensitivities)?);
     let (several, read) = walk(config, (from, End::Date(span.to)), &mut host, make).await?;

@@ -5,21 +5,21 @@ use chrono::NaiveDate;
 
 use super::{From, Span};
 use crate::config::Config;
-use crate::detect::Aggregator;
 use crate::interval::{Intervals, ResumePoint};
 use crate::job::error::JobError;
 use crate::job::feed::{Fed, Input};
 use crate::job::history::History;
 use crate::job::host::{Event, Host, Summary};
+use crate::job::seen::{Gatherer, Seen};
 use crate::job::{follow, schema};
-use crate::model::{Area, ClosedInterval, Closing, Columns, Interval, Rows};
+use crate::model::{Area, Closing, Columns, Interval, Rows};
 use crate::partition::Descriptor;
 use crate::store::{Place, Store};
 
 /// Takes in what the walk comes by.
 pub(super) trait Learner {
     /// Takes in one interval with a row at least; intervals come in order.
-    fn take(&mut self, closed: &ClosedInterval) -> Result<(), JobError>;
+    fn take(&mut self, seen: &Seen) -> Result<(), JobError>;
 
     /// Takes in rows that came late for an interval and left the line with another one. Only the source has them:
     /// of partitions, what came in time is walked.
@@ -114,7 +114,7 @@ async fn over_partitions<L: Learner>(
             summary.stopped = true;
             break;
         }
-        if let Some(closed) = history.take(read?).closed.filter(|closed| !closed.cells.is_empty()) {
+        if let Some(closed) = history.take(read?).closed.filter(|seen| !seen.is_empty()) {
             learner.take(&closed)?;
         }
         done += 1;
@@ -142,6 +142,7 @@ async fn over_source<L: Learner>(
     host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed: false });
     let mut feed = input.start(&columns, host.clock.clone())?;
     let mut learner = make(&columns)?;
+    let gatherer = Gatherer::new(config, &columns);
     let mut summary = Summary::default();
     let mut intervals = Intervals::new(config.interval);
     loop {
@@ -162,9 +163,9 @@ async fn over_source<L: Learner>(
                 Fed::End => break,
             },
         };
-        take(&mut learner, (&columns, end), &mut summary, &closings)?;
+        take(&mut learner, (&gatherer, end), &mut summary, &closings)?;
     }
-    take(&mut learner, (&columns, end), &mut summary, &intervals.finish()?)?;
+    take(&mut learner, (&gatherer, end), &mut summary, &intervals.finish()?)?;
     summary.read = intervals.state().read;
     Ok((learner, summary))
 }
@@ -172,16 +173,14 @@ async fn over_source<L: Learner>(
 /// Counts closed intervals and gives on those that are whole.
 fn take(
     learner: &mut impl Learner,
-    (columns, end): (&Columns, End),
+    (gatherer, end): (&Gatherer, End),
     summary: &mut Summary,
     closings: &[Closing],
 ) -> Result<(), JobError> {
     for closing in closings {
         summary.tally.add(&closing.tally);
-        if closing.complete && !closing.rows.is_empty() && !end.is_before(closing.interval) {
-            let mut aggregator = Aggregator::new(columns);
-            closing.rows.rows().for_each(|rows| aggregator.add(rows));
-            learner.take(&aggregator.close(closing.interval))?;
+        if gatherer.sees(closing) && !end.is_before(closing.interval) {
+            learner.take(&gatherer.gather(closing.interval, closing.rows.rows()))?;
         }
         for (late, rows) in closing.late.iter().filter(|_| !end.is_before(closing.interval)) {
             learner.revise(*late, closing.interval, &rows.rows().collect::<Vec<_>>())?;

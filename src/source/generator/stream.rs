@@ -7,9 +7,8 @@ use bytes::Bytes;
 
 use crate::model::{Chunk, Position, SourcePartition, Timestamp};
 
-use super::line::{Format, LineWriter};
-use super::records::Records;
-use super::settings::Settings;
+use super::data::{Data, Lines};
+use super::ecommerce::Format;
 
 const PARTITION: &str = "generator";
 
@@ -47,28 +46,29 @@ pub enum StreamError {
 /// The virtual source partition `generator`.
 #[derive(Clone, Debug)]
 pub struct Stream {
-    records: Records,
-    writer: LineWriter,
-    format: Format,
+    lines: Lines,
+    header: Option<Bytes>,
     partition: SourcePartition,
     offset: u64,
     /// Where chunks must end, ascending.
     cuts: Vec<u64>,
-    /// The next record as written: it may not have fitted the last chunk.
+    /// The next record as written, with its arrival: it may not have fitted the last chunk. No record is empty.
     line: Vec<u8>,
+    arrival: Option<Timestamp>,
 }
 
 impl Stream {
     /// From the first record on.
-    pub fn new(settings: Settings, format: Format) -> Stream {
+    pub fn new(data: impl Into<Data>, format: Format) -> Stream {
+        let data = data.into();
         Stream {
-            records: Records::new(settings),
-            writer: LineWriter::new(format),
-            format,
+            lines: Lines::new(&data, format),
+            header: data.header(format).map(Bytes::from),
             partition: Stream::partition(),
             offset: 0,
             cuts: Vec::new(),
             line: Vec::new(),
+            arrival: None,
         }
     }
 
@@ -76,8 +76,8 @@ impl Stream {
     ///
     /// # Errors
     /// When no record begins at `from`.
-    pub fn resume(settings: Settings, format: Format, from: u64, mut cuts: Vec<u64>) -> Result<Stream, StreamError> {
-        let mut stream = Stream::new(settings, format);
+    pub fn resume(data: impl Into<Data>, format: Format, from: u64, mut cuts: Vec<u64>) -> Result<Stream, StreamError> {
+        let mut stream = Stream::new(data, format);
         while stream.offset < from {
             if !stream.render() {
                 return Err(StreamError::PastEnd(from));
@@ -104,7 +104,7 @@ impl Stream {
 
     /// When the next record arrives; none once the stream has ended.
     pub fn next_arrival(&mut self) -> Option<Timestamp> {
-        self.records.peek().map(|record| record.arrival())
+        if self.line.is_empty() { self.lines.next_arrival() } else { self.arrival }
     }
 
     /// The next records within `limits`; none when the next one arrives later or the stream has ended.
@@ -146,23 +146,22 @@ impl Stream {
     /// Writes the next record into `line`, unless it is there; `false` at the end of the stream.
     fn render(&mut self) -> bool {
         if self.line.is_empty() {
-            let Some(record) = self.records.peek() else { return false };
-            self.writer.write(self.records.settings(), &record, &mut self.line);
+            self.arrival = self.lines.next_arrival();
+            self.lines.write(&mut self.line);
         }
-        true
+        !self.line.is_empty()
     }
 
     /// Moves on past the record in `line`.
     fn take(&mut self) {
         self.offset += self.line.len() as u64;
         self.line.clear();
-        self.records.next();
     }
 
     fn chunk(&mut self, offset: u64, bytes: Vec<u8>) -> Chunk {
         let here = Position::Offset(self.offset);
         let read_to = if self.next_arrival().is_some() { here } else { Position::End };
-        let header = self.format.header().map(|header| Bytes::from_static(header.as_bytes()));
+        let header = self.header.clone();
         Chunk::of_bytes(self.partition.clone(), offset, Bytes::from(bytes), read_to).with_header(header)
     }
 }

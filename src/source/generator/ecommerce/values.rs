@@ -9,8 +9,8 @@ use std::f64::consts::TAU;
 
 use crate::model::{Cell, ClosedInterval, Interval, SeriesKey, Stats};
 
+use super::super::random::{Purpose, Random};
 use super::incidents::{Incident, Incidents};
-use super::random::{Purpose, Random};
 use super::settings::Settings;
 
 const MINUTES_PER_DAY: f64 = 1440.0;

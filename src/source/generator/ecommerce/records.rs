@@ -11,7 +11,7 @@
 
 use crate::model::Timestamp;
 
-use super::random::{Purpose, Random};
+use super::super::random::{Purpose, Random};
 use super::settings::Settings;
 use super::values::{SeriesValues, minute_of_day};
 

@@ -8,7 +8,7 @@
 //! Views are never negative, so a shift below zero is clipped. It stays visible: the level without it is at least
 //! the smallest offset less the largest noise, 90 views, and a smaller value is all that is left of it.
 
-use super::random::{Purpose, Random};
+use super::super::random::{Purpose, Random};
 use super::settings::Settings;
 
 const SECONDS_PER_MINUTE: u32 = 60;
