@@ -19,6 +19,8 @@
 //! [`job`] tells the order of a commit and drives the line: `job::live` reads like the picture. [`detect`] judges, on
 //! top of [`rcf`]; [`explain`] groups what it finds, and names the cause. [`config`] turns a TOML file into checked settings.
 //!
+//! [`hook`] calls functions of the user's own, before decode and as one of those who are told.
+//!
 //! The ends: [`source`] gives chunks of whole records with places that can be gone back to; [`store`] is a directory or a
 //! bucket, with the few verbs that commits need. Both reach Amazon's services, or a server like them, through [`aws`] and
 //! ride out what may pass.

@@ -224,13 +224,11 @@ impl Hooks {
     pub async fn apply(&self, chunk: Chunk) -> Hooked {
         let Surroundings { framing, record_bytes_max, .. } = self.surroundings;
         let mut items = records::split(&chunk, framing, record_bytes_max);
-        if items.is_empty() {
-            return Hooked::untouched(chunk);
-        }
+        let Some(last) = self.callers.last().filter(|_| !items.is_empty()) else { return Hooked::untouched(chunk) };
         for caller in &self.callers {
             items = self.one(caller, &chunk, items).await;
         }
-        records::assemble(chunk, items)
+        records::assemble(chunk, items, last.name())
     }
 
     /// Sends what is still on its way through one hook.

@@ -117,7 +117,7 @@ fn lines(data: Bytes, framing: Framing) -> Option<Vec<Bytes>> {
 }
 
 /// Puts records together to the chunk that is decoded, and takes out of them what is not to be.
-pub(super) fn assemble(chunk: Chunk, items: Vec<Item>) -> Hooked {
+pub(super) fn assemble(chunk: Chunk, items: Vec<Item>, last: &Arc<str>) -> Hooked {
     let (mut bytes, mut places) = (Vec::with_capacity(chunk.bytes.len()), Vec::with_capacity(items.len()));
     let (mut rejects, mut dropped) = (Vec::new(), Vec::new());
     let mut source: Option<(usize, u64)> = None;
@@ -129,7 +129,10 @@ pub(super) fn assemble(chunk: Chunk, items: Vec<Item>) -> Hooked {
         let reject = |bytes, reason| Reject { partition: chunk.partition.clone(), offset, place, bytes, reason };
         match item.state {
             // several hooks made more of it than there are places
-            State::Live(record) if number >= item.bytes => rejects.push(reject(record, too_many(item.bytes))),
+            State::Live(record) if number >= item.bytes => {
+                let fault = HookFault::TooMany(item.bytes);
+                rejects.push(reject(record, Reason::Hook { hook: Arc::clone(last), fault }));
+            }
             State::Live(record) => bytes.extend_from_slice(&record),
             State::Dropped => dropped.push(offset),
             State::Rejected(record, reason) => rejects.push(reject(record, reason)),
@@ -138,8 +141,4 @@ pub(super) fn assemble(chunk: Chunk, items: Vec<Item>) -> Hooked {
     }
     let chunk = Chunk { offset: 0, places: Places::Mapped(places.into()), bytes: bytes.into(), ..chunk };
     Hooked { chunk, rejects, dropped }
-}
-
-fn too_many(bytes: u64) -> Reason {
-    Reason::Hook { hook: Arc::from("the last"), fault: HookFault::TooMany(bytes) }
 }

@@ -27,7 +27,7 @@ fn hooked(text: &str, framing: Framing, outcome: impl Fn(usize) -> Outcome) -> H
             _ => after.push(item.clone()),
         }
     }
-    assemble(chunk, after)
+    assemble(chunk, after, &Arc::from("h"))
 }
 
 fn data(text: &str) -> Outcome {

@@ -36,7 +36,9 @@ const DATASET: &str = r#"{
 
 const ALERT: &str = r#"{"Alert": {
   "AlertName": "on-call", "AlertArn": "arn", "AnomalyDetectorArn": "arn", "AlertType": "SNS", "AlertStatus": "ACTIVE",
-  "AlertSensitivityThreshold": 65, "AlertFilters": {"MetricList": ["views"]},
+  "AlertSensitivityThreshold": 65, "AlertDescription": "wakes \"us\"",
+  "AlertFilters": {"MetricList": ["views"], "DimensionFilterList": [
+    {"DimensionName": "marketplace", "DimensionValueList": ["us", "uk"]}, {"DimensionName": "x", "DimensionValueList": ["y"]}]},
   "Action": {"SNSConfiguration": {"RoleArn": "arn", "SnsTopicArn": "arn:aws:sns:eu-west-1:123456789012:shop", "SnsFormat": "JSON"}}
 }}"#;
 
@@ -156,6 +158,9 @@ fn a_lookout_detector_is_translated() {
     assert_eq!(alerts.len(), 1);
     assert_eq!(alerts[0]["severity_threshold"].as_float(), Some(65.0));
     assert_eq!(alerts[0]["measures"][0].as_str(), Some("views"));
+    assert_eq!(alerts[0]["dimensions"]["marketplace"][1].as_str(), Some("uk"));
+    assert_eq!(alerts[0]["description"].as_str(), Some("wakes \"us\""));
+    assert_left(&imported, "Alert.AlertFilters.DimensionFilterList[1].DimensionName = x: y");
     assert!(imported.toml.contains("# AnomalyDetectorDescription: views of the shop\n"), "{}", imported.toml);
     for left in ["KmsKeyArn = ", "MetricSource.S3SourceConfig.HistoricalDataPathList[0]", "SomethingNew = {\"a\":1}"] {
         assert_left(&imported, left);

@@ -69,7 +69,8 @@ pub(super) fn translate(draft: &mut Draft, parts: Vec<(String, Part)>) -> Result
     let dataset = dataset.ok_or(ImportError::NoDataset)?;
     let own = detector.as_ref().map(|detector| head(draft, detector)).unwrap_or_default();
     dataset::translate(draft, &dataset, &own);
-    alerts.iter().for_each(|object| alert::translate(draft, object));
+    let dimensions = Reader::new(&dataset, "").texts("DimensionList");
+    alerts.iter().for_each(|object| alert::translate(draft, object, &dimensions));
     if alerts.is_empty() {
         draft.one_more("alert").number("severity_threshold", 70.0, "no alert was described: our default");
     }

@@ -242,7 +242,7 @@ fn records(
     if !numbers.is_empty() {
         draft.section("detect.records").texts("columns", &numbers, &from);
     }
-    let limits = [(1, 1000), (10, 1000), (1, 2_147_483_647), (1, 30)];
+    let limits = [(1, 253), (2, 256), (3, 2_147_483_647), (1, 30)];
     for ((name, key, default), (low, high)) in ARGUMENTS.into_iter().zip(limits) {
         match argument(forest, name) {
             Some(Ok(number)) if (low..=high).contains(&number) => {
