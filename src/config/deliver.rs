@@ -8,6 +8,7 @@ use super::receiver::receiver;
 use super::resolve::Detect;
 use super::units::{DAY, MB, SECOND};
 use crate::alert::format::{Format, Lookout, Template};
+use crate::alert::receiver::Settings;
 use crate::alert::{Delivery, Filter, Pace, Route, Secret};
 use crate::model::{NoticeKind, nearest};
 
@@ -56,8 +57,8 @@ fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<
     let filter = filter(section, of, known);
     let description = section.text("description");
     let format = format(section);
-    let pace = pace(section);
     let receiver = receiver(section);
+    let pace = pace(section, receiver.as_ref().ok().and_then(Option::as_ref));
     let given = section.text("name");
     section.finish();
     if of == Of::Records && matches!(receiver, Ok(None)) {
@@ -69,13 +70,19 @@ fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<
             section.problem(key, "is for a receiver, and there is none; hint: for example `[alert.webhook]` below");
         }
     }
-    let receiver = receiver.ok()?;
     let name = match &receiver {
-        None => "terminal".to_owned(),
-        Some(receiver) => name(section, given, receiver.kind(), names),
+        Ok(None) => "terminal".to_owned(),
+        Ok(Some(receiver)) => name(section, given, receiver.kind(), names),
+        Err(()) => name(section, given, "receiver", names),
     };
+    let receiver = receiver.ok()?;
     let delivery = match receiver {
         None => None,
+        Some(receiver) if receiver.has_own_format() && (section.has("format") || section.has("template")) => {
+            let kind = receiver.kind();
+            section.problem("format", &format!("is not for `{kind}`, whose messages have a shape of their own"));
+            return None;
+        }
         Some(receiver) => Some(Delivery { format: format?.unwrap_or(receiver.usual_format()), receiver, pace }),
     };
     Some(Route { name, description, filter, delivery })
@@ -222,8 +229,8 @@ pub(super) fn format(section: &Section<'_>) -> Option<Option<Format>> {
     }))
 }
 
-pub(super) fn pace(section: &Section<'_>) -> Pace {
-    let usual = Pace::default();
+pub(super) fn pace(section: &Section<'_>, receiver: Option<&Settings>) -> Pace {
+    let usual = receiver.map(Settings::usual_pace).unwrap_or_default();
     let pace = Pace {
         timeout: section.duration("timeout", usual.timeout, 100 * MILLISECOND..=600 * SECOND),
         retry_for: section.duration("retry_for", usual.retry_for, Duration::ZERO..=30 * DAY),

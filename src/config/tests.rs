@@ -487,3 +487,60 @@ fn a_generator_reads_the_keys_of_its_kind() {
         assert!(said.len() == 1 && said[0].contains(expected), "{expected}\nnot in\n{}", said.join("\n"));
     }
 }
+
+#[test]
+fn every_receiver_is_understood() {
+    let receivers = [
+        ("stdout", "[alert.stdout]"),
+        ("file", "[alert.file]\npath = 'alerts.csv'"),
+        ("s3", "[alert.s3]\nurl = 's3://b/p'\nbuffer_bytes = '1MB'\nbuffer_time = '60s'"),
+        ("kinesis", "[alert.kinesis]\nstream = 'alerts'\nregion = 'eu-central-1'"),
+        ("sns", "[alert.sns]\ntopic_arn = 'arn:aws:sns:eu-central-1:123456789012:alerts'\nmessage_structure = 'plain'"),
+        ("lambda", "[alert.lambda]\nfunction = 'on-alert'\ninvocation = 'event'"),
+        ("webhook", "[alert.webhook]\nurl = 'https://h/x'\nsecret = 's'\nheaders = { A = 'b' }"),
+        ("smtp", "[alert.smtp]\nhost = 'mail'\nfrom = 'a@b.de'\nto = 'c@d.de'\nusername = 'u'\npassword = 'p'"),
+        ("elasticsearch", "[alert.elasticsearch]\nurl = 'https://h'\nindex = 'i'\nrotation = 'week'\napi_key = 'k'"),
+        ("alertmanager", "[alert.alertmanager]\nurl = 'http://h:9093'\nlabels = { team = 'shop' }"),
+    ];
+    for (kind, receiver) in receivers {
+        let config = good(&format!("{GOOD}[[alert]]\n{receiver}\n[[alert]]\n{receiver}\n"));
+        let names: Vec<&str> = config.alerts.iter().map(|route| &*route.name).collect();
+        assert_eq!(names, [kind, &format!("{kind}-2")]);
+        assert_eq!(config.alerts[0].delivery.as_ref().unwrap().receiver.kind(), kind);
+        let config = good(&format!("{GOOD}[[deliver]]\n{}\n", receiver.replace("alert.", "deliver.")));
+        assert_eq!((config.deliveries.len(), config.deliveries[0].filter.severity_threshold), (1, 0.0));
+    }
+}
+
+#[test]
+fn a_route_is_told_all_that_is_wrong_with_it_and_no_secret() {
+    let text = format!(
+        "{GOOD}[[alert]]\nname = 'on call'\nmeasures = 'view'\ndimensions = {{ shap = 'a', shop = [] }}\n\
+         kinds = ['open']\nformat = 'pagerduty'\n[alert.webhook]\nurl = 'ftp://hush'\nheaders = {{ 'a b' = 'hush' }}\n\
+         secrit = 1\n[[alert]]\ntemplate = '{{{{titel}}}}'\n[alert.stdout]\n[alert.file]\n[[alert]]\nformat = 'text'\n\
+         [[alert]]\nformat = 'csv'\n[alert.elasticsearch]\nurl = 'http://h'\nindex = 'UP'\nusername = 'u'\n[[deliver]]\n"
+    );
+    let problems = problems(&text).join("\n");
+    for expected in [
+        "`alert[0].name` is `on call`, allowed are up to 64 letters",
+        "`alert[0].measures` names `view`, which is not a measure; hint: did you mean `views`?",
+        "`alert[0].dimensions` names `shap`, which is not a dimension; hint: did you mean `shop`?",
+        "`alert[0].dimensions` has `shop` with no value",
+        "`alert[0].kinds` names `open`; hint: did you mean `opened`?",
+        "`alert[0].routing_key` is missing",
+        "`alert[0].webhook.url` is not a url",
+        "`alert[0].webhook.headers` `a b` is not the name of a header",
+        "`alert[0].webhook.secrit` is unknown; hint: did you mean `secret`?",
+        "`alert[1].template` has `{{titel}}`; hint: did you mean `title`?",
+        "`alert[1]` has the receivers `stdout` and `file`, allowed is one",
+        "`alert[1].file.path` is missing",
+        "`alert[2].format` is for a receiver, and there is none",
+        "`alert[3].elasticsearch.index` is `UP`, allowed are lower-case letters",
+        "`alert[3].elasticsearch.password` is missing",
+        "`alert[3].format` is not for `elasticsearch`",
+        "`deliver[0]` has no receiver",
+    ] {
+        assert!(problems.contains(expected), "{expected}\nnot in\n{problems}");
+    }
+    assert!(!problems.contains("hush"), "{problems}");
+}

@@ -72,7 +72,8 @@ impl Deliveries {
                 let Some(delivery) = &route.delivery else { continue };
                 let refused = |source| DeliveryError::Receiver { route: route.name.clone(), source };
                 let (about, pace) = (about(route, config.interval.zone), delivery.pace);
-                let receiver = delivery.receiver.open(&delivery.format, &about, pace.timeout).map_err(refused)?;
+                let receiver = delivery.receiver.open(&delivery.format, &about, pace.timeout, &config.store).await;
+                let receiver = receiver.map_err(refused)?;
                 let undelivered = Undelivered::new(partitions.clone(), &route.name);
                 let clock = Arc::clone(clock);
                 let now: outbox::Now = Arc::new(move || clock.now());

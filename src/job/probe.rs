@@ -157,7 +157,7 @@ pub async fn receivers(config: &Config, now: Timestamp) -> Vec<Report> {
         let Some(delivery) = &route.delivery else { continue };
         let mut report = Report::new("receiver", &format!("`{}`: {}", route.name, delivery.receiver.place()));
         let about = deliveries::about(route, config.interval.zone);
-        let opened = delivery.receiver.open(&delivery.format, &about, delivery.pace.timeout);
+        let opened = delivery.receiver.open(&delivery.format, &about, delivery.pace.timeout, &config.store).await;
         if let Some(mut receiver) = report.step("open", opened) {
             let notice = notice::test(now);
             let outcomes = receiver.deliver(&[&notice], now).await;

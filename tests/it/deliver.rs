@@ -14,11 +14,17 @@ use tempfile::TempDir;
 use tidewatch::job::live::Line;
 use tidewatch::job::{Clock as _, SystemClock};
 
+use crate::support::bucket::Bucket;
 use crate::support::data::{self, Layout};
 use crate::support::hook::{Hook, Manner};
 use crate::support::line::{Blow, Fault, Point, run};
 use crate::support::pipeline::Pipeline;
-use crate::support::process::{Running, tidewatch};
+use crate::support::process::{Running, command, ended, tidewatch};
+use crate::support::rig::environment;
+use crate::support::servers::kinesis::Kinesis;
+use crate::support::servers::ministack::Ministack;
+use crate::support::servers::s3::{S3, WRITER};
+use crate::support::stream::{REGION, Stream};
 use crate::support::tree::{self, Tree};
 
 /// Enough for the detector to speak and to find something.
@@ -181,6 +187,72 @@ fn what_is_refused_is_beside_the_partitions_and_backtest_tells_nobody() {
     let check = tidewatch(&["check", &path]).good();
     assert!(check.contains("`webhook`: http://127.0.0.1") && check.contains("as slack"), "{check}");
     assert!(!check.contains("hush") && hook.asked() == 0);
+}
+
+/// The ids in messages of our own format.
+fn ids(messages: impl Iterator<Item = Vec<u8>>) -> BTreeSet<String> {
+    let id = |bytes: Vec<u8>| {
+        let message: Value = serde_json::from_slice(&bytes).unwrap();
+        message["notice_id"].as_str().unwrap().to_owned()
+    };
+    messages.map(id).collect()
+}
+
+/// Runs a job with keys of its own in its environment.
+fn run_with_keys(path: &str) {
+    ended(command(&["run", path]).envs(environment(WRITER)).output().unwrap()).good();
+}
+
+#[test]
+fn a_stream_gets_every_message() {
+    let reference = Reference::new();
+    let endpoint = Kinesis::shared().endpoint();
+    let stream = Stream::create(&endpoint, "told", 2);
+    let receiver =
+        format!("[alert.kinesis]\nstream = \"told\"\nregion = \"{REGION}\"\nendpoint_url = \"{endpoint}\"\n");
+    let pipeline = reference.telling("stream", &receiver);
+    run_with_keys(&pipeline.write());
+    let records = stream.shards().into_iter().flat_map(|shard| stream.read(&shard.shard_id));
+    assert_eq!(ids(records.map(|record| record.data.into_inner())), reference.expected);
+    reference.assert_same(&pipeline, "stream");
+}
+
+#[test]
+fn a_topic_gets_every_message_and_hands_it_on() {
+    let reference = Reference::new();
+    let server = Ministack::shared();
+    let (topic, queue) = server.topic("told");
+    let receiver = format!(
+        "[alert.sns]\ntopic_arn = \"{topic}\"\nregion = \"{REGION}\"\nendpoint_url = \"{}\"\n",
+        server.endpoint()
+    );
+    let pipeline = reference.telling("topic", &receiver);
+    let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    ended(command(&["run", &pipeline.write()]).envs(keys).output().unwrap()).good();
+    let messages = queue.take();
+    assert!(messages.iter().all(|message| message["Subject"].as_str().is_some_and(|subject| !subject.is_empty())));
+    let kinds = messages.iter().map(|message| &message["MessageAttributes"]["kind"]["Value"]);
+    assert!(kinds.clone().any(|kind| kind == "opened"), "{:?}", kinds.collect::<Vec<_>>());
+    let told = messages.iter().map(|message| message["Message"].as_str().unwrap().as_bytes().to_vec());
+    assert_eq!(ids(told), reference.expected);
+}
+
+#[test]
+fn a_bucket_gets_every_message_by_the_hour() {
+    let reference = Reference::new();
+    let endpoint = S3::shared().endpoint();
+    let bucket = Bucket::open(&endpoint, "told");
+    let receiver =
+        format!("[alert.s3]\nurl = \"{}\"\nregion = \"{REGION}\"\nendpoint_url = \"{endpoint}\"\n", bucket.url());
+    let pipeline = reference.telling("bucket", &receiver);
+    run_with_keys(&pipeline.write());
+    let objects = bucket.everything();
+    // the end of the job is sooner than any buffer's
+    let name = objects.keys().next().unwrap();
+    assert!(objects.len() <= 2 && name.len() == "2026/01/31/12/s3-0123456789abcdef.jsonl".len(), "{objects:?}");
+    let lines = objects.values().flat_map(|bytes| bytes.split(|byte| *byte == b'\n'));
+    let lines = lines.filter(|line| !line.is_empty()).map(<[u8]>::to_vec);
+    assert_eq!(ids(lines), reference.expected);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use tidewatch::config;
 
 const STRANGE: &str = "qqqqqqqqqqqqqqqqqqqqqqqq";
 /// Commented keys whose line shows an example and not the default: keys without a default, and those of CSV alone.
-const EXAMPLES: [&str; 15] = [
+const EXAMPLES: [&str; 24] = [
     "job.state",
     "decode.delimiter",
     "decode.quote",
@@ -17,6 +17,15 @@ const EXAMPLES: [&str; 15] = [
     "select.keep",
     "alert.measures",
     "detect.preset",
+    "alert.dimensions",
+    "alert.kinds",
+    "alert.name",
+    "alert.description",
+    "alert.format",
+    "alert.template",
+    "alert.routing_key",
+    "alert.timeout",
+    "alert.retry_for",
     "store.s3.region",
     "store.s3.profile",
     "store.s3.role_arn",
@@ -49,7 +58,11 @@ fn problems(text: &str) -> Vec<config::Problem> {
 fn known(section: &str) -> Option<Vec<String>> {
     let headings = match section {
         "" => vec![String::new()],
-        _ => vec![format!("[{section}]\n"), format!("[[{section}]]\n")],
+        // a receiver is a section of an array's
+        _ => {
+            let array = section.split('.').next().unwrap();
+            vec![format!("[{section}]\n"), format!("[[{section}]]\n"), format!("[[{array}]]\n[{section}]\n")]
+        }
     };
     headings.iter().find_map(|heading| {
         let problems = problems(&format!("{heading}{STRANGE} = 1\n"));
@@ -120,7 +133,10 @@ fn the_example_speaks_of_every_key() {
         assert!(keys.iter().any(|known| known == key), "{key} in {keys:?}");
     }
     let lines = lines(&example());
-    let missing: Vec<&String> = keys.iter().filter(|key| !lines.iter().any(|line| line.key == **key)).collect();
+    // the receivers of `[[deliver]]` are those of `[[alert]]`, and told of there
+    let same = |key: &str| key.strip_prefix("deliver.").map_or_else(|| key.to_owned(), |key| format!("alert.{key}"));
+    let is_missing = |key: &&String| !lines.iter().any(|line| line.key == **key || line.key == same(key));
+    let missing: Vec<&String> = keys.iter().filter(is_missing).collect();
     assert!(missing.is_empty(), "config/example.toml says nothing of {missing:?}");
 }
 
@@ -165,7 +181,10 @@ fn defaults_in_the_example_are_the_defaults() {
         let hook = key == "hook" || key.starts_with("hook.");
         // which are for another input: a test of their own
         let records = key.starts_with("detect.records");
-        if !commented || other_source || calendar || hook || records || EXAMPLES.contains(&key.as_str()) {
+        let of_alert = key == "alert" || key.starts_with("alert.") && key.matches('.').count() > 1;
+        let receiver = key.starts_with("deliver") || of_alert;
+        let no_default = calendar || hook || records || receiver;
+        if !commented || other_source || no_default || EXAMPLES.contains(&key.as_str()) {
             continue;
         }
         let uncommented: Vec<&str> = text

@@ -150,13 +150,15 @@ impl Courier {
         }
         let mut batch = self.pick();
         let now = (self.now)();
-        let outcomes = {
+        let mut outcomes = {
             let notices: Vec<&Notice> = batch.iter().map(|pending| &pending.notice).collect();
             let requests = if self.limits.one_by_one { u32::try_from(notices.len()).unwrap_or(u32::MAX) } else { 1 };
             let limit = self.pace.timeout.saturating_mul(requests);
             let silent = || vec![Outcome::down("Timeout", "no answer in time"); notices.len()];
             timeout(limit, self.receiver.deliver(&notices, now)).await.unwrap_or_else(|_| silent())
         };
+        // one of which nothing is said is sent again
+        outcomes.resize(batch.len(), Outcome::Untried);
         batch
             .iter_mut()
             .zip(&outcomes)

@@ -32,6 +32,7 @@ use crate::store::{Store, StoreError};
 use courier::Courier;
 use objects::Objects;
 
+pub(super) use objects::hash;
 pub use objects::{OutboxError, waiting_elsewhere};
 pub use undelivered::Undelivered;
 

@@ -125,7 +125,7 @@ pub async fn waiting_elsewhere(state: &Store, routes: &[&str]) -> Result<Vec<Str
 }
 
 /// A short hash of some texts, one after the other.
-pub(super) fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+pub(in crate::alert) fn hash<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let joined = texts.collect::<Vec<_>>().join("\n");
     let hash = digest(&SHA256, joined.as_bytes());
     hash.as_ref().iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()

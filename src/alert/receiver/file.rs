@@ -35,7 +35,7 @@ impl Receiver for File {
     }
 
     fn payload(&self, notice: &Notice) -> Vec<u8> {
-        self.writes.payload(notice)
+        self.writes.kept(notice)
     }
 
     fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], _now: Timestamp) -> BoxFuture<'a, Vec<Outcome>> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client, RequestBuilder, StatusCode};
 
@@ -42,6 +42,13 @@ impl Url {
 
     pub(super) fn reveal(&self) -> reqwest::Url {
         self.0.clone()
+    }
+
+    /// With a path behind its own.
+    pub(super) fn joined(&self, path: &str) -> reqwest::Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}/{path}", self.0.path().trim_end_matches('/')));
+        url
     }
 }
 
@@ -93,6 +100,15 @@ impl Header {
     }
 }
 
+/// A text as one segment of a path.
+pub(super) fn escaped(text: &str) -> String {
+    let escaped = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(escaped).collect()
+}
+
 /// An id as a header can carry it: what is not visible ASCII is percent-encoded.
 pub(super) fn id(id: &str) -> String {
     let encoded =
@@ -142,6 +158,7 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<Duration>,
     pub(super) body: String,
+    headers: HeaderMap,
 }
 
 /// Sends a request and reads its answer.
@@ -153,8 +170,9 @@ pub(super) async fn ask(request: RequestBuilder, now: Timestamp) -> Result<Answe
     let status = response.status();
     let retry_after = response.headers().get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| retry_after_of(text, now));
+    let headers = response.headers().clone();
     let body = response.bytes().await.map_err(|error| unanswered(&error))?;
-    Ok(Answer { status, retry_after, body: String::from_utf8_lossy(&body).into_owned() })
+    Ok(Answer { status, retry_after, body: String::from_utf8_lossy(&body).into_owned(), headers })
 }
 
 /// No url in it: it may hold a key.
@@ -200,7 +218,11 @@ impl Answer {
         }
     }
 
-    fn said(&self) -> String {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub(super) fn said(&self) -> String {
         let reason = self.status.canonical_reason().unwrap_or("no reason given");
         let body: String = self.body.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let body: String = body.trim().chars().take(SAID_CHARACTERS_MAX).collect();
@@ -218,6 +240,9 @@ mod tests {
         assert_eq!(shown("https://hooks.example.com/services/T0/B0/secret?key=1"), "https://hooks.example.com/…");
         assert_eq!(shown("http://127.0.0.1:9999/"), "http://127.0.0.1:9999");
         assert_eq!(shown("https://user:password@host.example"), "https://host.example");
+        let url = |text: &str| Url::parse(text).unwrap().joined("_bulk").to_string();
+        assert_eq!(url("http://h:1"), "http://h:1/_bulk");
+        assert_eq!(url("http://h/es/?k=1"), "http://h/es/_bulk?k=1");
         for bad in ["", "host", "ftp://host/", "https://", "file:///etc/passwd"] {
             assert_eq!(Url::parse(bad), Err(UrlError), "{bad}");
         }
@@ -227,7 +252,7 @@ mod tests {
     fn a_status_says_whether_to_try_again() {
         let outcome = |status: u16| {
             let status = StatusCode::from_u16(status).unwrap();
-            Answer { status, retry_after: None, body: "why\nnot".into() }.outcome()
+            Answer { status, retry_after: None, body: "why\nnot".into(), headers: HeaderMap::new() }.outcome()
         };
         assert_eq!(outcome(204), Outcome::Delivered);
         for status in [302, 400, 401, 403, 404, 410, 413] {

@@ -3,9 +3,17 @@
 //!
 //! A receiver is one file: its settings, and how it sends. `http` is what those share that speak it.
 
+mod alertmanager;
+mod amazon;
+mod elasticsearch;
 mod file;
 mod hook;
 mod http;
+mod kinesis;
+mod lambda;
+mod s3;
+mod smtp;
+mod sns;
 mod stdout;
 mod webhook;
 
@@ -15,19 +23,28 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::format::{About, Format};
+use super::route::Pace;
+use super::secret::Secret;
 use crate::aws::AwsError;
 use crate::model::{Notice, Timestamp};
-use crate::store::StoreError;
+use crate::store::{self, StoreError};
 
+pub use alertmanager::Settings as Alertmanager;
+pub use elasticsearch::{Login, Rotation, Settings as Elasticsearch};
 pub use file::Settings as File;
 pub use http::{CertificatesError, Header, HeaderError, Url, UrlError, certificates};
+pub use kinesis::Settings as Kinesis;
+pub use lambda::Settings as Lambda;
+pub use s3::Settings as S3;
+pub use smtp::{Address, AddressError, Encryption, Settings as Smtp};
+pub use sns::Settings as Sns;
 pub use webhook::Settings as Webhook;
 
 /// One that takes notices.
 pub trait Receiver: Send + Sync {
     /// How much it takes at once.
     fn limits(&self) -> Limits;
-    /// What it gets of a notice.
+    /// What it gets of a notice, but for keys that belong to it alone.
     fn payload(&self, notice: &Notice) -> Vec<u8>;
     /// Sends notices; gives what became of each, in their order.
     fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], now: Timestamp) -> BoxFuture<'a, Vec<Outcome>>;
@@ -119,10 +136,24 @@ pub enum Settings {
     Stdout,
     /// A file.
     File(File),
+    /// Objects in a bucket.
+    S3(Box<S3>),
+    /// A data stream.
+    Kinesis(Box<Kinesis>),
+    /// A topic.
+    Sns(Box<Sns>),
+    /// A function.
+    Lambda(Box<Lambda>),
     /// A program that listens at a url.
     Webhook(Box<Webhook>),
     /// A function of the user's own.
     Hook(Box<crate::hook::Settings>),
+    /// Mail.
+    Smtp(Box<Smtp>),
+    /// An index.
+    Elasticsearch(Box<Elasticsearch>),
+    /// Prometheus Alertmanager.
+    Alertmanager(Box<Alertmanager>),
 }
 
 impl Settings {
@@ -131,14 +162,37 @@ impl Settings {
         match self {
             Settings::Stdout => "stdout",
             Settings::File(_) => "file",
+            Settings::S3(_) => "s3",
+            Settings::Kinesis(_) => "kinesis",
+            Settings::Sns(_) => "sns",
+            Settings::Lambda(_) => "lambda",
             Settings::Webhook(_) => "webhook",
             Settings::Hook(_) => "hook",
+            Settings::Smtp(_) => "smtp",
+            Settings::Elasticsearch(_) => "elasticsearch",
+            Settings::Alertmanager(_) => "alertmanager",
         }
     }
 
     /// The format that it gets where none is given.
     pub fn usual_format(&self) -> Format {
-        Format::Tidewatch
+        match self {
+            Settings::Smtp(_) => Format::Text,
+            _ => Format::Tidewatch,
+        }
+    }
+
+    /// How patiently it is served where nothing else is said: an object takes longer than a message.
+    pub fn usual_pace(&self) -> Pace {
+        match self {
+            Settings::S3(_) => Pace { timeout: Duration::from_secs(300), ..Pace::default() },
+            _ => Pace::default(),
+        }
+    }
+
+    /// Whether its messages have a shape of its own, and no other.
+    pub fn has_own_format(&self) -> bool {
+        matches!(self, Settings::Elasticsearch(_) | Settings::Alertmanager(_))
     }
 
     /// Where it is; nothing secret.
@@ -146,22 +200,44 @@ impl Settings {
         match self {
             Settings::Stdout => "standard output".to_owned(),
             Settings::File(file) => file.path.display().to_string(),
+            Settings::S3(s3) => s3.url.clone(),
+            Settings::Kinesis(kinesis) => format!("stream {}", kinesis.stream),
+            Settings::Sns(sns) => sns.topic_arn.clone(),
+            Settings::Lambda(lambda) => format!("function {}", lambda.function),
             Settings::Webhook(webhook) => webhook.url.to_string(),
             Settings::Hook(hook) => hook.target.place(),
+            Settings::Smtp(smtp) => format!("mail through {}", smtp.host),
+            Settings::Elasticsearch(server) => format!("index {} of {}", server.index, server.url),
+            Settings::Alertmanager(server) => server.url.to_string(),
         }
     }
 
-    /// Makes the receiver; nothing is sent yet.
+    /// Makes the receiver; nothing is sent yet. `buckets` is how buckets are reached, where it does not say so itself.
     ///
     /// # Errors
     /// When what it needs cannot be had.
-    pub fn open(&self, format: &Format, about: &About, timeout: Duration) -> Result<Box<dyn Receiver>, ReceiverError> {
+    pub async fn open(
+        &self,
+        format: &Format,
+        about: &About,
+        timeout: Duration,
+        buckets: &store::Settings,
+    ) -> Result<Box<dyn Receiver>, ReceiverError> {
         let writes = Writes { format: format.clone(), about: about.clone() };
         Ok(match self {
             Settings::Stdout => Box::new(stdout::Stdout::open(writes)?),
             Settings::File(settings) => Box::new(file::File::new(settings.clone(), writes)),
             Settings::Hook(settings) => Box::new(hook::Hook::new((**settings).clone(), writes)),
+            Settings::S3(settings) => Box::new(s3::S3::open(settings, writes, timeout, buckets).await?),
+            Settings::Kinesis(settings) => Box::new(kinesis::Kinesis::open(settings, writes, timeout).await?),
+            Settings::Sns(settings) => Box::new(sns::Sns::open(settings, writes, timeout).await?),
+            Settings::Lambda(settings) => Box::new(lambda::Lambda::open(settings, writes, timeout).await?),
             Settings::Webhook(settings) => Box::new(webhook::Webhook::open(settings, writes, timeout)?),
+            Settings::Smtp(settings) => Box::new(smtp::Smtp::open(settings, writes, timeout)?),
+            Settings::Elasticsearch(settings) => {
+                Box::new(elasticsearch::Elasticsearch::open(settings, writes, timeout)?)
+            }
+            Settings::Alertmanager(settings) => Box::new(alertmanager::Alertmanager::open(settings, writes, timeout)?),
         })
     }
 }
@@ -196,6 +272,14 @@ pub(super) struct Writes {
 impl Writes {
     fn payload(&self, notice: &Notice) -> Vec<u8> {
         self.format.payload(notice, &self.about)
+    }
+
+    /// The same without keys, to be kept where it could not be delivered.
+    fn kept(&self, notice: &Notice) -> Vec<u8> {
+        match &self.format {
+            Format::Pagerduty(_) => Format::Pagerduty(Secret::new("***")).payload(notice, &self.about),
+            format => format.payload(notice, &self.about),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Receivers against servers and files of this process.
 
+mod servers;
+
 use std::fs;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -85,7 +87,11 @@ async fn read(stream: &mut tokio::net::TcpStream) -> Option<Request> {
     }
 }
 
-fn webhook(url: &str) -> Box<dyn Receiver> {
+async fn open(settings: &Settings, format: &Format) -> Box<dyn Receiver> {
+    settings.open(format, &about(), SECOND, &store::Settings::default()).await.unwrap()
+}
+
+async fn webhook(url: &str) -> Box<dyn Receiver> {
     let settings = Webhook {
         url: Url::parse(&format!("{url}/hook?key=hush")).unwrap(),
         headers: vec![Header::new("X-Team", "shop").unwrap()],
@@ -93,14 +99,14 @@ fn webhook(url: &str) -> Box<dyn Receiver> {
         ca_bundle: None,
     };
     assert!(!format!("{settings:?}").contains("hush"));
-    Settings::Webhook(Box::new(settings)).open(&Format::Tidewatch, &about(), SECOND).unwrap()
+    open(&Settings::Webhook(Box::new(settings)), &Format::Tidewatch).await
 }
 
 #[tokio::test]
 async fn a_webhook_gets_a_signed_message_with_its_id() {
     let (url, mut asked) = stub(vec![(200, "", String::new())]).await;
     let (one, two) = (notice("one é", "a"), notice("two", "b"));
-    let outcomes = webhook(&url).deliver(&[&one, &two], now()).await;
+    let outcomes = webhook(&url).await.deliver(&[&one, &two], now()).await;
     assert_eq!(outcomes, [Outcome::Delivered, Outcome::Delivered]);
     let request = asked.recv().await.unwrap();
     assert!(request.head.starts_with("POST /hook?key=hush HTTP/1.1"), "{}", request.head);
@@ -127,7 +133,7 @@ async fn a_webhook_says_what_became_of_each() {
     let (url, mut asked) = stub(answers).await;
     let notices =
         [notice("a", "a"), notice("b", "b"), notice("a2", "a"), notice("c", "c"), notice("d", "d"), notice("e", "e")];
-    let outcomes = webhook(&url).deliver(&notices.iter().collect::<Vec<_>>(), now()).await;
+    let outcomes = webhook(&url).await.deliver(&notices.iter().collect::<Vec<_>>(), now()).await;
     assert!(matches!(&outcomes[0], Outcome::Failed { trouble, is_down: false, .. } if trouble.code == "500"));
     assert!(matches!(&outcomes[1], Outcome::Refused(trouble) if trouble.message == "Bad Request: bad"));
     assert_eq!((&outcomes[2], &outcomes[3]), (&Outcome::Untried, &Outcome::Delivered), "after `a` of its thread");
@@ -147,7 +153,7 @@ async fn a_webhook_that_cannot_be_reached_is_down_and_its_url_is_not_told() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     let notice = notice("a", "a");
-    let outcomes = webhook(&url).deliver(&[&notice], now()).await;
+    let outcomes = webhook(&url).await.deliver(&[&notice], now()).await;
     let [Outcome::Failed { trouble, is_down: true, .. }] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert!(trouble.code == "Connect" && !trouble.message.contains("hush"), "{trouble}");
 }
@@ -158,10 +164,25 @@ async fn a_webhook_that_does_not_answer_is_left() {
     let url = Url::parse(&format!("http://{}/?key=hush", listener.local_addr().unwrap())).unwrap();
     let settings = Webhook { url, headers: Vec::new(), secret: None, ca_bundle: None };
     let settings = Settings::Webhook(Box::new(settings));
-    let mut webhook = settings.open(&Format::Text, &about(), Duration::from_millis(50)).unwrap();
+    let short = Duration::from_millis(50);
+    let opened = settings.open(&Format::Text, &about(), short, &store::Settings::default()).await;
+    let mut webhook = opened.unwrap();
     let notice = notice("a", "a");
     let outcomes = webhook.deliver(&[&notice], now()).await;
     assert!(matches!(&outcomes[0], Outcome::Failed { trouble, .. } if trouble.code == "Timeout"), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_key_is_sent_and_not_kept() {
+    let (url, mut asked) = stub(vec![(202, "", String::new())]).await;
+    let url = Url::parse(&url).unwrap();
+    let settings = Webhook { url, headers: Vec::new(), secret: None, ca_bundle: None };
+    let format = Format::Pagerduty(Secret::new("hush"));
+    let mut webhook = open(&Settings::Webhook(Box::new(settings)), &format).await;
+    let notice = notice("a", "a");
+    assert_eq!(webhook.deliver(&[&notice], now()).await, [Outcome::Delivered]);
+    assert!(asked.recv().await.unwrap().body.contains("\"routing_key\":\"hush\""));
+    assert!(String::from_utf8(webhook.payload(&notice)).unwrap().contains("\"routing_key\":\"***\""));
 }
 
 #[tokio::test]
@@ -169,15 +190,14 @@ async fn a_file_grows_by_whole_lines() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("deep/alerts.csv");
     let settings = Settings::File(File { path: path.clone() });
-    let open = |format: &Format| settings.open(format, &about(), SECOND).unwrap();
     let (one, two) = (notice("one", "a"), notice("two", "b"));
-    assert_eq!(open(&Format::Csv).deliver(&[&one], now()).await, [Outcome::Delivered]);
+    assert_eq!(open(&settings, &Format::Csv).await.deliver(&[&one], now()).await, [Outcome::Delivered]);
     // a crash cut the last line short
     let mut text = fs::read_to_string(&path).unwrap();
     assert_eq!(text.lines().count(), 2);
     text.truncate(text.len() - 10);
     fs::write(&path, &text).unwrap();
-    assert_eq!(open(&Format::Csv).deliver(&[&one, &two], now()).await.len(), 2);
+    assert_eq!(open(&settings, &Format::Csv).await.deliver(&[&one, &two], now()).await.len(), 2);
     let text = fs::read_to_string(&path).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
@@ -189,6 +209,6 @@ async fn a_file_that_cannot_be_written_is_tried_again() {
     let directory = tempfile::tempdir().unwrap();
     let settings = Settings::File(File { path: directory.path().to_owned() });
     let notice = notice("one", "a");
-    let outcomes = settings.open(&Format::Text, &about(), SECOND).unwrap().deliver(&[&notice], now()).await;
+    let outcomes = open(&settings, &Format::Text).await.deliver(&[&notice], now()).await;
     assert!(matches!(&outcomes[0], Outcome::Failed { trouble, .. } if trouble.code == "File"), "{outcomes:?}");
 }

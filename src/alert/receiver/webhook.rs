@@ -75,7 +75,7 @@ impl Receiver for Webhook {
     }
 
     fn payload(&self, notice: &Notice) -> Vec<u8> {
-        self.writes.payload(notice)
+        self.writes.kept(notice)
     }
 
     fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], now: Timestamp) -> BoxFuture<'a, Vec<Outcome>> {

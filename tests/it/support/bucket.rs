@@ -57,6 +57,11 @@ impl Bucket {
         self.fetch(&["data", "rejects", "anomalies", "revisions"], |_| true)
     }
 
+    /// Everything below the prefix.
+    pub(crate) fn everything(&self) -> Tree {
+        self.fetch(&[""], |_| true)
+    }
+
     /// Whether an object is there.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.runtime.block_on(self.store.get(name)).unwrap().is_some()

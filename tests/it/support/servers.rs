@@ -1,4 +1,4 @@
-//! Real servers on 127.0.0.1, installed by `scripts/servers`: [`kinesis`] and [`s3`]. Here is what every server needs:
+//! Real servers on 127.0.0.1, installed by `scripts/servers`: [`kinesis`], [`s3`] and [`ministack`]. Here is what every server needs:
 //! free ports, readiness, its log when it fails, and an end. A server never outlives the tests: the shell that started
 //! it ends it by its process id when its own standard input closes, which it does however the tests end, even for a
 //! server in a static, which is never dropped. One that cannot start fails the test.
@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::{env, fs, io};
 
 pub(crate) mod kinesis;
+pub(crate) mod ministack;
 pub(crate) mod s3;
 
 const POLL: Duration = Duration::from_millis(20);
