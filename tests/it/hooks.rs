@@ -20,6 +20,7 @@ use crate::support::data::{self, Layout};
 use crate::support::pipeline::Pipeline;
 use crate::support::process::{Running, command as command_line, ended, tidewatch, wait_until};
 use crate::support::proxy::http::{Body, Head};
+use crate::support::rig::Rig;
 use crate::support::tree::{self, Tree};
 
 const RECORDS: u64 = 600;
@@ -388,6 +389,25 @@ fn a_hook_behind_the_line_gets_all_that_was_found() {
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn records_of_a_stream_keep_their_places_over_kills() {
+    const MORE: u64 = 1500;
+    let mut rig = Rig::shared("hooked", 2, 2000);
+    rig.configure("[select]", &format!("{}[select]", command("pass", "retries = 5")));
+    let mut job = rig.start();
+    for packed in [1, 10, 1, 10] {
+        let before = rig.sent();
+        rig.put(MORE, packed);
+        // some of what is new, so that it is killed in the middle of its work
+        rig.bucket.until_committed(&mut job, before + MORE / 4);
+        job.kill();
+        job = rig.start();
+    }
+    rig.until_committed(&mut job);
+    assert!(job.terminate().success(), "{}", job.errors());
+    rig.assert_exact();
 }
 
 #[test]

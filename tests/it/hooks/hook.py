@@ -30,6 +30,8 @@ def second(record):
 
 
 def answers(mode, asked):
+    if mode == "pass":
+        return {"records": [{**record, "result": "Ok"} for record in asked["records"]]}
     records = [clean(record) for record in asked["records"] if mode != "second"]
     if mode == "second":
         records = [second(record) for record in asked["records"]]
