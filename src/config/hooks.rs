@@ -88,7 +88,9 @@ fn hook(section: &Section<'_>, at: usize, known: &Known<'_>, names: &mut BTreeSe
         in_flight,
         answer_bytes_max,
     };
-    let (mut filter, format, pace) = (filter(section, Of::Findings, known), format(section), pace(section, None));
+    let scores_records = known.detect.is_some_and(|detect| detect.records.is_some());
+    let of = if scores_records { Of::Records } else { Of::Findings };
+    let (mut filter, format, pace) = (filter(section, of, known), format(section), pace(section, None));
     section.finish();
     if stage == Stage::Before {
         for key in OF_ROUTES.into_iter().filter(|key| section.has(key)) {

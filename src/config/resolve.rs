@@ -153,9 +153,14 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let known = Known { columns: &columns, dimensions: &dimensions, kept: &kept, detect: detect.as_ref() };
     let mut names = BTreeSet::new();
     let mut alerts = alerts(root, &known, &mut names);
-    let deliveries = deliveries(root, &known, &mut names);
+    let mut deliveries = deliveries(root, &known, &mut names);
     let (hooks, after) = hooks(root, &known, &mut names);
-    alerts.extend(after);
+    let scores_records = detect.as_ref().is_some_and(|detect| detect.records.is_some());
+    if scores_records {
+        deliveries.extend(after)
+    } else {
+        alerts.extend(after)
+    }
     let store = store(&root.section("store"));
     if let (Some(Source::Files(files)), Some(partition)) = (&source, &partition) {
         apart(root, files, [&partition.url, &job.state]);

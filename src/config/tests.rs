@@ -345,6 +345,16 @@ fn what_is_wrong_with_calendars_is_told() {
 }
 
 #[test]
+fn hooks_behind_the_line_get_what_is_judged() {
+    let hook = "[[hook]]\nstage = 'after'\ncommand = 'save'\n";
+    let config = good(&format!("{hook}{GOOD}"));
+    assert_eq!((config.hooks.len(), config.alerts.len(), config.deliveries.len()), (0, 1, 0));
+    assert_eq!((config.alerts[0].name.as_str(), config.alerts[0].filter.severity_threshold), ("hook", 0.0));
+    let config = good(&format!("{hook}{GOOD}[detect]\ninput = 'records'\n"));
+    assert_eq!((config.hooks.len(), config.alerts.len(), config.deliveries.len()), (0, 0, 1));
+}
+
+#[test]
 fn hooks_are_programs_or_endpoints() {
     let with = |hooks: &str| format!("{hooks}\n{GOOD}");
     let config = good(&with(

@@ -229,6 +229,7 @@ fn what_opensearch_ignores_by_default_is_ignored() {
 #[test]
 fn a_forest_over_records_is_translated() {
     let imported = imported(&[TRADES]);
+    assert!(loaded(&imported).detect.records.is_some());
     let toml = table(&imported);
     let texts = |value: &toml::Value| -> Vec<String> {
         value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
@@ -258,9 +259,8 @@ fn a_forest_over_windows_is_translated() {
     assert_eq!(measures[1]["where"]["browseraction"][0].as_str(), Some("Impression"));
     assert_eq!(measures[2]["expression"].as_str(), Some("(CLICKCOUNT / IMPRESSIONCOUNT) * 100.000"));
     assert_eq!(toml["detect"]["trees"].as_integer(), Some(100));
-    for left in
-        ["subSampleSize = 12", "timeDecay = 100000", "statement `CREATE FUNCTION", "WHERE ANOMALY_SCORE above 2"]
-    {
+    assert_eq!(toml["detect"]["time_decay"].as_integer(), Some(100_000));
+    for left in ["subSampleSize = 12", "statement `CREATE FUNCTION", "WHERE ANOMALY_SCORE above 2"] {
         assert_left(&imported, left);
     }
 }

@@ -339,19 +339,16 @@ fn windows(
     }
     draft.one_more("alert").number("severity_threshold", 70.0, "our default");
     let Some((forest, threshold)) = forest else { return Ok(()) };
-    for ((name, key, _), range) in ARGUMENTS.into_iter().zip([Some(1..=1000), Some(16..=4096), None, Some(1..=64)]) {
-        match (argument(forest, name), range) {
-            (Some(Ok(number)), Some(range)) if range.contains(&number) => {
+    for ((name, key, _), range) in ARGUMENTS.into_iter().zip([1..=1000, 16..=256, 3..=2_147_483_647, 1..=64]) {
+        match argument(forest, name) {
+            Some(Ok(number)) if range.contains(&number) => {
                 draft.section("detect").integer(key, number, name);
             }
-            (Some(Ok(number)), Some(range)) => {
+            Some(Ok(number)) => {
                 draft.left(&format!("{name} = {number}"), &format!("allowed is {} to {}", range.start(), range.end()));
             }
-            (Some(Ok(number)), None) => {
-                draft.left(&format!("{name} = {number}"), "how fast series are forgotten is not told from outside");
-            }
-            (Some(Err(text)), _) => draft.left(&format!("{name} = {text}"), "it is no number"),
-            (None, _) => {}
+            Some(Err(text)) => draft.left(&format!("{name} = {text}"), "it is no number"),
+            None => {}
         }
     }
     extra(draft, forest);
