@@ -67,6 +67,12 @@ impl Draft {
         self.sections.len() - 1
     }
 
+    /// A section below the last one of an array.
+    pub(super) fn below(&mut self, path: &str) -> &mut Section {
+        let at = self.push(path, false);
+        &mut self.sections[at]
+    }
+
     /// Notes a value that the description does not have and whoever runs the job must give.
     pub(super) fn unset(&mut self, key: &str, why: &str) {
         self.to_set.push(format!("{key}: {}", shown(why)));

@@ -159,6 +159,9 @@ fn a_lookout_detector_is_translated() {
     assert_eq!(alerts[0]["severity_threshold"].as_float(), Some(65.0));
     assert_eq!(alerts[0]["measures"][0].as_str(), Some("views"));
     assert_eq!(alerts[0]["dimensions"]["marketplace"][1].as_str(), Some("uk"));
+    assert_eq!(alerts[0]["sns"]["topic_arn"].as_str(), Some("arn:aws:sns:eu-west-1:123456789012:shop"));
+    assert_eq!(alerts[0]["sns"]["region"].as_str(), Some("eu-west-1"));
+    assert_eq!((alerts[0]["name"].as_str(), alerts[0]["format"].as_str()), (Some("on-call"), Some("lookout")));
     assert_eq!(alerts[0]["description"].as_str(), Some("wakes \"us\""));
     assert_left(&imported, "Alert.AlertFilters.DimensionFilterList[1].DimensionName = x: y");
     assert!(imported.toml.contains("# AnomalyDetectorDescription: views of the shop\n"), "{}", imported.toml);

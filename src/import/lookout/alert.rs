@@ -1,6 +1,6 @@
 //! A Lookout alert: its threshold, its filters, whom it told.
 
-use super::rest;
+use super::{region, rest};
 use crate::import::draft::Draft;
 use crate::import::json::{Object, Reader};
 
@@ -45,15 +45,43 @@ pub(super) fn translate(draft: &mut Draft, alert: &Object, dimensions: &[String]
         rest(draft, &filters);
     }
     if let Some(mut action) = alert.below("Action") {
-        for (key, target) in [("SNSConfiguration", "SnsTopicArn"), ("LambdaConfiguration", "LambdaArn")] {
-            let Some(mut receiver) = action.below(key) else { continue };
-            receiver.ignore(&["RoleArn", "SnsFormat"]);
-            if let Some(arn) = receiver.text(target) {
-                draft.left(&format!("{} = {arn}", receiver.path(target)), "findings are shown on the terminal");
-            }
-            rest(draft, &receiver);
-        }
+        receiver(draft, &mut action, &name);
         rest(draft, &action);
     }
     rest(draft, &alert);
+}
+
+/// Whom it told: one of two kinds.
+fn receiver(draft: &mut Draft, action: &mut Reader<'_>, name: &str) {
+    const KINDS: [(&str, &str, &str, &str); 2] = [
+        ("SNSConfiguration", "SnsTopicArn", "alert.sns", "topic_arn"),
+        ("LambdaConfiguration", "LambdaArn", "alert.lambda", "function"),
+    ];
+    let mut has_one = false;
+    for (key, target, section, own) in KINDS {
+        let Some(mut receiver) = action.below(key) else { continue };
+        // the service's role; ours are the credentials of whoever runs the job
+        receiver.ignore(&["RoleArn"]);
+        let shape = receiver.text("SnsFormat").unwrap_or("JSON");
+        let arn = receiver.text(target).filter(|arn| arn.starts_with("arn:") && arn.split(':').count() >= 6);
+        rest(draft, &receiver);
+        let Some(arn) = arn.filter(|_| !has_one) else {
+            draft.left(&receiver.path(key), "it names nobody, or a second one: findings are shown on the terminal");
+            continue;
+        };
+        has_one = true;
+        let alert = draft.last("alert");
+        if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+            alert.text("name", name, "AlertName");
+        }
+        match shape {
+            "JSON" => alert.text("format", "lookout", "its JSON, for those who read it; leave it out for ours"),
+            _ => alert.text("format", "text", &format!("SnsFormat = {shape}")),
+        };
+        let below = draft.below(section);
+        below.text(own, arn, &receiver.path(target));
+        if let Some(region) = region(arn) {
+            below.text("region", &region, "the ARN");
+        }
+    }
 }
