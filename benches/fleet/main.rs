@@ -206,7 +206,7 @@ fn cell(number: usize, step: usize, rows: u64) -> Cell {
     let wave = (std::f64::consts::TAU * (step as f64 / 288.0 + number as f64 / 101.0)).sin();
     let noise: f64 = (0..4).map(|part| uniform(number as u64, step as u64, part)).sum::<f64>() - 2.0;
     stats.add(level * (2.0 + wave + 0.3 * noise));
-    Cell { key: key(number), rows, stats: vec![stats] }
+    Cell { key: key(number), rows, stats: vec![stats], sketches: Vec::new() }
 }
 
 /// 0 to 1, the same on every machine.

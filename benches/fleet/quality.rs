@@ -117,7 +117,7 @@ fn alarms(form: Form, seed: u64, incidents: &[Vec<Incident>]) -> Vec<Vec<usize>>
             if rows > 0 {
                 let mut stats = Stats::EMPTY;
                 (0..rows).for_each(|_| stats.add(1.0));
-                cells.push(Cell { key: key(at), rows, stats: vec![stats] });
+                cells.push(Cell { key: key(at), rows, stats: vec![stats], sketches: Vec::new() });
             }
         }
         let interval = Interval::containing(0, length).offset((4 * DAY + t) as i64);

@@ -92,7 +92,7 @@ fn detector(values: &[f64], seed: u64) -> f64 {
     timed(values, |at, value| {
         let mut stats = Stats::EMPTY;
         stats.add(value);
-        let cells = vec![Cell { key: key.clone(), rows: 1, stats: vec![stats] }];
+        let cells = vec![Cell { key: key.clone(), rows: 1, stats: vec![stats], sketches: Vec::new() }];
         black_box(detector.observe(&ClosedInterval { interval: first.offset(at as i64), cells }));
     })
 }

@@ -56,7 +56,7 @@ pub(crate) fn world(world: &World, seed: u64) -> Judged {
         let cells = keys.iter().enumerate().filter_map(|(cell, key)| {
             let stats: Vec<Stats> = (0..2).map(|measure| stats(world.values[2 * cell + measure][step])).collect();
             let rows = stats.iter().map(Stats::count).max().unwrap_or(0);
-            (rows > 0).then(|| Cell { key: key.clone(), rows, stats })
+            (rows > 0).then(|| Cell { key: key.clone(), rows, stats, sketches: Vec::new() })
         });
         let closed = ClosedInterval { interval: first.offset(step as i64), cells: cells.collect() };
         for point in detector.observe(&closed) {
@@ -83,7 +83,7 @@ pub(crate) fn single(values: &[Option<f64>], first: Interval, seed: u64) -> Judg
         let Some(value) = value else { continue };
         let mut stats = Stats::EMPTY;
         stats.add(*value);
-        let cells = vec![Cell { key: SeriesKey::new([]), rows: 1, stats: vec![stats] }];
+        let cells = vec![Cell { key: SeriesKey::new([]), rows: 1, stats: vec![stats], sketches: Vec::new() }];
         for point in detector.observe(&ClosedInterval { interval: first.offset(step as i64), cells }) {
             let at = (point.interval.number() - first.number()) as usize;
             let error = point.value.map_or(0.0, |value| top.rank((value - point.expected).abs(), QUIET));

@@ -1,7 +1,7 @@
 //! What late rows did to findings: a table of its own beside the anomaly table, whose lines stay as they were told.
 //!
 //! ```text
-//! revisions/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/revisions-YYYYMMDD-HHMM.jsonl
+//! revisions/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/revisions-YYYYMMDD-HHMM.jsonl     (hhmmss as in the other trees)
 //! ```
 //!
 //! The folder is that of the revised interval, as in the other trees; the name tells with which interval the late rows
@@ -143,7 +143,7 @@ impl RevisionTable {
 fn name(revised: Interval, with: Interval) -> String {
     let folder = ObjectPath::folder(Area::Anomalies, revised);
     let below = folder.strip_prefix(Area::Anomalies.folder()).unwrap_or(&folder);
-    format!("{REVISIONS}{below}/revisions-{}.jsonl", with.start().format("%Y%m%d-%H%M"))
+    format!("{REVISIONS}{below}/revisions-{}.jsonl", with.stamp())
 }
 
 /// The local date of a date folder.

@@ -72,11 +72,12 @@ pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> 
     }
 }
 
-/// The local date in an id, `<measure>-<yyyymmdd>-<hhmm>...`: one day of the table is read and not years.
+/// The local date in an id, `<measure>-<yyyymmdd>-<hhmm>...` or `-<hhmmss>...`: one day of the table is read and not years.
 fn date_of(id: &str) -> Option<NaiveDate> {
     let digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
     let parts: Vec<&str> = id.split('-').collect();
-    let date = parts.windows(2).rev().find(|pair| digits(pair[0], 8) && digits(pair[1], 4))?[0];
+    let is_clock = |part: &str| digits(part, 4) || digits(part, 6);
+    let date = parts.windows(2).rev().find(|pair| digits(pair[0], 8) && is_clock(pair[1]))?[0];
     NaiveDate::parse_from_str(date, "%Y%m%d").ok()
 }
 

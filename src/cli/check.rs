@@ -6,7 +6,7 @@ use std::path::Path;
 use super::CliError;
 use super::{format, host, records, speaks};
 use crate::alert::Delivery;
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::decode::discover::{ColumnReport, Discovery, Distinct, Role};
 use crate::decode::{Format, Header};
 use crate::job::inspect::{self, Inspection};
@@ -142,8 +142,12 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
 fn rules(out: &mut impl Write, config: &Config) -> Result<(), CliError> {
     let mut title = "rules";
     for measure in &config.detect.measures {
-        let increase = measure.is_counter.then(|| format!("the increase of `{}`", measure.column));
-        let rules: Vec<String> = increase.into_iter().chain(measure.margin.description()).collect();
+        let what = match &measure.origin {
+            Origin::Rows { take, .. } if measure.is_counter => Some(format!("the increase of {}", take.description())),
+            Origin::Rows { take, .. } if take.is_plain() => None,
+            _ => Some(measure.description()),
+        };
+        let rules: Vec<String> = what.into_iter().chain(measure.margin.description()).collect();
         if !rules.is_empty() {
             writeln!(out, "{title:<10} `{}`: {}", measure.name, rules.join(", "))?;
             title = "";

@@ -45,8 +45,12 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// A time in minutes as people read it.
-pub(super) fn minutes(minutes: u64) -> String {
+/// A time in seconds as people read it: in whole minutes, where it is a minute or longer.
+pub(super) fn time(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds} s") } else { minutes(seconds / 60) }
+}
+
+fn minutes(minutes: u64) -> String {
     match (minutes / 60, minutes % 60) {
         (0, minutes) => format!("{minutes} min"),
         (hours, 0) => format!("{hours} h"),

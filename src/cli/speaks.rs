@@ -70,7 +70,7 @@ fn learned(config: &Config, past: &Past, inspection: &Inspection) -> Vec<String>
 }
 
 fn time(config: &Config, intervals: u64) -> String {
-    format::minutes(intervals * u64::from(config.interval.length.seconds()) / 60)
+    format::time(intervals * u64::from(config.interval.length.seconds()))
 }
 
 fn days(count: u64) -> String {

@@ -25,7 +25,7 @@ pub(super) fn sweep(
     let Sweep { summary, learned, steps } = sweep?;
     print_history(out, &summary, learned)?;
     writeln!(out, "time       {:.1} s", summary.elapsed.as_secs_f64())?;
-    let minutes = u64::from(config.interval.length.seconds()) / 60;
+    let seconds = u64::from(config.interval.length.seconds());
     if span.labels.is_some() {
         let incidents = steps.first().map_or(0, |step| step.score.incidents);
         writeln!(out, "incidents  {}", format::count(incidents as u64))?;
@@ -33,7 +33,7 @@ pub(super) fn sweep(
             print_unknown(out, unknown)?;
         }
         writeln!(out, "\nSENSITIVITY  FINDINGS  FALSE/SERIES-WEEK  PRECISION  RECALL     F1  DELAY")?;
-        steps.iter().try_for_each(|step| labelled_line(out, step, minutes))?;
+        steps.iter().try_for_each(|step| labelled_line(out, step, seconds))?;
         writeln!(
             out,
             "\nDELAY is the lower median of the time from an incident's first interval to the first that is flagged"
@@ -50,9 +50,9 @@ pub(super) fn sweep(
     Ok(())
 }
 
-fn labelled_line(out: &mut impl Write, step: &Step, minutes: u64) -> Result<(), CliError> {
+fn labelled_line(out: &mut impl Write, step: &Step, seconds: u64) -> Result<(), CliError> {
     let score = &step.score;
-    let delay = score.delay_median.map_or_else(|| "n/a".into(), |delay| format::minutes(delay * minutes));
+    let delay = score.delay_median.map_or_else(|| "n/a".into(), |delay| format::time(delay * seconds));
     let line = format!(
         "{:<11}  {:>8}  {:>17}  {:>9}  {:>6}  {:>5}  {delay:<10}{}",
         step.sensitivity,

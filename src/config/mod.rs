@@ -10,18 +10,22 @@ mod decode;
 mod deliver;
 mod generator;
 mod hooks;
+mod measure;
 mod problem;
 mod raw;
 mod receiver;
 mod records;
+mod reference;
 mod resolve;
 mod source;
 mod units;
 
 pub use decode::Decode;
+pub use measure::{DetectMeasure, Origin};
 pub use problem::{Problem, Problems};
 pub use records::{Records, RecordsOutput};
-pub use resolve::{Config, Detect, DetectMeasure, Job, Partition, Select};
+pub use reference::Reference;
+pub use resolve::{Config, Detect, Job, Partition, Select};
 pub use source::Source;
 
 use std::path::{Path, PathBuf};

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::aws::aws;
@@ -12,13 +11,15 @@ use super::calendar::calendars;
 use super::decode::{Decode, decode};
 use super::deliver::{Known, alerts, deliveries};
 use super::hooks::hooks;
+use super::measure::{DetectMeasure, measures};
 use super::raw::Section;
 use super::records::{self, Records};
+use super::reference::{Reference, references};
 use super::source::{Source, apart, source};
 use super::units::{DAY, KB, MB, SECOND, u32_of, usize_of};
 use crate::alert;
 use crate::decode::TimestampFormat;
-use crate::detect::{self, Aggregation, Calendar, ForestShape, Margin, Sides};
+use crate::detect::{self, Calendar, ForestShape};
 use crate::hook;
 use crate::interval::{self, CloseAt, Lanes};
 use crate::model::{Format, Length, MeasureType, Zone, nearest};
@@ -41,6 +42,8 @@ pub struct Config {
     pub decode: Decode,
     /// `[select]`
     pub select: Select,
+    /// `[[reference]]`
+    pub references: Vec<Reference>,
     /// `[interval]`
     pub interval: interval::Settings,
     /// A followed source that has been silent for so long is closed by the clock.
@@ -123,33 +126,24 @@ pub struct Detect {
     pub records: Option<Records>,
 }
 
-/// One measure.
-#[derive(Clone, Debug)]
-pub struct DetectMeasure {
-    /// Its name in findings.
-    pub name: Arc<str>,
-    /// Its column.
-    pub column: String,
-    /// How values become one number per interval.
-    pub aggregation: Aggregation,
-    /// Which of its changes count.
-    pub margin: Margin,
-    /// Whether the column only grows, and its increase is judged.
-    pub is_counter: bool,
-}
-
 pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let partition = partition(&root.section("partition"));
     let job = job(&root.section("job"), partition.as_ref());
     let decode = decode(&root.section("decode"));
     let source = source(&root.section("source"), decode.as_ref());
-    let select = select(&root.section("select"));
+    let is_measured = root.section("detect").has("measure");
+    let select = select(&root.section("select"), is_measured);
     let interval = interval(&root.section("interval"), source.as_ref());
     // what is measured can be checked against the columns even where the rest of their section is wrong
     let [columns, dimensions, kept] = ["measures", "dimensions", "keep"].map(|key| root.section("select").texts(key));
     let zone = interval.as_ref().map_or(Zone::UTC, |(interval, _)| interval.zone);
     let others = [&dimensions[..], &kept, &root.section("select").texts("timestamp")].concat();
-    let detect = detect(&root.section("detect"), (&columns, &others), &dimensions, zone);
+    let length = interval.as_ref().map(|(interval, _)| interval.length);
+    let timestamp = root.section("select").text("timestamp");
+    let of_intervals = (length, zone, timestamp.as_deref());
+    let detect = detect(&root.section("detect"), (&columns, &others), &dimensions, of_intervals);
+    let looked_at: Vec<String> = detect.iter().flat_map(Detect::columns).map(str::to_owned).collect();
+    let references = references(root, select.as_ref(), &looked_at, source.as_ref());
     let known = Known { columns: &columns, dimensions: &dimensions, kept: &kept, detect: detect.as_ref() };
     let mut names = BTreeSet::new();
     let mut alerts = alerts(root, &known, &mut names);
@@ -167,12 +161,13 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     }
     root.finish();
     let (interval, idle_timeout) = interval?;
-    let config = Config {
+    let mut config = Config {
         job,
         source: source?,
         hooks,
         decode: decode?,
         select: select?,
+        references,
         interval,
         idle_timeout,
         partition: partition?,
@@ -181,7 +176,36 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
         deliveries,
         store: store?,
     };
+    config.keep_what_is_looked_at();
     Some(config)
+}
+
+impl Config {
+    /// Columns that measures look at row by row stay with the rows: what is judged live is judged again from partitions.
+    fn keep_what_is_looked_at(&mut self) {
+        let needed: Vec<String> = self.detect.columns().map(str::to_owned).collect();
+        for column in needed {
+            if !self.select.has(&column) {
+                self.select.keep.push(column);
+            }
+        }
+    }
+}
+
+impl Select {
+    /// Whether a column leaves the line.
+    fn has(&self, column: &str) -> bool {
+        let measures = self.measures.iter().map(|(measure, _)| measure);
+        let all = [&self.timestamp].into_iter().chain(&self.dimensions).chain(&self.keep).chain(measures);
+        all.into_iter().any(|name| name == column)
+    }
+}
+
+impl Detect {
+    /// The columns that measures look at row by row, beside those that are summed up.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.measures.iter().flat_map(DetectMeasure::columns)
+    }
 }
 
 fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
@@ -210,7 +234,7 @@ fn threads(section: &Section<'_>) -> NonZeroUsize {
     usize::try_from(threads).ok().and_then(NonZeroUsize::new).unwrap_or(cores)
 }
 
-fn select(section: &Section<'_>) -> Option<Select> {
+fn select(section: &Section<'_>, is_measured: bool) -> Option<Select> {
     let timestamp = section.required_text("timestamp", "\"event_time\"");
     let timestamp_format = section.text("timestamp_format").unwrap_or_else(|| "%Y-%m-%d %H:%M:%S".into());
     let timestamp_format = TimestampFormat::parse(&timestamp_format)
@@ -225,7 +249,8 @@ fn select(section: &Section<'_>) -> Option<Select> {
     let filters = filters_section.entries();
     section.finish();
 
-    if measures.is_empty() {
+    // rows can be counted without a numeric column
+    if measures.is_empty() && !is_measured {
         section.missing("measures", "[\"views\"]");
     }
     let mut seen = Vec::new();
@@ -268,9 +293,15 @@ fn select(section: &Section<'_>) -> Option<Select> {
 }
 
 fn interval(section: &Section<'_>, source: Option<&Source>) -> Option<(interval::Settings, Duration)> {
-    let length = section.duration("length", 300 * SECOND, 60 * SECOND..=DAY);
-    let length = Length::from_seconds(length.as_secs())
-        .map_err(|error| section.problem("length", &format!("{error}; hint: for example \"5m\" or \"10m\"")));
+    let length = section.duration("length", 300 * SECOND, SECOND..=DAY);
+    let hint = "hint: for example \"10s\", \"5m\" or \"10m\"";
+    let length = if length.subsec_nanos() > 0 {
+        section.problem("length", &format!("is no whole number of seconds; {hint}"));
+        None
+    } else {
+        let length = Length::from_seconds(length.as_secs());
+        length.map_err(|error| section.problem("length", &format!("{error}; {hint}"))).ok()
+    };
     let zone = zone(section, "timezone");
     let offset = section.duration("offset", 60 * SECOND, Duration::ZERO..=5 * DAY);
     let ahead_max = section.duration("ahead_max", DAY, SECOND..=36_500 * DAY);
@@ -283,7 +314,7 @@ fn interval(section: &Section<'_>, source: Option<&Source>) -> Option<(interval:
         section.problem("close", "is `end`, but a stream has no end");
     }
     let settings = interval::Settings {
-        length: length.ok()?,
+        length: length?,
         zone: zone?,
         offset_micros: micros(offset),
         ahead_max_micros: micros(ahead_max),
@@ -345,7 +376,7 @@ fn detect(
     section: &Section<'_>,
     (columns, others): (&[String], &[String]),
     dimensions: &[String],
-    zone: Zone,
+    (length, zone, timestamp): (Option<Length>, Zone, Option<&str>),
 ) -> Option<Detect> {
     let kind = (records::input(section), records::preset(section));
     let shape = kind.1.forest();
@@ -360,12 +391,12 @@ fn detect(
         ),
         forest: ForestShape {
             trees: number("trees", shape.trees, 1..=1000),
-            sample: number("sample", shape.sample, 16..=4096),
+            sample: number("sample", shape.sample, 10..=4096),
             shingle: number("shingle", shape.shingle, 1..=64),
             time_decay: u32_of(section.integer("time_decay", shape.time_decay.into(), 3..=2_147_483_647)),
         },
         memory_bytes: section.size("memory", detect::MEMORY_BYTES, 16 * MB..=1_000_000_000 * MB),
-        measures: section.sections("measure").iter().filter_map(|measure| detect_measure(measure, columns)).collect(),
+        measures: measures(section, columns, timestamp, length),
         calendars: calendars(section, dimensions, zone),
         records: records::records(section, kind, (columns, others)),
     };
@@ -374,56 +405,7 @@ fn detect(
         records::alone(section);
         detect.records.as_ref()?;
     }
-    let mut detect = detect;
-    if detect.measures.is_empty() {
-        detect.measures = columns.iter().map(|column| sum_of(column)).collect();
-    }
-    for (index, measure) in detect.measures.iter().enumerate() {
-        if detect.measures[..index].iter().any(|earlier| earlier.name == measure.name) {
-            section
-                .section_problem(&format!("has two measures named `{}`; hint: give one another `name`", measure.name));
-        }
-    }
     Some(detect)
-}
-
-fn sum_of(column: &str) -> DetectMeasure {
-    let (name, column) = (Arc::from(column), column.to_owned());
-    DetectMeasure { name, column, aggregation: Aggregation::Sum, margin: Margin::NONE, is_counter: false }
-}
-
-fn detect_measure(section: &Section<'_>, columns: &[String]) -> Option<DetectMeasure> {
-    let column = section.required_text("column", "\"views\"");
-    let aggregations = [Aggregation::Sum, Aggregation::Avg, Aggregation::Count, Aggregation::Min, Aggregation::Max]
-        .map(|a| (a.name(), a));
-    let aggregation = section.choice("aggregation", Aggregation::Sum, &aggregations);
-    let name = section.text("name");
-    let change = section.number("min_change", 0.0, 0.0..=detect::MIN_CHANGE_MAX);
-    let ratio = section.number("min_change_ratio", 0.0, 0.0..=detect::MIN_CHANGE_RATIO_MAX);
-    let sides = section.choice("direction", Sides::Both, &Sides::NAMES);
-    let margin = Margin::new(change, ratio, sides).map_err(|error| section.section_problem(&error.to_string()));
-    let is_counter = section.flag("counter", false);
-    if is_counter && aggregation != Aggregation::Max {
-        let name = aggregation.name();
-        section.problem(
-            "counter",
-            &format!("is for the largest value of an interval, not for `{name}`; hint: set `aggregation = \"max\"`"),
-        );
-    }
-    section.finish();
-    let column = column?;
-    if !columns.contains(&column) {
-        let near = nearest(&column, columns.iter().map(String::as_str));
-        let hint = near.map_or_else(|| "add it to `select.measures`".into(), |near| format!("did you mean `{near}`?"));
-        section.problem("column", &format!("is `{column}`, which is not among `select.measures`; hint: {hint}"));
-    }
-    let plain = || match aggregation {
-        _ if is_counter => format!("{column}_increase"),
-        Aggregation::Sum => column.clone(),
-        other => format!("{column}_{}", other.name()),
-    };
-    let name = Arc::from(name.unwrap_or_else(plain));
-    Some(DetectMeasure { name, column, aggregation, margin: margin.ok()?, is_counter })
 }
 
 pub(super) fn zone(section: &Section<'_>, key: &'static str) -> Option<Zone> {

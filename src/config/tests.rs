@@ -79,7 +79,7 @@ seed = 1
         "line 9: `select.timezone` `Europe/Berln` is not a time zone; hint: did you mean `Europe/Berlin`?",
         "names column `at` twice",
         "has `view`, which is no measure; hint: did you mean `views`?",
-        "line 15: `interval.length` 420 s is not a whole number of minutes that divides a day",
+        "line 15: `interval.length` 420 s does not divide a day into equal parts",
         "line 16: `interval.close` is `watermrk`, allowed is `watermark` or `end`; hint: did you mean `watermark`?",
         "line 18: `partition.url` `s4://bucket` is not a place for objects",
         "line 19: `partition.format` is `orc`, allowed is `csv` or `parquet`",

@@ -1,5 +1,5 @@
 //! From the rows of one interval to its cells: per series the row count and, per measure column, count, sum, minimum and
-//! maximum. Rows are taken one by one in the order given, so that sums have the same bits live and in a backtest (D1).
+//! maximum; then what else measures take of the rows (`intake`). Rows are taken one by one in the order given, so that sums have the same bits live and in a backtest (D1).
 
 use std::collections::HashMap;
 
@@ -7,7 +7,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringArray};
 
-use crate::model::{Cell, ClosedInterval, Columns, Interval, MeasureType, Rows, SeriesKey, Stats};
+use super::intake::{Intake, Slot};
+use crate::model::{Cell, ClosedInterval, Columns, Interval, MeasureType, Rows, SeriesKey, Sketch, Stats};
 
 /// Gathers the rows of one interval after another.
 #[derive(Clone, Debug)]
@@ -19,11 +20,21 @@ pub struct Aggregator {
     /// From the dimension values, each with its size before it, to the place in `cells`. Only looked up, never walked.
     places: HashMap<Vec<u8>, usize>,
     buffer: Vec<u8>,
+    /// What is gathered beside the measure columns, and the place in `cells` of each row of a batch, if anything is.
+    slots: Vec<Slot>,
+    sketched: Vec<Slot>,
+    rows_at: Vec<usize>,
 }
 
 impl Aggregator {
-    /// For rows in these columns.
+    /// For rows in these columns, of which nothing but the measure columns is gathered.
     pub fn new(columns: &Columns) -> Aggregator {
+        Aggregator::gathering(&Intake::plain(columns))
+    }
+
+    /// For rows of which this is gathered.
+    pub fn gathering(intake: &Intake) -> Aggregator {
+        let columns = intake.columns();
         let measures = columns.measures.iter().enumerate();
         Aggregator {
             dimensions: columns.dimensions.len(),
@@ -31,6 +42,9 @@ impl Aggregator {
             cells: Vec::new(),
             places: HashMap::new(),
             buffer: Vec::new(),
+            slots: intake.slots().to_vec(),
+            sketched: intake.sketched().to_vec(),
+            rows_at: Vec::new(),
         }
     }
 
@@ -43,8 +57,12 @@ impl Aggregator {
         let keys: Vec<&StringArray> = (0..self.dimensions).map(|at| batch.column(at).as_string::<i32>()).collect();
         let values: Vec<Values<'_>> =
             self.measures.iter().map(|(at, kind)| Values::of(batch.column(*at), *kind)).collect();
+        let has_more = !self.slots.is_empty() || !self.sketched.is_empty();
         for row in 0..rows.len() {
             let place = self.place(&keys, row);
+            if has_more {
+                self.rows_at.push(place);
+            }
             let cell = &mut self.cells[place];
             cell.rows += 1;
             for (stats, values) in cell.stats.iter_mut().zip(&values) {
@@ -53,6 +71,39 @@ impl Aggregator {
                 }
             }
         }
+        for (slot, at) in self.slots.iter().zip(self.measures.len()..) {
+            slot.gather(batch, |row, value| {
+                let cell = self.rows_at.get(row).and_then(|place| self.cells.get_mut(*place));
+                if let Some(stats) = cell.and_then(|cell| cell.stats.get_mut(at)) {
+                    stats.add(value);
+                }
+            });
+        }
+        let (cells, rows_at) = (&mut self.cells, &self.rows_at);
+        let mut sketch = |row: usize, at: usize, add: &dyn Fn(&mut Sketch)| {
+            let cell = rows_at.get(row).and_then(|place| cells.get_mut(*place));
+            cell.and_then(|cell| cell.sketches.get_mut(at)).into_iter().for_each(add);
+        };
+        for (at, slot) in self.sketched.iter().enumerate() {
+            match slot.sketch() {
+                Some(Sketch::Distinct(_)) => slot.gather_bytes(batch, |row, value| {
+                    sketch(row, at, &|sketch| {
+                        if let Sketch::Distinct(distinct) = sketch {
+                            distinct.add(value);
+                        }
+                    });
+                }),
+                Some(Sketch::Quantiles(_)) => slot.gather(batch, |row, value| {
+                    sketch(row, at, &|sketch| {
+                        if let Sketch::Quantiles(quantiles) = sketch {
+                            quantiles.add(value);
+                        }
+                    });
+                }),
+                None => {}
+            }
+        }
+        self.rows_at.clear();
     }
 
     /// Closes the interval: its cells in the order of their keys. The next rows belong to the next interval.
@@ -76,19 +127,21 @@ impl Aggregator {
         let place = self.cells.len();
         self.places.insert(self.buffer.clone(), place);
         let key = SeriesKey::new(keys.iter().map(|key| key.value(row)));
-        self.cells.push(Cell { key, rows: 0, stats: vec![Stats::EMPTY; self.measures.len()] });
+        let stats = vec![Stats::EMPTY; self.measures.len() + self.slots.len()];
+        let sketches = self.sketched.iter().filter_map(Slot::sketch).collect();
+        self.cells.push(Cell { key, rows: 0, stats, sketches });
         place
     }
 }
 
 /// One measure column.
-enum Values<'a> {
+pub(super) enum Values<'a> {
     Integer(&'a arrow_array::Int64Array),
     Float(&'a arrow_array::Float64Array),
 }
 
 impl Values<'_> {
-    fn of(column: &ArrayRef, kind: MeasureType) -> Values<'_> {
+    pub(super) fn of(column: &ArrayRef, kind: MeasureType) -> Values<'_> {
         match kind {
             MeasureType::Integer => Values::Integer(column.as_primitive::<Int64Type>()),
             MeasureType::Float => Values::Float(column.as_primitive::<Float64Type>()),
@@ -96,7 +149,7 @@ impl Values<'_> {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "integers beyond 2^53 are measured, not counted")]
-    fn get(&self, row: usize) -> Option<f64> {
+    pub(super) fn get(&self, row: usize) -> Option<f64> {
         match self {
             Values::Integer(values) => values.is_valid(row).then(|| values.value(row) as f64),
             Values::Float(values) => values.is_valid(row).then(|| values.value(row)).filter(|value| value.is_finite()),

@@ -1,10 +1,11 @@
 //! What an interval brings the series of one key: the values that its measures take from the cell, and its weight. This
 //! is all that a step needs to know of the rows, so it is what a step is written down with.
 
+use super::derived;
 use super::settings::{Aggregation, Measure};
 use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 use super::sparse::{Given, Parent};
-use crate::model::{Cell, SeriesKey, Stats};
+use crate::model::{Cell, SeriesKey, Sketch, Stats};
 
 /// What an interval brings the series of one key.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,15 +21,21 @@ pub(super) struct Arrival {
 impl Arrival {
     /// What these measures take from a cell.
     pub(super) fn of(cell: &Cell, measures: &[Measure]) -> Arrival {
-        let given = |measure: &Measure| Given {
-            value: value_of(cell, measure.column(), measure.aggregation()),
-            rows: cell.stats.get(measure.column()).map_or(0, Stats::count),
+        let given = |measure: &Measure| match measure.expression() {
+            Some(_) => Given::NOTHING,
+            None if !measure.aggregation().is_joinable() => sketched(cell, measure),
+            None => Given {
+                value: value_of(cell, measure.column(), measure.aggregation()),
+                rows: cell.stats.get(measure.column()).map_or(0, Stats::count),
+            },
         };
+        let mut given: Vec<Given> = measures.iter().map(given).collect();
+        derived::complete(&mut given, measures);
         Arrival {
             key: cell.key.clone(),
             rows: cell.rows,
             magnitude: cell.stats.iter().map(Stats::sum).map(f64::abs).sum(),
-            given: measures.iter().map(given).collect(),
+            given,
         }
     }
 }
@@ -47,8 +54,23 @@ fn value_of(cell: &Cell, column: usize, aggregation: Aggregation) -> Option<f64>
         Aggregation::Count => Some(stats.count() as f64),
         Aggregation::Min => stats.min(),
         Aggregation::Max => stats.max(),
+        Aggregation::Distinct | Aggregation::Percentile(_) | Aggregation::Expression => None,
     }
     .filter(|value| value.is_finite())
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count, rounded")]
+fn sketched(cell: &Cell, measure: &Measure) -> Given {
+    match (cell.sketches.get(measure.column()), measure.aggregation()) {
+        (Some(Sketch::Distinct(distinct)), Aggregation::Distinct) => {
+            let count = distinct.count();
+            Given { value: Some(count), rows: count as u64 }
+        }
+        (Some(Sketch::Quantiles(quantiles)), Aggregation::Percentile(percentile)) => {
+            Given { value: quantiles.at(percentile.share()), rows: quantiles.count() }
+        }
+        _ => Given::NOTHING,
+    }
 }
 
 codec!(Parent { value, basis, is_odd });

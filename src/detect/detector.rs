@@ -31,6 +31,9 @@ pub struct Detector {
     pub(super) journal: Option<Journal>,
 }
 
+/// Intervals without rows that are judged in a row, however short they are.
+const WALKED_MAX: u32 = 1440;
+
 /// How far a detector has learned.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -177,9 +180,9 @@ impl Detector {
         self.fleet.members.insert(key, member.clone()).is_none()
     }
 
-    /// Intervals without rows that are judged in a row; beyond that time is skipped.
+    /// Intervals without rows that are judged in a row; beyond that time is skipped: a day, or as many as a day has minutes.
     pub(super) fn walked_most(&self) -> i64 {
-        i64::from(self.settings().length().per_day().max(24))
+        i64::from(self.settings().length().per_day().clamp(24, WALKED_MAX))
     }
 
     fn measures(&self) -> usize {

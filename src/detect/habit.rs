@@ -13,6 +13,8 @@ use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 const ALIKE: f64 = 0.35;
 /// By how many intervals less a habit may begin late.
 const ONSET: i64 = 3;
+/// Odd values that are remembered: a week of minutes.
+const ODD_MAX: usize = 7 * 1440;
 /// Alarms of the same size that a week may bring, beside those for its size.
 const ALARMS: f64 = 2.0;
 /// The most, however odd.
@@ -49,6 +51,9 @@ impl Habit {
     pub(super) fn note(&mut self, number: i64, value: f64, per_day: u32) {
         self.odd = self.odd.split_off(&(number - 7 * i64::from(per_day)));
         self.odd.insert(number, (value, false));
+        if self.odd.len() > ODD_MAX {
+            self.odd.pop_first();
+        }
     }
 
     /// Notes an odd value that was known.

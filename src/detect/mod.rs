@@ -8,7 +8,8 @@
 //!                                                             └ episode   one incident is one episode; what it may teach
 //! ```
 //!
-//! Read in this order: [`Settings`], [`Aggregator`], `arrival` (what a step is given), [`Detector`], then `series` (the
+//! Read in this order: [`Settings`], [`Aggregator`] and [`Intake`] (what measures take of the rows), [`Sliding`] (over
+//! several intervals), `derived` and [`Expression`] (what follows from other measures), `arrival` (what a step is given), [`Detector`], then `series` (the
 //! step that joins everything), and the parts it joins: `model` (place, profile, level, noise, baselines), `evidence`
 //! (windows and their sides, forest, ranks, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many
 //! series need: `fleet` (forms within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time). The rules that a user
@@ -23,12 +24,15 @@ mod aggregate;
 mod arrival;
 mod calendar;
 mod counter;
+mod derived;
 mod detector;
 mod episode;
 mod evidence;
+mod expression;
 mod fleet;
 mod habit;
 mod increment;
+mod intake;
 mod judgement;
 mod margin;
 mod model;
@@ -38,6 +42,7 @@ mod revision;
 mod series;
 mod settings;
 mod severity;
+mod sliding;
 mod snapshot;
 mod sparse;
 mod spread;
@@ -45,15 +50,19 @@ mod verdicts;
 
 pub use aggregate::Aggregator;
 pub use calendar::{Calendar, CalendarError, Calendars, Stretch, Weekly};
+pub use derived::{DerivedError, Formula, operands_of};
 pub use detector::{Detector, Status};
+pub use expression::{Expression, ExpressionError, Ratio};
 pub use fleet::{Form, Sizes};
 pub use increment::{Increment, Restoring};
+pub use intake::{Gather, Intake, IntakeError, Take};
 pub use margin::{MIN_CHANGE_MAX, MIN_CHANGE_RATIO_MAX, Margin, MarginError, Sides};
 pub use revision::Revised;
 pub use settings::{
-    Aggregation, ForestShape, MEMORY_BYTES, Measure, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN, Settings,
-    SettingsError,
+    Aggregation, ForestShape, MEMORY_BYTES, Measure, Percentile, SENSITIVITY, SENSITIVITY_MAX, SENSITIVITY_MIN,
+    Settings, SettingsError,
 };
+pub use sliding::Sliding;
 pub use snapshot::SnapshotError;
 pub use spread::{Sequential, Spread};
 pub use verdicts::Outcome;

@@ -34,6 +34,9 @@ const FOREST_LIFT: f64 = 1.5;
 const BELOW: f64 = 0.95;
 /// Days before wide windows are asked, and the anchor.
 const WIDE_AFTER: f64 = 3.0;
+/// Intervals after which a series of intervals shorter than a minute has a level, though not yet a day.
+const LEVEL_AFTER: u32 = 288;
+const DAY_MINUTES: u32 = 1440;
 /// Days before a single value is compared by its rank alone.
 const ALONE_AFTER: f64 = 2.0;
 /// Days for which the other baselines are asked too.
@@ -190,7 +193,7 @@ impl Series {
     pub(super) fn step(&mut self, context: &Context, place: &Place, value: Option<f64>) -> Judgement {
         self.age = self.age.saturating_add(1);
         self.absent = if value.is_some() { 0 } else { self.absent.saturating_add(1) };
-        let share = place.slot as f64 / f64::from(context.per_day);
+        let share = place.of_day as f64 / f64::from(context.per_day);
         let gap = self.silence.observe(value.is_some(), share);
         let value = value.or(context.empty_is_zero.then_some(0.0)).map(|value| value.clamp(-VALUE_MAX, VALUE_MAX));
         let outlook = self.outlook(context, place);
@@ -336,7 +339,9 @@ impl Series {
     fn alarm(&mut self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead, score: f64) -> Judgement {
         let deviation = lead.error / lead.width as f64;
         let threshold = self.windows.threshold(lead, context.alarm).max(f64::MIN_POSITIVE);
-        let is_known = self.baselines.has_shape() || self.days(context) > WIDE_AFTER;
+        // a day of short intervals is long: what hundreds of them had is a level that an incident leaves and comes back to
+        let has_level = context.per_day > DAY_MINUTES && self.age >= LEVEL_AFTER;
+        let is_known = self.baselines.has_shape() || self.days(context) > WIDE_AFTER || has_level;
         let mode = if is_known { Mode::Held { level: lead.level } } else { Mode::Riding { jump: deviation } };
         self.habit.note(outlook.place.number, value, context.per_day);
         let (number, limit) = (outlook.place.number, threshold / outlook.deviation);

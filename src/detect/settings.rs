@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::calendar::{Calendar, CalendarError, Calendars};
+use super::derived::{self, DerivedError, Formula};
+use super::expression::Expression;
 use super::margin::Margin;
 use crate::model::{Length, Zone};
 
@@ -29,15 +31,67 @@ pub enum Aggregation {
     Min,
     /// The largest.
     Max,
+    /// How many different ones there are, within 2 % or so; an interval without rows counts as 0.
+    Distinct,
+    /// The value that so many of them do not exceed, within 1 %.
+    Percentile(Percentile),
+    /// None of them: an expression over other measures. An interval in which one of those has no value has none.
+    Expression,
+}
+
+/// A share of all values, in percent: above 0 and below 100, to three places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percentile {
+    thousandths: u32,
+}
+
+impl Percentile {
+    /// The middle.
+    pub const MEDIAN: Percentile = Percentile { thousandths: 50_000 };
+
+    /// So many percent, rounded to three places; none where that is not above 0 and below 100.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 100,000")]
+    pub fn of(percent: f64) -> Option<Percentile> {
+        let thousandths = (percent.clamp(0.0, 100.0) * 1000.0).round() as u32;
+        (1..100_000).contains(&thousandths).then_some(Percentile { thousandths })
+    }
+
+    /// In percent.
+    pub fn percent(self) -> f64 {
+        f64::from(self.thousandths) / 1000.0
+    }
+
+    /// From 0 to 1.
+    pub fn share(self) -> f64 {
+        f64::from(self.thousandths) / 100_000.0
+    }
 }
 
 impl Aggregation {
-    /// Whether an interval without rows has the value 0 (the quantity adds up) rather than none.
-    pub fn empty_is_zero(self) -> bool {
+    /// Whether what it comes to for two series adds up to what it comes to for both.
+    pub fn adds_up(self) -> bool {
         matches!(self, Aggregation::Sum | Aggregation::Count)
     }
 
-    /// Name in snapshots and messages.
+    /// Whether what it came to and what came later are enough to know what both come to.
+    pub(super) fn is_joinable(self) -> bool {
+        !matches!(self, Aggregation::Distinct | Aggregation::Percentile(_) | Aggregation::Expression)
+    }
+
+    /// Whether an interval without rows has the value 0 (the quantity is one of events) rather than none.
+    pub fn empty_is_zero(self) -> bool {
+        matches!(self, Aggregation::Sum | Aggregation::Count | Aggregation::Distinct)
+    }
+
+    /// What it is, in words.
+    pub fn description(self) -> String {
+        match self {
+            Aggregation::Percentile(percentile) => format!("percentile {}", percentile.percent()),
+            other => other.name().to_owned(),
+        }
+    }
+
+    /// Name in configurations.
     pub fn name(self) -> &'static str {
         match self {
             Aggregation::Sum => "sum",
@@ -45,16 +99,26 @@ impl Aggregation {
             Aggregation::Count => "count",
             Aggregation::Min => "min",
             Aggregation::Max => "max",
+            Aggregation::Distinct => "distinct",
+            Aggregation::Percentile(_) => "percentile",
+            Aggregation::Expression => "expression",
         }
     }
 }
 
-/// One measure: a numeric column, how it is aggregated, and which of its changes count.
+/// One measure: what it takes of the rows, how that is aggregated, or from which other measures it follows; and which of
+/// its changes count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Measure {
     name: Arc<str>,
     column: usize,
+    /// What it takes, in words, where that is more than a measure column.
+    what: Option<String>,
     aggregation: Aggregation,
+    expression: Option<Expression>,
+    /// Of the expression, by their places among the measures.
+    operands: Vec<usize>,
+    is_operand: bool,
     margin: Margin,
     is_counter: bool,
 }
@@ -63,7 +127,19 @@ impl Measure {
     /// A measure named `name` in findings, of the measure column `column` of [`crate::model::Columns`], of which every
     /// change counts.
     pub fn new(name: Arc<str>, column: usize, aggregation: Aggregation) -> Measure {
-        Measure { name, column, aggregation, margin: Margin::NONE, is_counter: false }
+        let (what, expression, operands) = (None, None, Vec::new());
+        let (is_operand, margin, is_counter) = (false, Margin::NONE, false);
+        Measure { name, column, what, aggregation, expression, operands, is_operand, margin, is_counter }
+    }
+
+    /// A measure of what a slot of an [`Intake`](super::Intake) gathers, with what that is in words.
+    pub fn gathered(name: Arc<str>, slot: usize, what: String, aggregation: Aggregation) -> Measure {
+        Measure { what: Some(what), ..Measure::new(name, slot, aggregation) }
+    }
+
+    /// A measure that follows from others in the same interval.
+    pub fn derived(name: Arc<str>, expression: Expression) -> Measure {
+        Measure { expression: Some(expression), ..Measure::new(name, 0, Aggregation::Expression) }
     }
 
     /// Sets which of its changes count.
@@ -90,7 +166,8 @@ impl Measure {
         &self.name
     }
 
-    /// Index into the measure columns of [`crate::model::Columns`].
+    /// Index into the stats of a cell: a measure column of [`crate::model::Columns`], or a slot behind them. Nothing for a
+    /// measure that follows from others.
     pub fn column(&self) -> usize {
         self.column
     }
@@ -98,6 +175,21 @@ impl Measure {
     /// How values become one number.
     pub fn aggregation(&self) -> Aggregation {
         self.aggregation
+    }
+
+    /// From what it follows, if from other measures.
+    pub fn expression(&self) -> Option<&Expression> {
+        self.expression.as_ref()
+    }
+
+    /// Of its expression, by their places among the measures.
+    pub(super) fn operands(&self) -> &[usize] {
+        &self.operands
+    }
+
+    /// Whether another measure follows from it.
+    pub(super) fn is_operand(&self) -> bool {
+        self.is_operand
     }
 
     /// Which of its changes count.
@@ -112,10 +204,13 @@ impl Measure {
 
     /// How it becomes what the state has learned of it.
     fn description(&self) -> String {
-        let Measure { name: _, column, aggregation, margin, is_counter } = self;
-        let increase = if *is_counter { "increase of " } else { "" };
-        let margin = margin.description().map_or_else(String::new, |margin| format!(", {margin}"));
-        format!("{increase}{} of column {column}{margin}", aggregation.name())
+        let increase = if self.is_counter { "increase of " } else { "" };
+        let margin = self.margin.description().map_or_else(String::new, |margin| format!(", {margin}"));
+        if let Some(expression) = &self.expression {
+            return format!("{expression}{margin}");
+        }
+        let what = self.what.clone().unwrap_or_else(|| format!("column {}", self.column));
+        format!("{increase}{} of {what}{margin}", self.aggregation.description())
     }
 }
 
@@ -163,6 +258,9 @@ pub enum SettingsError {
     /// Two measures cannot be told apart.
     #[error("measure `{0}` is given twice; hint: give each measure a name of its own")]
     SameMeasure(String),
+    /// A measure that follows from others, and cannot.
+    #[error("measure `{0}` {1}")]
+    Derived(String, DerivedError),
     /// Sensitivity out of range.
     #[error("sensitivity {0} is not between {SENSITIVITY_MIN} and {SENSITIVITY_MAX} false alerts per series and week")]
     Sensitivity(f64),
@@ -195,7 +293,7 @@ impl Settings {
     /// When there is no measure or two have one name.
     pub fn new(
         dimensions: Vec<String>,
-        measures: Vec<Measure>,
+        mut measures: Vec<Measure>,
         length: Length,
         seed: u64,
     ) -> Result<Settings, SettingsError> {
@@ -206,6 +304,20 @@ impl Settings {
             if measures[..index].iter().any(|earlier| earlier.name == measure.name) {
                 return Err(SettingsError::SameMeasure(measure.name.to_string()));
             }
+        }
+        let formulas = measures.iter().map(|measure| Formula {
+            name: &measure.name,
+            expression: measure.expression(),
+            is_counter: measure.is_counter,
+        });
+        let operands = derived::operands_of(&formulas.collect::<Vec<_>>());
+        let operands = operands.map_err(|mut problems| {
+            let (at, problem) = problems.swap_remove(0);
+            SettingsError::Derived(measures[at].name.to_string(), problem)
+        })?;
+        for (at, operands) in operands.into_iter().enumerate() {
+            operands.iter().for_each(|operand| measures[*operand].is_operand = true);
+            measures[at].operands = operands;
         }
         let forest = ForestShape::default();
         let (memory_bytes, calendars) = (MEMORY_BYTES, Calendars::default());
@@ -229,10 +341,10 @@ impl Settings {
     /// Sets the size of the forests.
     ///
     /// # Errors
-    /// Outside 1 to 254 trees, 16 to 256 points, shingle 1 to 64, or with a time decay below 3.
+    /// Outside 1 to 254 trees, 10 to 256 points, shingle 1 to 64, or with a time decay below 3.
     pub fn with_forest(mut self, forest: ForestShape) -> Result<Settings, SettingsError> {
         let ranges =
-            [("trees", forest.trees, 1, 254), ("sample", forest.sample, 16, 256), ("shingle", forest.shingle, 1, 64)];
+            [("trees", forest.trees, 1, 254), ("sample", forest.sample, 10, 256), ("shingle", forest.shingle, 1, 64)];
         for (name, value, low, high) in ranges {
             if value < low || value > high {
                 return Err(SettingsError::Forest { name, value, low, high });

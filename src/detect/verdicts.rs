@@ -21,8 +21,12 @@
 //! for, is normal, and the band that is given reaches as far as that value. Of an interval that a calendar has a series pass
 //! over nothing is said. Nor is anything said of a counter: its band is one of increases, and a late value would change
 //! the increase of its interval and of the next, for which neither the counter before nor the one after is remembered.
+//! Nor of a number of different values and of a percentile, of which the values would have to be remembered.
 //!
-//! Remembered are the last day of intervals, or as many as fit into [`BYTES`], one at least: a row that comes later than
+//! A measure that follows from others is worked out anew from their values with the late rows, so these are remembered of
+//! measures that are part of an expression even where nothing was said of them.
+//!
+//! Remembered are the last day of intervals, 1440 at most, or as many as fit into [`BYTES`], one at least: a row that comes later than
 //! that revises its partition and no verdict. Rows of an interval that nobody has judged yet (it had none in time, and
 //! nothing came since) wait until it is judged as empty. All of it is a function of the intervals and late rows so far, in
 //! their order (D1), and part of the detector's state (D2): the ring of a key is written with its series, the rest with
@@ -31,6 +35,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::arrival::Arrival;
+use super::derived;
 use super::fleet;
 use super::judgement::{Judgement, State};
 use super::margin::Margin;
@@ -42,6 +47,8 @@ use crate::model::SeriesKey;
 
 /// Bytes that may be remembered.
 const BYTES: usize = 64 << 20;
+/// Intervals that are remembered at most: a day of minutes.
+const REACH_MAX: u32 = 1440;
 /// Keys that may wait in one interval that is not judged yet; beyond that it is not revised.
 const WAITING_MAX: usize = 1 << 16;
 
@@ -61,6 +68,8 @@ pub enum Outcome {
 enum Said {
     /// Nothing was said, and nothing will be.
     Nothing,
+    /// The same, of a measure that others follow from: its value is known, and made of so many rows.
+    Known(Option<f64>, u64),
     Normal(Band),
     Anomalous(Band, Anomaly),
 }
@@ -121,28 +130,60 @@ pub(super) struct Revision {
 impl Said {
     fn of(said: &fleet::Said, rows: u64, measure: &Measure) -> Said {
         let fleet::Said { value, judgement, is_judged } = *said;
+        let nothing = if measure.is_operand() { Said::Known(value, rows) } else { Said::Nothing };
         if !is_judged || measure.is_counter() {
-            return Said::Nothing;
+            return nothing;
         }
         let Judgement { expected, lower, upper, has_scale, severity, state, .. } = judgement;
         let band = Band { value, rows, expected, lower, upper };
         match state {
-            State::Learning { .. } => Said::Nothing,
+            State::Learning { .. } => nothing,
             State::Normal if upper > lower && has_scale => Said::Normal(band),
-            State::Normal => Said::Nothing,
+            State::Normal => nothing,
             State::Anomalous { high, since } => Said::Anomalous(band, Anomaly { high, since, severity }),
         }
     }
 
     /// Adds late rows to interval `number`.
     fn revise(&mut self, number: i64, late: Given, measure: &Measure) -> Option<Revision> {
+        if let Said::Known(value, rows) = self {
+            let known = joined(Given { value: *value, rows: *rows }, late, measure.aggregation())?;
+            (*value, *rows) = (known.value, known.rows);
+            return None;
+        }
+        let (revised, value) = self.band()?.with(late, measure.aggregation())?;
+        self.replace(number, revised, value, measure)
+    }
+
+    /// The value that it rests on, if it is remembered; as much as the rows so far have brought.
+    fn given(&self) -> Option<Given> {
+        match self {
+            Said::Nothing => None,
+            Said::Known(value, rows) => Some(Given { value: *value, rows: *rows }),
+            Said::Normal(band) | Said::Anomalous(band, _) => Some(Given { value: band.value, rows: band.rows }),
+        }
+    }
+
+    fn band(&self) -> Option<Band> {
+        match self {
+            Said::Nothing | Said::Known(..) => None,
+            Said::Normal(band) | Said::Anomalous(band, _) => Some(*band),
+        }
+    }
+
+    /// Puts another value of interval `number` in, that of a measure that follows from others.
+    fn rework(&mut self, number: i64, now: Given, measure: &Measure) -> Option<Revision> {
+        let (band, value) = (self.band()?, now.value?);
+        let is_new = band.value.is_none_or(|before| before.total_cmp(&value).is_ne());
+        let revised = Band { value: Some(value), rows: now.rows, ..band };
+        if is_new { self.replace(number, revised, value, measure) } else { None }
+    }
+
+    /// Holds a revised value against the band.
+    fn replace(&mut self, number: i64, revised: Band, value: f64, measure: &Measure) -> Option<Revision> {
         let (aggregation, margin) = (measure.aggregation(), measure.margin());
-        let (band, told) = match self {
-            Said::Nothing => return None,
-            Said::Normal(band) => (*band, None),
-            Said::Anomalous(band, anomaly) => (*band, Some(*anomaly)),
-        };
-        let (revised, value) = band.with(late, aggregation)?;
+        let band = self.band()?;
+        let told = if let Said::Anomalous(_, anomaly) = self { Some(*anomaly) } else { None };
         let judged = revised.judge(value, margin);
         let Judgement { expected, lower, upper, severity, .. } = judged;
         let (high, since) = (value >= expected, told.map_or(number, |told| told.since));
@@ -200,11 +241,14 @@ fn joined(first: Given, late: Given, aggregation: Aggregation) -> Option<Given> 
     let added = late.value.filter(|_| late.rows > 0)?;
     let rows = first.rows.saturating_add(late.rows);
     let value = match (first.value, aggregation) {
+        // it is worked out when those that it follows from have been joined, or is not known
+        (_, aggregation) if !aggregation.is_joinable() => return None,
         (None, _) => added,
         (Some(value), Aggregation::Sum | Aggregation::Count) => value + added,
         (Some(value), Aggregation::Avg) => value + (added - value) * (late.rows as f64 / rows as f64),
         (Some(value), Aggregation::Min) => value.min(added),
         (Some(value), Aggregation::Max) => value.max(added),
+        (Some(_), Aggregation::Distinct | Aggregation::Percentile(_) | Aggregation::Expression) => return None,
     };
     Some(Given { value: Some(value.clamp(f64::MIN, f64::MAX)), rows })
 }
@@ -222,6 +266,11 @@ impl Codec for Said {
                 band.write(to);
                 anomaly.write(to);
             }
+            Said::Known(value, rows) => {
+                3u8.write(to);
+                value.write(to);
+                to.small(*rows);
+            }
         }
     }
     fn read(from: &mut Reader<'_>) -> Result<Said, SnapshotError> {
@@ -229,6 +278,7 @@ impl Codec for Said {
             0 => Ok(Said::Nothing),
             1 => Band::read(from).map(Said::Normal),
             2 => Ok(Said::Anomalous(Band::read(from)?, Anomaly::read(from)?)),
+            3 => Ok(Said::Known(Option::read(from)?, from.small()?)),
             _ => Err(SnapshotError::Inconsistent("a verdict")),
         }
     }
@@ -310,7 +360,7 @@ codec!(Common { rows, waiting });
 impl Verdicts {
     /// How many intervals are remembered of so many series.
     pub(super) fn reach(per_day: u32, series: usize) -> usize {
-        (BYTES / size_of::<Said>().saturating_mul(series.max(1))).clamp(1, per_day.max(1) as usize)
+        (BYTES / size_of::<Said>().saturating_mul(series.max(1))).clamp(1, per_day.clamp(1, REACH_MAX) as usize)
     }
 
     /// What is not of one key.
@@ -451,6 +501,12 @@ impl Verdicts {
             for (at, (measure, late)) in measures.iter().zip(given).enumerate() {
                 let said = recent.0.get_mut(place + at);
                 let revision = said.and_then(|said| said.revise(number, *late, measure));
+                revised.extend(revision.map(|revision| (at, key.clone(), revision)));
+            }
+            for (at, measure) in measures.iter().enumerate().filter(|(_, measure)| measure.expression().is_some()) {
+                let known = |operand: usize| recent.0.get(place + operand).and_then(Said::given);
+                let Some(now) = derived::given(measures, at, &known) else { continue };
+                let revision = recent.0.get_mut(place + at).and_then(|said| said.rework(number, now, measure));
                 revised.extend(revision.map(|revision| (at, key.clone(), revision)));
             }
         }

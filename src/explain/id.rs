@@ -1,7 +1,8 @@
 //! Ids that a person can read and a program can compare: the same point has the same id in every run, whatever else is
 //! found beside it.
 //!
-//! group: `<measure>-<yyyymmdd>-<hhmm>`, the local start of the interval; finding: `<group>-<12 hex digits>`, the upper
+//! group: `<measure>-<yyyymmdd>-<hhmm>`, the local start of the interval, with its second where the length is not whole
+//! minutes; finding: `<group>-<12 hex digits>`, the upper
 //! 48 bits of FNV-1a over the dimension values, each ended by a byte that no UTF-8 text contains.
 
 use crate::model::{Interval, SeriesKey};
@@ -12,7 +13,7 @@ const END: u8 = 0xff;
 
 /// Id of the group of a measure in an interval.
 pub(super) fn group(measure: &str, interval: Interval) -> String {
-    format!("{measure}-{}", interval.start().format("%Y%m%d-%H%M"))
+    format!("{measure}-{}", interval.stamp())
 }
 
 /// Id of the finding of one series in a group.

@@ -20,10 +20,34 @@ pub fn finding_id(measure: &str, interval: Interval, key: &SeriesKey) -> String 
     id::finding(&id::group(measure, interval), key)
 }
 
+/// How the values of a measure's series become that of all of them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Nature<'a> {
+    /// They add up.
+    AddsUp,
+    /// They do not: means without counts, extremes.
+    Apart,
+    /// They are quotients of two measures that add up, times a number.
+    Ratio {
+        /// The measure above.
+        numerator: &'a str,
+        /// The measure below.
+        denominator: &'a str,
+        /// The number.
+        scale: f64,
+        /// Whether both are counts.
+        is_counted: bool,
+    },
+}
+
 /// Groups the anomalous points by interval and measure: groups ordered by interval, then by the order in which measures
-/// appear among the points; findings by severity, largest first, then by key. `adds_up` says of a measure whether the
-/// values of its series add up. O(n log n), and the scan for causes of each group.
-pub fn groups(points: &[Point], dimension_names: &[String], adds_up: impl Fn(&str) -> bool) -> Vec<AnomalyGroup> {
+/// appear among the points; findings by severity, largest first, then by key. `nature` says of a measure how
+/// the values of its series become one. O(n log n), and the scan for causes of each group.
+pub fn groups<'n>(
+    points: &[Point],
+    dimension_names: &[String],
+    nature: impl Fn(&str) -> Nature<'n>,
+) -> Vec<AnomalyGroup> {
     let mut measures: Vec<&str> = Vec::new();
     let mut all: Vec<Member<'_>> = Vec::with_capacity(points.len());
     for point in points {
@@ -41,11 +65,22 @@ pub fn groups(points: &[Point], dimension_names: &[String], adds_up: impl Fn(&st
         (a.0, a.1).cmp(&(b.0, b.1)).then(severity).then_with(|| a.2.key.cmp(&b.2.key))
     });
     let of_one = |a: &Member<'_>, b: &Member<'_>| (a.0, a.1) == (b.0, b.1);
+    let (all, measures) = (&all, &measures);
     let grouped = members.chunk_by(of_one).map(|members| {
         let measure = measures[members[0].1];
-        let beside = all.iter().filter(|other| of_one(other, &members[0])).map(|other| other.2);
+        let beside = |measure: &str| {
+            let number = measures.iter().position(|other| *other == measure).unwrap_or(measures.len());
+            all.iter().filter(move |other| (other.0, other.1) == (members[0].0, number)).map(|other| other.2)
+        };
         let mut group = group(members, measure, dimension_names);
-        group.root_cause = cause::root_cause(beside, dimension_names, adds_up(measure));
+        group.root_cause = match nature(measure) {
+            Nature::AddsUp => cause::root_cause(beside(measure), dimension_names, true),
+            Nature::Apart => cause::root_cause(beside(measure), dimension_names, false),
+            Nature::Ratio { numerator, denominator, scale, is_counted } => {
+                let sides = (beside(numerator), beside(denominator));
+                cause::root_cause_of_ratio(sides, dimension_names, scale, is_counted)
+            }
+        };
         group
     });
     grouped.collect()

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::groups as groups_of;
+use super::{Nature, groups as groups_of};
 use crate::model::{AnomalyGroup, Direction, Interval, Length, Point, PointState, RootCause, SeriesKey, SharesOf};
 
 fn groups(points: &[Point], names: &[String]) -> Vec<AnomalyGroup> {
-    groups_of(points, names, |_| true)
+    groups_of(points, names, |_| Nature::AddsUp)
 }
 
 fn names() -> Vec<String> {
@@ -173,12 +173,12 @@ fn causes_are_those_of_the_interval_and_the_measure() {
 fn a_sum_without_rows_fell_to_nothing_and_a_mean_without_rows_is_unknown() {
     let mut points = markets(|_, market| if market == 4 { 0.0 } else { 1.0 });
     points.iter_mut().filter(|point| point.value == Some(0.0)).for_each(|point| point.value = None);
-    let sum = groups_of(&points, &names(), |_| true);
+    let sum = groups_of(&points, &names(), |_| Nature::AddsUp);
     assert_eq!(sum[0].root_cause.causes[0].dimensions.to_string(), "marketplace=m4");
     assert_eq!(sum[0].root_cause.causes[0].value, 0.0);
-    let mean = groups_of(&points, &names(), |_| false);
+    let mean = groups_of(&points, &names(), |_| Nature::Apart);
     assert!(mean[0].root_cause.causes.is_empty());
-    let fell = groups_of(&markets(|_, market| if market == 4 { 0.5 } else { 1.0 }), &names(), |_| false);
+    let fell = groups_of(&markets(|_, market| if market == 4 { 0.5 } else { 1.0 }), &names(), |_| Nature::Apart);
     let cause = &fell[0].root_cause.causes[0];
     assert_eq!(
         (cause.dimensions.to_string().as_str(), fell[0].root_cause.shares_of),

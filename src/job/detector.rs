@@ -78,7 +78,11 @@ impl Resume<'_> {
     /// The judge that goes on after the checkpoint, and whether it has learned anew: then it is to be saved at once.
     pub(super) async fn judge(&self, history: &mut History, host: &mut Host<'_>) -> Result<(Judge, bool), JobError> {
         match &self.found.stored {
-            Stored::Whole(newest) => Ok((self.restored(newest, host).await?, false)),
+            Stored::Whole(newest) => {
+                let mut judge = self.restored(newest, host).await?;
+                judge.remember(history).await?;
+                Ok((judge, false))
+            }
             Stored::ToRebuild => Ok((self.rebuilt(history, host).await?, true)),
             Stored::Damaged(reason) => Err(self.unusable(DetectorError::Damaged(reason.clone()))),
         }
@@ -95,7 +99,7 @@ impl Resume<'_> {
             let told = format!("the detector is restored from {chain} checkpoints, {replayed} intervals replayed");
             host.listener.on(Event::Info(&told));
         }
-        Ok(Judge::going_on(self.config, self.columns, detector))
+        Judge::going_on(self.config, self.columns, detector)
     }
 
     async fn rebuilt(&self, history: &mut History, host: &mut Host<'_>) -> Result<Judge, JobError> {

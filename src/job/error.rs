@@ -7,13 +7,14 @@ use super::deliveries::DeliveryError;
 use super::detector::DetectorError;
 use super::lock::LockError;
 use super::records::RecordLabelsError;
+use super::references::ReferenceError;
 use super::schema::SchemaError;
 use super::score::LabelsError;
 use super::spill::SpillError;
 use crate::alert::TableError;
 use crate::alert::outbox::OutboxError;
 use crate::decode::DecodeError;
-use crate::detect::{SettingsError, records};
+use crate::detect::{IntakeError, SettingsError, records};
 use crate::hook::HookError;
 use crate::interval::ScatterError;
 use crate::partition::{CommitError, DescriptorError, ReadError};
@@ -60,6 +61,12 @@ pub enum JobError {
     /// The detector's settings.
     #[error(transparent)]
     Detect(#[from] SettingsError),
+    /// A reference table.
+    #[error(transparent)]
+    Reference(Box<ReferenceError>),
+    /// A measure takes something of the rows that is not there.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
     /// The detector's state.
     #[error(
         "the detector in `{state}` cannot be used: {reason}; hint: {}let it learn anew from the partitions with `tidewatch {command} CONFIG --rebuild`: positions and counts are kept, nothing is told twice",
@@ -192,6 +199,12 @@ pub enum JobError {
     /// A thread of the job died: a fault of ours.
     #[error("a thread of the job died; please report this")]
     Thread,
+}
+
+impl From<ReferenceError> for JobError {
+    fn from(error: ReferenceError) -> JobError {
+        JobError::Reference(Box::new(error))
+    }
 }
 
 impl JobError {

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 
 use super::clock::{Clock, SystemClock};
 use super::error::JobError;
+use super::references::References;
 use crate::config::{self, Config};
 use crate::decode::{self, Decoder};
 use crate::hook::{self, Hooked, Hooks};
@@ -170,11 +171,17 @@ impl Input {
     }
 
     /// Starts the threads.
-    pub(super) fn start(self, columns: &Columns, clock: Arc<dyn Clock>) -> Result<Feed, JobError> {
+    pub(super) fn start(
+        self,
+        columns: &Columns,
+        references: &References,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Feed, JobError> {
         let settings = select_settings(&self.config, columns);
         let decoders = (0..self.config.job.threads.get()).map(|_| {
-            let decoder = Decoder::new(decode_settings(&self.config, settings.decode_columns()))?;
-            Ok((decoder, Selector::new(&settings)?))
+            let joiner = references.joiner(&self.config, settings.decode_columns());
+            let decoder = Decoder::new(decode_settings(&self.config, joiner.decode_columns()))?;
+            Ok((decoder, joiner, Selector::new(&settings)?))
         });
         front::start(self.source, self.first, (decoders.collect::<Result<_, JobError>>()?, self.hooks), clock)
     }

@@ -26,7 +26,7 @@ use crate::store::{Patience, Store, Sweep};
 
 /// How often new partitions are looked for.
 const POLL: Duration = Duration::from_secs(1);
-/// The same in a bucket, where each look costs two requests; an interval is a minute long at least.
+/// The same in a bucket, where each look costs two requests.
 const POLL_BUCKET: Duration = Duration::from_secs(5);
 /// Intervals judged between two checkpoints at most.
 const CHECKPOINT_INTERVALS: u64 = 288;

@@ -58,7 +58,7 @@ impl History {
         let mut settings = decode_settings(config, fields);
         settings.format = Format::Csv { dialect: CsvDialect::COMMA, header: Header::FirstRecord };
         let tree = if Descriptor::load(&store).await?.is_some() { Tree::Ours } else { Tree::Foreign };
-        let gatherer = Gatherer::new(config, columns);
+        let gatherer = Gatherer::new(config, columns)?;
         let reader = Reader::new(store, columns.clone(), config.interval.length, tree);
         let reader = reader.with_incomplete(gatherer.sees_incomplete());
         let readings = Readings { reader, gatherer, settings, decoders: Mutex::default() };

@@ -3,18 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::Duration;
 
 use super::error::JobError;
 use super::feed::{Input, decode_settings, select_settings};
 use super::past::{self, Past};
+use super::references::References;
 use super::{GoesOn, detector, judge, schema};
 use crate::config::{Config, Records, Source};
 use crate::decode::Decoder;
 use crate::decode::discover::{DiscoverError, Discovery, discover};
-use crate::detect::{Aggregator, Detector, Form, Settings, Sizes};
+use crate::detect::{Aggregation, Aggregator, Detector, Form, Settings, Sizes};
 use crate::hook::Hooked;
 use crate::interval::ResumePoint;
-use crate::model::{Cell, ClosedInterval, Columns, Interval, SeriesKey, Stats, Timestamp, Zone};
+use crate::model::{
+    Cell, ClosedInterval, Columns, Distinct, Interval, Quantiles, SeriesKey, Sketch, Stats, Timestamp, Zone,
+};
 use crate::select::{SelectError, Selector};
 use crate::source::files::{Files, Settings as FileSettings};
 use crate::source::{Next, Resume};
@@ -136,7 +140,8 @@ pub async fn inspect(config: &Config, now: Timestamp) -> Result<Inspection, JobE
         unusable,
     };
     let chunks = input.sample(SAMPLE_BYTES).await?;
-    read(config, &columns, chunks, &mut inspection)?;
+    let references = References::load(config, Duration::ZERO).await?;
+    read(config, &columns, (&references, chunks), &mut inspection)?;
     inspection.series = inspection.combinations * measures;
     Ok(inspection)
 }
@@ -171,14 +176,20 @@ fn discovery(config: &Config) -> Result<Option<Discovery>, JobError> {
 }
 
 /// Sends the sample through decode and select as the job would.
-fn read(config: &Config, columns: &Columns, chunks: Vec<Hooked>, inspection: &mut Inspection) -> Result<(), JobError> {
+fn read(
+    config: &Config,
+    columns: &Columns,
+    (references, chunks): (&References, Vec<Hooked>),
+    inspection: &mut Inspection,
+) -> Result<(), JobError> {
     let settings = select_settings(config, columns);
-    let mut decoder = Decoder::new(decode_settings(config, settings.decode_columns()))?;
+    let joiner = references.joiner(config, settings.decode_columns());
+    let mut decoder = Decoder::new(decode_settings(config, joiner.decode_columns()))?;
     let mut selector = Selector::new(&settings)?;
     let mut aggregator = Aggregator::new(columns);
     for hooked in chunks {
         let (chunk, rejects, dropped) = hooked.into_parts();
-        let decoded = decoder.decode(&chunk)?;
+        let decoded = joiner.join(&chunk, decoder.decode(&chunk)?)?;
         let batch = Hooked::account(rejects, dropped, selector.select(chunk, decoded)?);
         inspection.rows += batch.rows.len() as u64;
         inspection.dropped += batch.dropped.len() as u64;
@@ -205,17 +216,31 @@ fn read(config: &Config, columns: &Columns, chunks: Vec<Hooked>, inspection: &mu
     Ok(())
 }
 
-/// Measured, not computed: what one series takes after a week of values that never repeat.
+/// Measured, not computed: what one series takes after a week of values that never repeat; a week of minutes, where
+/// intervals are shorter than that, for they share the places of a shape.
 fn series_bytes(settings: &Settings) -> u64 {
     let mut detector = Detector::new(settings.clone());
     let columns = settings.measures().iter().map(|measure| measure.column() + 1).max().unwrap_or(0);
+    let mut sketches: Vec<(Sketch, usize)> = Vec::new();
+    for measure in settings.measures() {
+        let sketch = match measure.aggregation() {
+            Aggregation::Distinct => Sketch::Distinct(Distinct::default()),
+            Aggregation::Percentile(_) => Sketch::Quantiles(Quantiles::default()),
+            _ => continue,
+        };
+        if !sketches.iter().any(|(_, at)| *at == measure.column()) {
+            sketches.push((sketch, measure.column()));
+        }
+    }
+    sketches.sort_by_key(|(_, at)| *at);
     let first = Interval::containing(0, settings.length());
-    for number in 0..i64::from(settings.length().per_day()) * 7 {
+    for number in 0..i64::from(settings.length().per_day().min(1440)) * 7 {
         let mut stats = Stats::EMPTY;
         // a sequence without a period: multiples of the golden ratio, modulo 1
         stats.add(1000.0 + 100.0 * (f64::from(i32::try_from(number).unwrap_or(i32::MAX)) * 0.618_033_988_75).fract());
+        let sketches = sketches.iter().map(|(sketch, _)| sketch.clone()).collect();
         let key = SeriesKey::new(std::iter::repeat_n("value", settings.dimensions().len()));
-        let cells = vec![Cell { key, rows: 1, stats: vec![stats; columns] }];
+        let cells = vec![Cell { key, rows: 1, stats: vec![stats; columns], sketches }];
         detector.observe(&ClosedInterval { interval: first.offset(number), cells });
     }
     ((detector.memory_bytes() + detector.verdict_bytes()) / settings.measures().len().max(1)) as u64

@@ -2,15 +2,16 @@
 //! late rows in, what becomes of the verdicts out.
 
 use crate::alert::Revision;
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::detect::{
-    Aggregator, Detector, Increment, Measure, Restoring, Settings, SettingsError, SnapshotError, Status,
-    records::RecordDetector,
+    Aggregation, Aggregator, Detector, Expression, Increment, Intake, Measure, Ratio, Restoring, Settings,
+    SettingsError, Sliding, SnapshotError, Status, records::RecordDetector,
 };
-use crate::explain;
+use crate::explain::{self, Nature};
 use crate::model::{AnomalyGroup, ClosedInterval, Columns, Interval, Point, Rows};
 
 use super::error::JobError;
+use super::history::History;
 use super::records::{self, Scorer};
 use super::revise;
 use super::seen::Seen;
@@ -19,7 +20,9 @@ use super::threads::Threads;
 /// Judges intervals, one after the other.
 #[derive(Debug)]
 pub(super) struct Judge {
-    columns: Columns,
+    intake: Intake,
+    /// What windows over several intervals rest on.
+    sliding: Option<Sliding>,
     engine: Engine,
     threads: Threads,
     budget: Budget,
@@ -67,13 +70,13 @@ impl Judge {
     /// A judge that has seen nothing.
     pub(super) fn new(config: &Config, columns: &Columns) -> Result<Judge, JobError> {
         match Scorer::new(config, columns)? {
-            Some(scorer) => Ok(Judge::of(config, columns, Engine::Records(Box::new(scorer)))),
-            None => Ok(Judge::going_on(config, columns, Detector::new(settings(config, columns)?))),
+            Some(scorer) => Judge::of(config, columns, Engine::Records(Box::new(scorer))),
+            None => Judge::going_on(config, columns, Detector::new(settings(config, columns)?)),
         }
     }
 
     /// A judge that goes on with a detector.
-    pub(super) fn going_on(config: &Config, columns: &Columns, detector: Detector) -> Judge {
+    pub(super) fn going_on(config: &Config, columns: &Columns, detector: Detector) -> Result<Judge, JobError> {
         Judge::of(config, columns, Engine::Series(Box::new(detector)))
     }
 
@@ -84,11 +87,16 @@ impl Judge {
         state: &[u8],
     ) -> Result<Option<Result<Judge, SnapshotError>>, JobError> {
         let scorer = Scorer::restored(config, columns, state)?;
-        Ok(scorer.map(|scorer| Ok(Judge::of(config, columns, Engine::Records(Box::new(scorer?))))))
+        match scorer {
+            None => Ok(None),
+            Some(Err(error)) => Ok(Some(Err(error))),
+            Some(Ok(scorer)) => Ok(Some(Ok(Judge::of(config, columns, Engine::Records(Box::new(scorer)))?))),
+        }
     }
 
-    fn of(config: &Config, columns: &Columns, engine: Engine) -> Judge {
-        Judge { columns: columns.clone(), engine, threads: Threads::new(config.job.threads), budget: Budget::Roomy }
+    fn of(config: &Config, columns: &Columns, engine: Engine) -> Result<Judge, JobError> {
+        let (intake, threads) = (intake(config, columns)?, Threads::new(config.job.threads));
+        Ok(Judge { sliding: Sliding::of(&intake), intake, engine, threads, budget: Budget::Roomy })
     }
 
     /// Judges one interval.
@@ -106,16 +114,34 @@ impl Judge {
 
     fn judge_series(&mut self, closed: &ClosedInterval) -> Verdict {
         let points = self.learn_series(closed);
-        let groups = explain::groups(&points, &self.columns.dimensions, |name| self.adds_up(name));
+        let groups = explain::groups(&points, self.dimensions(), |name| self.nature(name));
         let (revisions, records) = (self.revisions(closed.interval), records::Said::default());
         Verdict { points, groups, revisions, records, news: self.news() }
     }
 
-    /// Whether the values of a measure's series add up to that of all.
-    fn adds_up(&self, name: &str) -> bool {
-        let Some(detector) = self.detector() else { return false };
-        let measure = detector.settings().measures().iter().find(|measure| &**measure.name() == name);
-        measure.is_some_and(|measure| measure.aggregation().empty_is_zero() || measure.is_counter())
+    fn dimensions(&self) -> &[String] {
+        &self.intake.columns().dimensions
+    }
+
+    fn measure(&self, name: &str) -> Option<&Measure> {
+        self.detector()?.settings().measures().iter().find(|measure| &**measure.name() == name)
+    }
+
+    /// How the values of a measure's series become that of all of them.
+    fn nature(&self, name: &str) -> Nature<'_> {
+        let Some(measure) = self.measure(name) else { return Nature::Apart };
+        if measure.aggregation().adds_up() || measure.is_counter() {
+            return Nature::AddsUp;
+        }
+        let Some(ratio) = measure.expression().and_then(Expression::ratio) else { return Nature::Apart };
+        let sides = [ratio.numerator, ratio.denominator].map(|name| self.measure(name).map(Measure::aggregation));
+        let [Some(above), Some(below)] = sides else { return Nature::Apart };
+        if !above.adds_up() || !below.adds_up() {
+            return Nature::Apart;
+        }
+        let is_counted = above == Aggregation::Count && below == Aggregation::Count;
+        let Ratio { numerator, denominator, scale } = ratio;
+        Nature::Ratio { numerator, denominator, scale, is_counted }
     }
 
     /// Has all records given, and not only those that the configuration wants written.
@@ -136,20 +162,24 @@ impl Judge {
         if self.detector().is_none() {
             return Vec::new();
         }
-        let closed = self.closed(late, rows);
+        let late = self.closed(late, rows);
         if let Engine::Series(detector) = &mut self.engine {
-            detector.revise(&closed);
+            match &self.sliding {
+                Some(sliding) => sliding.late(&late).iter().for_each(|late| detector.revise(late)),
+                None => detector.revise(&late),
+            }
         }
         self.revisions(with)
     }
 
     fn revisions(&mut self, with: Interval) -> Vec<Revision> {
         let Engine::Series(detector) = &mut self.engine else { return Vec::new() };
-        revise::lines(detector.take_revised(), with, &self.columns.dimensions)
+        let revised = detector.take_revised();
+        revise::lines(revised, with, self.dimensions())
     }
 
     fn closed<'a>(&self, interval: Interval, rows: impl Iterator<Item = &'a Rows>) -> ClosedInterval {
-        let mut aggregator = Aggregator::new(&self.columns);
+        let mut aggregator = Aggregator::gathering(&self.intake);
         rows.for_each(|rows| aggregator.add(rows));
         aggregator.close(interval)
     }
@@ -201,8 +231,28 @@ impl Judge {
     }
 
     fn learn_series(&mut self, closed: &ClosedInterval) -> Vec<Point> {
-        let Engine::Series(detector) = &mut self.engine else { return Vec::new() };
-        detector.observe_on(closed, &self.threads)
+        let Judge { engine, sliding, threads, .. } = self;
+        let Engine::Series(detector) = engine else { return Vec::new() };
+        match sliding {
+            Some(sliding) => sliding.slide(closed).iter().flat_map(|slid| detector.observe_on(slid, threads)).collect(),
+            None => detector.observe_on(closed, threads),
+        }
+    }
+
+    /// Fills the windows over several intervals with what was judged last, for a detector that goes on.
+    pub(super) async fn remember(&mut self, history: &mut History) -> Result<(), JobError> {
+        let last = self.detector().and_then(Detector::last);
+        let (Some(sliding), Some(last)) = (&mut self.sliding, last) else { return Ok(()) };
+        let first = last.offset(1 - i64::from(sliding.reach()));
+        let mut listed = history.list(first.date(), last.date()).await?;
+        listed.retain(|listed| (first..=last).contains(&listed.interval));
+        for listed in listed {
+            if let Some(Seen::Cells(closed)) = history.closed(&listed).await?.filter(|seen| !seen.is_empty()) {
+                sliding.remember(&closed);
+            }
+        }
+        sliding.go_on_after(last);
+        Ok(())
     }
 
     /// Goes on after an interval of which nothing is there any more.
@@ -250,11 +300,27 @@ pub(super) fn check(config: &Config, columns: &Columns, state: &[u8]) -> Result<
     }
 }
 
+/// What a configuration gathers of rows with these columns.
+pub(super) fn intake(config: &Config, columns: &Columns) -> Result<Intake, JobError> {
+    let takes = config.detect.measures.iter().filter_map(|measure| match &measure.origin {
+        Origin::Rows { take, .. } => Some(take.clone()),
+        Origin::Measures(_) => None,
+    });
+    Ok(Intake::new(columns, takes)?)
+}
+
 /// The detector's settings that a configuration gives for these columns.
 pub(super) fn settings(config: &Config, columns: &Columns) -> Result<Settings, JobError> {
-    let column = |name: &str| columns.measures.iter().position(|(measure, _)| measure == name).unwrap_or(0);
+    let intake = intake(config, columns)?;
     let measures = config.detect.measures.iter().map(|measure| {
-        let checked = Measure::new(measure.name.clone(), column(&measure.column), measure.aggregation);
+        let name = measure.name.clone();
+        let checked = match &measure.origin {
+            Origin::Measures(expression) => Measure::derived(name, expression.clone()),
+            Origin::Rows { take, aggregation } => match intake.place(take).unwrap_or(0) {
+                column if column < columns.measures.len() => Measure::new(name, column, *aggregation),
+                slot => Measure::gathered(name, slot, take.description(), *aggregation),
+            },
+        };
         let checked = checked.with_margin(measure.margin);
         if measure.is_counter { checked.with_counter() } else { Ok(checked) }
     });

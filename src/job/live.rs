@@ -15,6 +15,7 @@ use super::host::{Event, Host, Summary};
 use super::judge::Judge;
 use super::lock::Locks;
 use super::prepare::{Prepared, Preparer};
+use super::references::{Look, References};
 use super::revise::LateRows;
 use super::schema;
 use super::seen::Gatherer;
@@ -91,6 +92,45 @@ async fn locked<'a>(
     (state, store): (Store, Store),
     locks: &Arc<Locks>,
 ) -> Result<Summary, JobError> {
+    let mut references = References::load(config, host.clock.elapsed()).await?;
+    let mut before = Before { start, so_far: None };
+    loop {
+        let stores = (state.clone(), store.clone());
+        let (summary, ending, returned) =
+            session(config, (line, before), host, stores, (locks, &mut references)).await?;
+        if ending != Ending::Reopen {
+            return Ok(summary);
+        }
+        (host, before) = (returned, Before { start: Start::GoOn, so_far: Some(summary) });
+    }
+}
+
+/// What a job did before it opened its source again.
+struct Before {
+    start: Start,
+    /// None when it opens it for the first time.
+    so_far: Option<Summary>,
+}
+
+/// Why a job no longer reads its source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    /// It has ended.
+    Source,
+    /// Somebody asked for it.
+    Stopped,
+    /// A reference table has changed: it is to be opened again.
+    Reopen,
+}
+
+/// From the opening of the source until it is left.
+async fn session<'a>(
+    config: &'a Config,
+    (line, Before { start, so_far }): (Line, Before),
+    mut host: Host<'a>,
+    (state, store): (Store, Store),
+    (locks, references): (&Arc<Locks>, &mut References),
+) -> Result<(Summary, Ending, Host<'a>), JobError> {
     // a detector may run beside `etl`: what it stages is not ours
     state.sweep(Sweep::Root)?;
     let told = [Area::Anomalies.folder(), REVISIONS, RECORDS].into_iter().filter(|_| line == Line::Run);
@@ -131,11 +171,13 @@ async fn locked<'a>(
         Line::Etl => None,
         Line::Run => Some(Deliveries::open(config, &state, &store, &host.clock).await?),
     };
-    host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed });
+    if so_far.is_none() {
+        host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed });
+    }
     let writer =
         Writer::new(store.clone(), columns.clone(), config.partition.format, config.partition.object_bytes_max);
     let spill = Arc::new(Spill::new(&spill_directory(config)?));
-    let gatherer = judge.is_some().then(|| Gatherer::new(config, &columns));
+    let gatherer = if judge.is_some() { Some(Gatherer::new(config, &columns)?) } else { None };
     let preparer = Preparer::new(writer.clone(), gatherer, Arc::clone(&spill), config.job.threads.get());
     let mut live = Live {
         config,
@@ -168,10 +210,16 @@ async fn locked<'a>(
     }
     live.begin(&input).await?;
     let lags = input.lags();
-    let mut feed = input.start(&columns, live.host.clock.clone())?;
-    let summary = live.work(&mut feed, lags).await;
+    let mut feed = input.start(&columns, references, live.host.clock.clone())?;
+    let worked = live.work(&mut feed, lags, references).await;
     feed.close().await;
-    summary
+    let (mut summary, ending, host) = worked?;
+    if let Some(before) = so_far {
+        summary.read += before.read;
+        summary.groups += before.groups;
+        summary.resumed = before.resumed;
+    }
+    Ok((summary, ending, host))
 }
 
 /// Beside the state where that is a directory, else where the system wants what does not last.
@@ -226,7 +274,7 @@ enum Step {
     Stop,
 }
 
-impl Live<'_> {
+impl<'a> Live<'a> {
     /// Notes which partitions the source begins with, and where: a job that is killed before it has read anything from
     /// one of them begins at the same place again.
     async fn begin(&mut self, input: &Input) -> Result<(), JobError> {
@@ -236,9 +284,14 @@ impl Live<'_> {
         Ok(())
     }
 
-    async fn work(mut self, feed: &mut Feed, lags: Option<Lags>) -> Result<Summary, JobError> {
+    async fn work(
+        mut self,
+        feed: &mut Feed,
+        lags: Option<Lags>,
+        references: &mut References,
+    ) -> Result<(Summary, Ending, Host<'a>), JobError> {
         let mut batch = self.micro_batch();
-        let stopped = loop {
+        let ending = loop {
             match self.step(feed, &batch).await? {
                 Step::Fed(at, Fed::Batch(rows, bytes)) => {
                     batch.records += (rows.rows.len() + rows.rejects.len() + rows.dropped.len()) as u64;
@@ -263,9 +316,9 @@ impl Live<'_> {
                     self.close_silent().await?;
                 }
                 Step::Prepared(prepared) => self.commit(*prepared).await?,
-                Step::Fed(_, Fed::End) => break false,
+                Step::Fed(_, Fed::End) => break Ending::Source,
                 Step::Cut => {}
-                Step::Stop => break true,
+                Step::Stop => break Ending::Stopped,
             }
             let limits = &self.config.job;
             let is_full = batch.records >= limits.batch_records_max || batch.bytes >= limits.batch_bytes_max;
@@ -277,9 +330,13 @@ impl Live<'_> {
                     let slowest = self.intervals.slowest().filter(|_| self.intervals.held() > 0);
                     self.host.listener.on(Event::Batch { records, watermark, slowest, lags_ms: &lags.millis() });
                 }
+                if is_over && self.has_news(references).await {
+                    break Ending::Reopen;
+                }
                 batch = self.micro_batch();
             }
         };
+        let stopped = ending != Ending::Source;
         if stopped && !self.is_replayable {
             while let Some(batch) = feed.drain().await? {
                 let closings = self.intervals.push(batch)?;
@@ -294,7 +351,23 @@ impl Live<'_> {
         if let Some(deliveries) = self.deliveries.take() {
             deliveries.finish(stopped).await;
         }
-        Ok(self.summary(stopped))
+        Ok((self.summary(ending == Ending::Stopped), ending, self.host))
+    }
+
+    /// Whether a reference table has changed.
+    async fn has_news(&mut self, references: &mut References) -> bool {
+        match references.look(self.host.clock.elapsed()).await {
+            Look::Same => false,
+            Look::Changed => {
+                let told = "a reference table has changed: open intervals are read again and joined with it";
+                self.host.listener.on(Event::Info(told));
+                true
+            }
+            Look::Unusable(reason) => {
+                self.host.listener.on(Event::Warning(&reason));
+                false
+            }
+        }
     }
 
     fn micro_batch(&self) -> MicroBatch {

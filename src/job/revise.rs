@@ -224,7 +224,7 @@ mod tests {
             severity: 80.0,
             state: PointState::Anomalous { direction: revised.direction, since: revised.since },
         };
-        let told = explain::groups(&[point], &dimensions, |_| true);
+        let told = explain::groups(&[point], &dimensions, |_| explain::Nature::AddsUp);
         let [line] = &lines(vec![revised], interval.offset(3), &dimensions)[..] else { panic!("one") };
         assert_eq!(line.id, told[0].findings[0].id);
         assert_eq!((line.revised_with, line.since), (interval.offset(3).start(), interval.offset(-2).start()));

@@ -77,10 +77,13 @@ pub(super) async fn of_partitions(
     from: NaiveDate,
     to: NaiveDate,
 ) -> Result<Columns, JobError> {
+    // nothing is kept of what another job wrote but what measures look at
+    let mut keep = config.select.keep.clone();
+    keep.retain(|name| config.detect.columns().any(|column| column == name));
     let columns = |measures| Columns {
         dimensions: config.select.dimensions.clone(),
         timestamp: config.select.timestamp.clone(),
-        keep: Vec::new(),
+        keep: keep.clone(),
         measures,
     };
     let declared = |(name, kind): &(String, Option<MeasureType>)| (name.clone(), kind.unwrap_or(MeasureType::Float));
@@ -122,12 +125,16 @@ async fn misspelt(config: &Config, input: &mut Input) -> Result<(), JobError> {
     let select = &config.select;
     let filtered = select.filters.iter().map(|(name, _)| name);
     let measures = select.measures.iter().map(|(name, _)| name);
+    let joins = || config.references.iter().map(|reference| &reference.join);
+    let is_given = |name: &&String| joins().any(|join| join.columns.contains(name));
     let used: Vec<&String> = [&select.timestamp]
         .into_iter()
         .chain(&select.dimensions)
         .chain(measures)
         .chain(&select.keep)
         .chain(filtered)
+        .filter(|name| !is_given(name))
+        .chain(joins().flat_map(|join| join.key.iter().map(|(column, _)| column)))
         .collect();
     let names = || sample.columns.iter().map(|column| column.name.as_str());
     for column in used.iter().filter(|column| !names().any(|name| name == **column)) {

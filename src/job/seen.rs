@@ -1,8 +1,10 @@
 //! What the detector is given of a closed interval: the aggregates of its series, or, where records are scored, its rows as
 //! they are committed. One place gathers it for the line, for history and for backtests (D1).
 
+use super::error::JobError;
+use super::judge;
 use crate::config::Config;
-use crate::detect::Aggregator;
+use crate::detect::{Aggregator, Intake};
 use crate::model::{ClosedInterval, Closing, Columns, Interval, Rows};
 
 /// What the detector is given of one interval.
@@ -35,14 +37,17 @@ impl Seen {
 /// Gathers it.
 #[derive(Clone, Debug)]
 pub(super) struct Gatherer {
-    columns: Columns,
+    intake: Intake,
     is_of_records: bool,
 }
 
 impl Gatherer {
     /// As a configuration's detector wants it, from rows in these columns.
-    pub(super) fn new(config: &Config, columns: &Columns) -> Gatherer {
-        Gatherer { columns: columns.clone(), is_of_records: config.detect.records.is_some() }
+    ///
+    /// # Errors
+    /// When a measure takes something of the rows that is not there.
+    pub(super) fn new(config: &Config, columns: &Columns) -> Result<Gatherer, JobError> {
+        Ok(Gatherer { intake: judge::intake(config, columns)?, is_of_records: config.detect.records.is_some() })
     }
 
     /// From the rows of an interval.
@@ -50,7 +55,7 @@ impl Gatherer {
         if self.is_of_records {
             return Seen::Rows(interval, rows.cloned().collect());
         }
-        let mut aggregator = Aggregator::new(&self.columns);
+        let mut aggregator = Aggregator::gathering(&self.intake);
         rows.for_each(|rows| aggregator.add(rows));
         Seen::Cells(aggregator.close(interval))
     }

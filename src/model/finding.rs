@@ -232,7 +232,7 @@ impl Default for RootCause {
 /// The findings of one measure in one interval: one line of the anomaly table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AnomalyGroup {
-    /// Stable: `<measure>-<date>-<hhmm>`.
+    /// Stable: `<measure>-<date>-<hhmm>`, or `-<hhmmss>` where intervals are not whole minutes.
     pub id: String,
     /// Which measure.
     pub measure: String,

@@ -12,7 +12,7 @@ const SECONDS_PER_DAY: u32 = 86_400;
 const MICROS_PER_SECOND: i64 = 1_000_000;
 const FORMAT: &str = "%Y-%m-%d %H:%M:%S";
 
-/// The length of an interval: whole minutes that divide a day.
+/// The length of an interval: whole seconds that divide a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Length {
     seconds: u32,
@@ -20,19 +20,17 @@ pub struct Length {
 
 /// A length that no interval can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} s is not a whole number of minutes that divides a day")]
+#[error("{0} s does not divide a day into equal parts")]
 pub struct LengthError(u64);
 
 impl Length {
-    /// Checks that `seconds` is a whole number of minutes that divides a day.
+    /// Checks that `seconds` divides a day.
     ///
     /// # Errors
     /// When it is not.
     pub fn from_seconds(seconds: u64) -> Result<Length, LengthError> {
         match u32::try_from(seconds) {
-            Ok(short) if short > 0 && short % 60 == 0 && SECONDS_PER_DAY.is_multiple_of(short) => {
-                Ok(Length { seconds: short })
-            }
+            Ok(short) if short > 0 && SECONDS_PER_DAY.is_multiple_of(short) => Ok(Length { seconds: short }),
             _ => Err(LengthError(seconds)),
         }
     }
@@ -40,6 +38,11 @@ impl Length {
     /// Seconds.
     pub fn seconds(self) -> u32 {
         self.seconds
+    }
+
+    /// Whether starts are told apart by hour and minute alone.
+    pub fn is_whole_minutes(self) -> bool {
+        self.seconds.is_multiple_of(60)
     }
 
     /// Microseconds.
@@ -91,6 +94,16 @@ impl Interval {
     /// Local date of its start.
     pub fn date(self) -> NaiveDate {
         self.start().date()
+    }
+
+    /// Local time of day of its start, as names have it: `HHMM`, or `HHMMSS` where the length is not whole minutes.
+    pub fn clock(self) -> String {
+        self.start().format(if self.length.is_whole_minutes() { "%H%M" } else { "%H%M%S" }).to_string()
+    }
+
+    /// Local date and time of day of its start, as names have it: `YYYYMMDD-HHMM`, or `YYYYMMDD-HHMMSS`.
+    pub fn stamp(self) -> String {
+        format!("{}-{}", self.start().format("%Y%m%d"), self.clock())
     }
 
     /// Which interval of its day it is, from 0.
@@ -175,11 +188,11 @@ mod tests {
     }
 
     #[test]
-    fn lengths_divide_the_day_in_whole_minutes() {
-        for good in [60, 300, 600, 3600, 86_400] {
+    fn lengths_divide_the_day() {
+        for good in [1, 10, 54, 60, 90, 300, 600, 3600, 86_400] {
             assert_eq!(u64::from(Length::from_seconds(good).unwrap().seconds()), good);
         }
-        for bad in [0, 1, 90, 420, 86_401, 172_800, u64::MAX] {
+        for bad in [0, 7, 11, 420, 86_401, 172_800, u64::MAX] {
             assert_eq!(Length::from_seconds(bad), Err(LengthError(bad)));
         }
     }
@@ -191,6 +204,14 @@ mod tests {
         assert_eq!(text, "\"2021-05-24 19:15:00/300\"");
         assert_eq!(serde_json::from_str::<Interval>(&text).unwrap(), interval);
         assert!(serde_json::from_str::<Interval>("\"2021-05-24 19:16:00/300\"").is_err());
+    }
+
+    #[test]
+    fn names_have_seconds_where_they_are_needed() {
+        let of = |seconds| Interval::containing(at("2021-05-24 19:18:28"), Length::from_seconds(seconds).unwrap());
+        assert_eq!((of(300).clock(), of(300).stamp()), ("1915".to_owned(), "20210524-1915".to_owned()));
+        assert_eq!((of(10).clock(), of(10).stamp()), ("191820".to_owned(), "20210524-191820".to_owned()));
+        assert_eq!(of(90).clock(), "191800");
     }
 
     #[test]

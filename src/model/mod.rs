@@ -7,6 +7,8 @@
 
 mod chunk;
 mod closing;
+mod distinct;
+mod filter;
 mod finding;
 mod framing;
 mod interval;
@@ -15,6 +17,7 @@ mod notice;
 mod path;
 mod position;
 mod progress;
+mod quantiles;
 mod record;
 mod reject;
 mod rows;
@@ -23,6 +26,8 @@ mod time;
 
 pub use chunk::Chunk;
 pub use closing::{Away, Closing, Held, Piece, SourceRange};
+pub use distinct::Distinct;
+pub use filter::{Check, Filter, FilterError, WrongColumn};
 pub use finding::{
     AnomalyGroup, Cause, Contribution, Dimensions, Direction, Finding, Point, PointState, RootCause, Share, SharesOf,
 };
@@ -33,8 +38,9 @@ pub use notice::{Notice, NoticeKind};
 pub use path::{Area, Format, Object, ObjectPath};
 pub use position::{Places, Position, PositionError, SequenceNumber};
 pub use progress::{Progress, SourcePartition};
+pub use quantiles::Quantiles;
 pub use record::{ColumnShare, Field, RECORD_NAMES, ScoredRecord};
 pub use reject::{HookFault, Reason, Reject};
 pub use rows::{Batch, ColumnType, Columns, Decoded, MeasureType, Rows, RowsError, Tally};
-pub use series::{Cell, ClosedInterval, SeriesKey, Stats};
+pub use series::{Cell, ClosedInterval, SeriesKey, Sketch, Stats};
 pub use time::{Timestamp, TimestampError, Zone, ZoneError};

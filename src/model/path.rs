@@ -1,11 +1,13 @@
 //! Object names. One type formats and parses them all:
 //!
 //! ```text
-//! <area>/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/<object>
+//! <area>/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/<object>        length of whole minutes
+//! <area>/intvl_date=YYYY-MM-DD/intvl_hhmmss=HHMMSS/<object>    any other length
 //!
 //! area     data | rejects | anomalies
 //! date     local date of the interval's start, four-digit year
-//! hhmm     local hour and minute of the interval's start
+//! hhmm     local hour and minute of the interval's start; with its second where the length is not whole minutes. The key
+//!          says which, so that a reader never takes one for the other
 //! object   part-rRRRR-NNNNN[-cC].csv | .parquet  rows; revision R, part N, both from 0; C from 1, where another writer
 //!                                             left other bytes under the name before
 //!          _manifest-rRRRR.json               what revision R consists of; its presence is the commit
@@ -121,7 +123,7 @@ impl Format {
 impl ObjectPath {
     /// The folder it is in.
     pub fn folder(area: Area, interval: Interval) -> String {
-        format!("{}/intvl_hhmm={}", area.date_folder(interval.date()), interval.start().format("%H%M"))
+        format!("{}/{}={}", area.date_folder(interval.date()), clock_key(interval.length()).0, interval.clock())
     }
 
     /// The last part of its name.
@@ -140,12 +142,20 @@ impl ObjectPath {
 
     /// Reads the name of an interval's folder.
     pub fn parse_folder(folder: &str, length: Length) -> Option<(Area, Interval)> {
-        let (date_folder, hhmm) = folder.rsplit_once("/intvl_hhmm=")?;
+        let (date_folder, leaf) = folder.rsplit_once('/')?;
+        let (key, format) = clock_key(length);
+        let clock = leaf.strip_prefix(key)?.strip_prefix('=')?;
         let area = Area::ALL.into_iter().find(|area| area.parse_date_folder(date_folder).is_some())?;
         let date = area.parse_date_folder(date_folder)?;
-        let time = NaiveTime::parse_from_str(hhmm, "%H%M").ok().filter(|_| hhmm.len() == 4)?;
+        // two characters of the format give two digits
+        let time = NaiveTime::parse_from_str(clock, format).ok().filter(|_| clock.len() == format.len())?;
         Some((area, Interval::starting(NaiveDateTime::new(date, time), length)?))
     }
+}
+
+/// The partition key of the time of day, and how it is written.
+fn clock_key(length: Length) -> (&'static str, &'static str) {
+    if length.is_whole_minutes() { ("intvl_hhmm", "%H%M") } else { ("intvl_hhmmss", "%H%M%S") }
 }
 
 impl fmt::Display for ObjectPath {
@@ -213,10 +223,10 @@ mod tests {
     proptest! {
         #[test]
         fn names_read_back(
-            micros in -62_000_000_000_000_000i64..250_000_000_000_000_000, minutes in prop::sample::select(vec![1u64, 5, 10, 60, 1440]),
+            micros in -62_000_000_000_000_000i64..250_000_000_000_000_000, seconds in prop::sample::select(vec![1u64, 10, 54, 60, 90, 300, 600, 3600, 86_400]),
             area in prop::sample::select(vec![Area::Data, Area::Rejects, Area::Anomalies]), object in object(),
         ) {
-            let length = Length::from_seconds(minutes * 60).unwrap();
+            let length = Length::from_seconds(seconds).unwrap();
             let path = ObjectPath { area, interval: Interval::containing(micros, length), object };
             prop_assert_eq!(ObjectPath::parse(&path.to_string(), length), Some(path));
         }
@@ -244,5 +254,17 @@ mod tests {
         let name = "data/intvl_date=2021-06-02/intvl_hhmm=2235/part-r0001-00002-c3.parquet";
         let object = Object::Part { revision: 1, number: 2, copy: 3, format: Format::Parquet };
         assert_eq!(ObjectPath::parse(name, length).unwrap().object, object);
+    }
+
+    #[test]
+    fn short_intervals_carry_the_second_and_are_not_taken_for_others() {
+        let (ten, minute) = (Length::from_seconds(10).unwrap(), Length::from_seconds(60).unwrap());
+        let name = "data/intvl_date=2021-06-02/intvl_hhmmss=223540/part-r0000-00000.csv";
+        assert_eq!(ObjectPath::parse(name, ten).unwrap().interval.to_string(), "2021-06-02 22:35:40");
+        assert_eq!(ObjectPath::parse(name, minute), None);
+        for other in ["intvl_hhmm=2235", "intvl_hhmmss=2235", "intvl_hhmmss=223541", "intvl_hhmm=223540"] {
+            let name = name.replace("intvl_hhmmss=223540", other);
+            assert_eq!(ObjectPath::parse(&name, ten), None, "{name}");
+        }
     }
 }

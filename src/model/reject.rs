@@ -55,6 +55,14 @@ pub enum Reason {
         /// The event time.
         time: super::Timestamp,
     },
+    /// A reference table has no row for the record, and asks for one.
+    #[error("no reference data for `{column}` = `{value}`")]
+    Unmatched {
+        /// The columns of the key.
+        column: String,
+        /// Their values.
+        value: String,
+    },
     /// The record is longer than the limit.
     #[error("record is longer than {0} bytes")]
     TooLong(usize),
@@ -150,6 +158,7 @@ impl Reason {
             Reason::WrongType { .. } => "wrong_type",
             Reason::Timestamp { .. } => "timestamp",
             Reason::Ahead { .. } => "ahead",
+            Reason::Unmatched { .. } => "unmatched",
             Reason::TooLong(_) => "too_long",
             Reason::Hook { fault, .. } => fault.code(),
         }

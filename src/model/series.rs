@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::Interval;
+use super::{Distinct, Interval, Quantiles};
 
 /// One combination of dimension values, in the order of the configured dimensions.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -52,6 +52,14 @@ impl Stats {
         self.max = self.max.max(value);
     }
 
+    /// Takes in what others hold, whose values came after these.
+    pub fn merge(&mut self, other: &Stats) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.min = self.min.min(other.min);
+        self.max = self.max.max(other.max);
+    }
+
     /// How many values.
     pub fn count(&self) -> u64 {
         self.count
@@ -79,6 +87,43 @@ impl Stats {
     }
 }
 
+/// What is known of values beside their [`Stats`]: mergeable too, and whatever the order, the same.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sketch {
+    /// How many different ones there are.
+    Distinct(Distinct),
+    /// How they are distributed.
+    Quantiles(Quantiles),
+}
+
+impl Sketch {
+    /// One of the same kind, of no values.
+    #[must_use]
+    pub fn emptied(&self) -> Sketch {
+        match self {
+            Sketch::Distinct(_) => Sketch::Distinct(Distinct::default()),
+            Sketch::Quantiles(_) => Sketch::Quantiles(Quantiles::default()),
+        }
+    }
+
+    /// Takes in what another one of its kind holds.
+    pub fn merge(&mut self, other: &Sketch) {
+        match (self, other) {
+            (Sketch::Distinct(here), Sketch::Distinct(other)) => here.merge(other),
+            (Sketch::Quantiles(here), Sketch::Quantiles(other)) => here.merge(other),
+            (Sketch::Distinct(_), _) | (Sketch::Quantiles(_), _) => {}
+        }
+    }
+
+    /// Whether it has no values.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Sketch::Distinct(distinct) => distinct.is_empty(),
+            Sketch::Quantiles(quantiles) => quantiles.count() == 0,
+        }
+    }
+}
+
 /// The aggregates of one series in one interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
@@ -86,8 +131,10 @@ pub struct Cell {
     pub key: SeriesKey,
     /// How many rows.
     pub rows: u64,
-    /// One entry per measure column of [`super::Columns`].
+    /// One entry per measure column of [`super::Columns`], and what else measures take.
     pub stats: Vec<Stats>,
+    /// Of columns of which some measure asks for them.
+    pub sketches: Vec<Sketch>,
 }
 
 /// One closed interval as the detector sees it: its cells, ordered by key, each key once.

@@ -84,13 +84,14 @@ pub enum ReadError {
     },
     /// A folder that starts no interval of the configured length.
     #[error(
-        "`{folder}` starts no interval of {minutes} minutes; hint: set `interval.length` to what the partitions have"
+        "`{folder}` starts no interval of {}; hint: set `interval.length` to what the partitions have",
+        shown(*.length)
     )]
     Unaligned {
         /// The folder.
         folder: String,
         /// The configured length.
-        minutes: u32,
+        length: Length,
     },
     /// A manifest that cannot be read.
     #[error("`{name}`: {source}")]
@@ -211,9 +212,9 @@ impl Reader {
     fn note(&self, name: &str, intervals: &mut BTreeMap<Interval, Listed>) -> Result<(), ReadError> {
         let Some((folder, file)) = name.rsplit_once('/') else { return Ok(()) };
         let Some((_, interval)) = ObjectPath::parse_folder(folder, self.length) else {
-            let minute = Length::from_seconds(60).ok();
-            if minute.is_some_and(|minute| ObjectPath::parse_folder(folder, minute).is_some()) {
-                return Err(ReadError::Unaligned { folder: folder.to_owned(), minutes: self.length.seconds() / 60 });
+            let mut finest = [60, 1].into_iter().filter_map(|seconds| Length::from_seconds(seconds).ok());
+            if finest.any(|finest| ObjectPath::parse_folder(folder, finest).is_some()) {
+                return Err(ReadError::Unaligned { folder: folder.to_owned(), length: self.length });
             }
             return Ok(());
         };
@@ -293,6 +294,11 @@ impl Reader {
         let offsets = (0..batch.num_rows() as u64).collect();
         Rows::new(batch, times, offsets).map_err(|source| ReadError::Rows { name: name.to_owned(), source })
     }
+}
+
+fn shown(length: Length) -> String {
+    let seconds = length.seconds();
+    if length.is_whole_minutes() { format!("{} minutes", seconds / 60) } else { format!("{seconds} seconds") }
 }
 
 fn instant(micros: i64) -> Timestamp {

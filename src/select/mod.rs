@@ -1,15 +1,16 @@
 //! Which rows stay, and which of their columns go on. A row stays when each filtered column has one of its values. Rows
-//! that do not stay are marked and not removed, because their event times still move the watermark.
+//! that do not stay are marked and not removed, because their event times still move the watermark. Before that, rows may
+//! be given more columns: see [`Joiner`].
 
-mod filter;
+mod reference;
 
 use arrow_array::RecordBatch;
 use arrow_schema::ArrowError;
 
-use self::filter::Check;
-use crate::model::{Batch, Chunk, ColumnType, Columns, Decoded, RowsError};
+use crate::model::{Batch, Check, Chunk, ColumnType, Columns, Decoded, RowsError, WrongColumn};
 
-pub use self::filter::{Filter, FilterError};
+pub use self::reference::{Joiner, Missing, Reference, Table, TableError};
+pub use crate::model::{Filter, FilterError};
 
 /// What to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,8 +45,11 @@ pub enum SelectError {
     #[error("selected rows do not fit together: {0}")]
     Rows(#[from] RowsError),
     /// A column is of another type.
-    #[error("decoded column `{0}` is not of the type asked for")]
-    Type(String),
+    #[error("decoded {0}")]
+    Type(#[from] WrongColumn),
+    /// A column is not there.
+    #[error("decoded columns have no `{0}` that can be joined on")]
+    Missing(String),
 }
 
 /// Selects rows.

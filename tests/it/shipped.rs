@@ -9,12 +9,16 @@ use tidewatch::config;
 
 const STRANGE: &str = "qqqqqqqqqqqqqqqqqqqqqqqq";
 /// Commented keys whose line shows an example and not the default: keys without a default, and those of CSV alone.
-const EXAMPLES: [&str; 24] = [
+const EXAMPLES: [&str; 28] = [
     "job.state",
     "decode.delimiter",
     "decode.quote",
     "decode.header",
     "select.keep",
+    "detect.measure.percentile",
+    "detect.measure.where",
+    "detect.measure.expression",
+    "detect.measure.division_by_zero",
     "alert.measures",
     "detect.preset",
     "alert.dimensions",
@@ -176,9 +180,9 @@ fn defaults_in_the_example_are_the_defaults() {
     let plain = show(&text);
     let mut tried = 0;
     for Line { key, commented, number } in lines(&text) {
-        // of the sources there may be one at a time; what a calendar says has no default, nor has what a hook is
+        // of the sources there may be one at a time; what a calendar or a table says has no default, nor has what a hook is
         let other_source = key.starts_with("source.") && !key.starts_with("source.files");
-        let calendar = key.starts_with("detect.calendar");
+        let calendar = key.starts_with("detect.calendar") || key.starts_with("reference");
         let hook = key == "hook" || key.starts_with("hook.");
         // which are for another input: a test of their own
         let records = key.starts_with("detect.records");

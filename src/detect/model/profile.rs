@@ -13,6 +13,9 @@
 //! as far as no edge lies between (a pulse on the hour stays a pulse), and gives way with the days. Where a slot
 //! has seen fewer than thirty events (`sum / dispersion`), sums over as many neighbours as make up for it are taken.
 //!
+//! Intervals shorter than a minute share a slot: a shape of 1440 places is what a day costs at most, 40 kB. What is
+//! counted of a slot is then visits, and a day of it is as many of them as intervals share it.
+//!
 //! A weekly bin starts as "like the other days" and moves with what it has seen; between the centres of two bins it
 //! goes straight, unless they differ by a fifth: a weekend begins at midnight, not gradually.
 
@@ -23,6 +26,8 @@ use crate::model::Length;
 
 /// Days that a slot remembers.
 const DAYS: f64 = 8.0;
+/// Days of a slot that are counted.
+const DAYS_COUNTED: u16 = 255;
 /// Gain of a slot that has changed its habit, and of a weekly bin, for each of its intervals.
 const ADOPTION_GAIN: f64 = 0.9;
 const WEEKLY_ADOPTION_GAIN: f64 = 0.25;
@@ -55,13 +60,15 @@ pub(in crate::detect) struct Profile {
     /// Fading sums per slot; the weights are none where additive: they are all 1.
     sums: Vec<f64>,
     weights: Vec<f64>,
-    days: Vec<u8>,
+    /// Intervals that each has seen, 255 days of them at most.
+    seen_in: Vec<u16>,
     /// The same per weekly bin.
     weekly: Vec<f64>,
     base: Vec<f64>,
     visits: Vec<u16>,
     radius: usize,
     per_bin: u16,
+    per_slot: u16,
     mean: f64,
     /// Mean difference of neighbouring slots.
     rough: f64,
@@ -74,12 +81,13 @@ codec!(Profile {
     is_multiplicative,
     sums,
     weights,
-    days,
+    seen_in,
     weekly,
     base,
     visits,
     radius,
     per_bin,
+    per_slot,
     mean,
     rough,
     seen,
@@ -89,18 +97,21 @@ codec!(Profile {
 impl Profile {
     /// Of a series that nothing is known of.
     pub(in crate::detect) fn new(length: Length, is_multiplicative: bool) -> Profile {
-        let (slots, bins) = (length.per_day() as usize, Place::bins(length));
+        let per_slot = Place::per_slot(length);
+        let (slots, bins) = ((length.per_day() / per_slot) as usize, Place::bins(length));
+        let slot_seconds = length.seconds() * per_slot;
         let per_bin = length.per_day() / Place::bins_per_day(length);
         Profile {
             is_multiplicative,
             sums: vec![0.0; slots],
             weights: vec![0.0; if is_multiplicative { slots } else { 0 }],
-            days: vec![0; slots],
+            seen_in: vec![0; slots],
             weekly: vec![0.0; bins],
             base: vec![0.0; if is_multiplicative { bins } else { 0 }],
             visits: vec![0; bins],
-            radius: ((SMOOTHING_SECONDS / length.seconds()) as usize).min(slots.saturating_sub(1) / 2),
+            radius: ((SMOOTHING_SECONDS / slot_seconds) as usize).min(slots.saturating_sub(1) / 2),
             per_bin: u16::try_from(per_bin).unwrap_or(u16::MAX),
+            per_slot: u16::try_from(per_slot).unwrap_or(u16::MAX),
             mean: 0.0,
             rough: 0.0,
             seen: 0,
@@ -115,7 +126,7 @@ impl Profile {
 
     /// The shape at a place; none where this slot was never seen.
     pub(in crate::detect) fn at(&self, place: &Place) -> Option<f64> {
-        (self.days[place.slot] > 0).then(|| {
+        (self.seen_in[place.slot] > 0).then(|| {
             let (daily, weekly) = (self.daily(place.slot), self.difference(place));
             if self.is_multiplicative { (daily * weekly).max(0.0) } else { daily + weekly }
         })
@@ -125,11 +136,12 @@ impl Profile {
     pub(in crate::detect) fn learn(&mut self, place: &Place, value: f64, dispersion: f64) {
         self.dispersion = dispersion;
         self.mean += (value - self.mean) / f64::from(self.seen.min(MEAN_MEMORY - 1) + 1);
-        if self.days[place.slot] > 0 {
+        if self.seen_in[place.slot] > 0 {
             let gain = (1.0 / (f64::from(self.visits[place.bin]) + 1.0)).max(1.0 / (WEEKS * f64::from(self.per_bin)));
             self.learn_weekly(place, value, gain);
         }
-        let gain = (1.0 / (f64::from(self.days[place.slot]) + 1.0)).max(1.0 / DAYS);
+        let most = DAYS * f64::from(self.per_slot);
+        let gain = (1.0 / (f64::from(self.seen_in[place.slot]) + 1.0)).max(1.0 / most);
         self.learn_daily(place, value, gain);
         self.seen = self.seen.saturating_add(1);
         self.roughen(place.slot);
@@ -137,7 +149,7 @@ impl Profile {
 
     /// Takes a value in that has come at this time of the day, or of the week, twice and is no noise.
     pub(in crate::detect) fn adopt(&mut self, place: &Place, value: f64, recurrence: Recurrence) {
-        if self.days[place.slot] > 0 && recurrence == Recurrence::Weekly {
+        if self.seen_in[place.slot] > 0 && recurrence == Recurrence::Weekly {
             let gain = (ADOPTION_GAIN / f64::from(self.per_bin)).max(WEEKLY_ADOPTION_GAIN);
             self.learn_weekly(place, value, gain);
         } else {
@@ -149,7 +161,7 @@ impl Profile {
     pub(in crate::detect) fn heap_bytes(&self) -> usize {
         let numbers = [&self.sums, &self.weights, &self.weekly, &self.base];
         let numbers = numbers.iter().map(|list| 8 * list.capacity()).sum::<usize>();
-        numbers + self.days.capacity() + 2 * self.visits.capacity()
+        numbers + 2 * (self.seen_in.capacity() + self.visits.capacity())
     }
 
     fn learn_weekly(&mut self, place: &Place, value: f64, gain: f64) {
@@ -171,7 +183,7 @@ impl Profile {
         } else {
             self.sums[slot] += gain * (value - weekly - self.sums[slot]);
         }
-        self.days[slot] = self.days[slot].saturating_add(1);
+        self.seen_in[slot] = self.seen_in[slot].saturating_add(1).min(DAYS_COUNTED.saturating_mul(self.per_slot));
     }
 
     /// What is known of one slot alone.
@@ -184,9 +196,10 @@ impl Profile {
     }
 
     fn daily(&self, slot: usize) -> f64 {
-        let days = f64::from(self.days[slot]);
+        let (visits, per_slot) = (f64::from(self.seen_in[slot]), f64::from(self.per_slot));
+        let days = visits / per_slot;
         if self.is_multiplicative && self.dispersion > 0.0 {
-            let events = self.mean * days.min(DAYS) / self.dispersion;
+            let events = self.mean * visits.min(DAYS * per_slot) / self.dispersion;
             if events < EVENTS {
                 return self.wide(slot, events);
             }
@@ -227,12 +240,12 @@ impl Profile {
     /// Visits the slots around one that have been seen, with triangular weights.
     #[inline]
     fn each_around(&self, slot: usize, radius: usize, mut visit: impl FnMut(usize, f64)) {
-        let slots = self.days.len();
+        let slots = self.seen_in.len();
         let mut other = if slot < radius { slot + slots - radius } else { slot - radius };
         let mut weight = 0.0;
         for step in 0..2 * radius + 1 {
             weight += if step <= radius { 1.0 } else { -1.0 };
-            if self.days[other] > 0 {
+            if self.seen_in[other] > 0 {
                 visit(other, weight);
             }
             other = if other + 1 < slots { other + 1 } else { 0 };
@@ -271,7 +284,7 @@ impl Profile {
 
     fn roughen(&mut self, slot: usize) {
         let before = (slot + self.sums.len() - 1) % self.sums.len();
-        if self.days[before] > 0 {
+        if self.seen_in[before] > 0 {
             let seen = self.seen.min(ROUGH_MEMORY);
             let step = (self.alone(slot) - self.alone(before)).abs();
             let step = if self.seen > 8 { step.min(EDGE * self.rough.max(f64::MIN_POSITIVE)) } else { step };
@@ -337,6 +350,24 @@ mod tests {
         profile.learn(&Place::of(first), 500.0, DISPERSION);
         assert!((profile.at(&Place::of(first)).unwrap() - 500.0).abs() < 1e-9);
         assert_eq!(profile.at(&Place::of(first.offset(1))), None);
+    }
+
+    #[test]
+    fn ten_seconds_share_the_shape_of_their_minute() {
+        let length = Length::from_seconds(10).unwrap();
+        let truth = |interval: Interval| {
+            let minute = f64::from(interval.slot() / 6);
+            // what differs within the minute is noise to the shape
+            1000.0 + minute + f64::from(interval.slot() % 6) - 2.5
+        };
+        let profile = learned(length, true, 3, truth);
+        assert!(profile.heap_bytes() < 45_000, "{}", profile.heap_bytes());
+        let start = Interval::containing(0, length);
+        for step in (8640 * 3..8640 * 4).step_by(7) {
+            let interval = start.offset(step);
+            let guess = profile.at(&Place::of(interval)).unwrap();
+            assert!((guess / truth(interval) - 1.0).abs() < 0.02, "{interval}: {guess} for {}", truth(interval));
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl Share {
 
 /// The two parts between whose centres an interval lies, with their weights.
 fn parts(context: &Context, place: &Place) -> [(usize, f64); 2] {
-    let at = (place.slot as f64 + 0.5) / f64::from(context.per_day.max(1)) * PARTS as f64 + PARTS as f64 - 0.5;
+    let at = (place.of_day as f64 + 0.5) / f64::from(context.per_day.max(1)) * PARTS as f64 + PARTS as f64 - 0.5;
     let (whole, rest) = (at as usize, at.fract());
     [(whole % PARTS, 1.0 - rest), ((whole + 1) % PARTS, rest)]
 }

@@ -65,7 +65,7 @@ fn interval(step: usize, random: &mut Random, keys: &[(String, usize)]) -> Close
 fn cell(key: &str, rows: usize, random: &mut Random) -> Cell {
     let mut stats = Stats::EMPTY;
     (0..rows).for_each(|_| stats.add(100.0 + 10.0 * random.gauss()));
-    Cell { key: SeriesKey::new([key]), rows: rows as u64, stats: vec![stats] }
+    Cell { key: SeriesKey::new([key]), rows: rows as u64, stats: vec![stats], sketches: Vec::new() }
 }
 
 /// Keys that come and go: which send in which interval, and how much. Host `n` sends about `n` rows.

@@ -34,7 +34,7 @@ pub(crate) fn intervals(world: &[(Truth, Truth)]) -> Vec<ClosedInterval> {
                     }
                     let rows = stats.iter().map(Stats::count).sum();
                     let key = SeriesKey::new(views.key.iter().map(String::as_str));
-                    (rows > 0).then(|| Cell { key, rows, stats: stats.to_vec() })
+                    (rows > 0).then(|| Cell { key, rows, stats: stats.to_vec(), sketches: Vec::new() })
                 })
                 .collect();
             cells.sort_by(|a, b| a.key.cmp(&b.key));

@@ -114,7 +114,12 @@ fn cells(step: usize, story: &Story, random: &mut Random) -> Vec<Cell> {
         let mut stats = Stats::EMPTY;
         let rows = 1 + number / 2 + random.below(4);
         (0..rows).for_each(|_| stats.add(100.0 + 10.0 * random.gauss()));
-        cells.push(Cell { key: SeriesKey::new([host(number).as_str()]), rows: rows as u64, stats: vec![stats] });
+        cells.push(Cell {
+            key: SeriesKey::new([host(number).as_str()]),
+            rows: rows as u64,
+            stats: vec![stats],
+            sketches: Vec::new(),
+        });
     }
     cells
 }

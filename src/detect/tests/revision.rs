@@ -31,7 +31,7 @@ fn at(step: i64) -> Interval {
 fn cell(shop: &str, values: &[f64]) -> Cell {
     let mut stats = Stats::EMPTY;
     values.iter().for_each(|value| stats.add(*value));
-    Cell { key: SeriesKey::new([shop]), rows: values.len() as u64, stats: vec![stats] }
+    Cell { key: SeriesKey::new([shop]), rows: values.len() as u64, stats: vec![stats], sketches: Vec::new() }
 }
 
 fn closed(step: i64, cells: Vec<Cell>) -> ClosedInterval {

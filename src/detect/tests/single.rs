@@ -16,7 +16,7 @@ pub(crate) fn interval(step: usize) -> Interval {
 pub(crate) fn cell(key: &str, value: f64) -> Cell {
     let mut stats = Stats::EMPTY;
     stats.add(value);
-    Cell { key: SeriesKey::new([key]), rows: 1, stats: vec![stats] }
+    Cell { key: SeriesKey::new([key]), rows: 1, stats: vec![stats], sketches: Vec::new() }
 }
 
 /// An interval of the series `a` alone.

@@ -153,10 +153,8 @@ pub async fn against(
 /// Names all that is in the way.
 fn comparable(a: &Config, b: &Config) -> Result<(), AgainstError> {
     let measures = |config: &Config| {
-        let each = config.detect.measures.iter().map(|measure| {
-            let increase = if measure.is_counter { "increase of the " } else { "" };
-            format!("{} ({increase}{} of `{}`)", measure.name, measure.aggregation.name(), measure.column)
-        });
+        let each = config.detect.measures.iter();
+        let each = each.map(|measure| format!("{} ({})", measure.name, measure.description()));
         let mut names: Vec<String> = each.collect();
         names.sort();
         names.join(", ")

@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use super::{Span, walk::Learner};
 use crate::config::Config;
-use crate::detect::{Detector, Settings};
+use crate::detect::{Detector, Settings, Sliding};
 use crate::job::error::JobError;
 use crate::job::host::{Host, Summary};
+use crate::job::judge;
 use crate::job::score::{Labels, Score, Scorer};
 use crate::job::seen::Seen;
 use crate::job::status;
@@ -85,6 +86,7 @@ pub(super) struct Several<'a> {
     span: &'a Span,
     labels: Option<Labels>,
     lanes: Vec<Lane>,
+    sliding: Option<Sliding>,
     threads: Threads,
     intervals: u64,
     learned: u64,
@@ -100,6 +102,7 @@ impl<'a> Several<'a> {
         Ok(Several {
             span,
             labels: span.read_labels(config, columns)?,
+            sliding: Sliding::of(&judge::intake(config, columns)?),
             lanes: settings.into_iter().map(Lane::new).collect(),
             threads: Threads::new(config.job.threads),
             intervals: 0,
@@ -133,7 +136,10 @@ impl Learner for Several<'_> {
         // records are refused before anything is read
         let Seen::Cells(closed) = seen else { return Ok(()) };
         let (span, inner) = (self.span, self.threads.shared_by(self.lanes.len()));
-        self.threads.each(&mut self.lanes, &|lane| lane.step(closed, span, inner));
+        let slid = self.sliding.as_mut().map(|sliding| sliding.slide(closed));
+        let slid = slid.as_deref().unwrap_or(std::slice::from_ref(closed));
+        let step = |lane: &mut Lane| slid.iter().for_each(|closed| lane.step(closed, span, inner));
+        self.threads.each(&mut self.lanes, &step);
         *if closed.interval.date() < span.from { &mut self.learned } else { &mut self.intervals } += 1;
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::job::error::JobError;
 use crate::job::feed::{Fed, Input};
 use crate::job::history::History;
 use crate::job::host::{Event, Host, Summary};
+use crate::job::references::References;
 use crate::job::seen::{Gatherer, Seen};
 use crate::job::{follow, schema};
 use crate::model::{Area, Closing, Columns, Interval, Rows};
@@ -140,9 +141,10 @@ async fn over_source<L: Learner>(
     let mut input = Input::open(config, &ResumePoint::default(), host.clock.now()).await?;
     let columns = schema::of_source(config, &mut input).await?;
     host.listener.on(Event::Started { total_bytes: input.total_bytes(), resumed: false });
-    let mut feed = input.start(&columns, host.clock.clone())?;
+    let references = References::load(config, host.clock.elapsed()).await?;
+    let mut feed = input.start(&columns, &references, host.clock.clone())?;
     let mut learner = make(&columns)?;
-    let gatherer = Gatherer::new(config, &columns);
+    let gatherer = Gatherer::new(config, &columns)?;
     let mut summary = Summary::default();
     let mut intervals = Intervals::new(config.interval);
     loop {

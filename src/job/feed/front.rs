@@ -20,7 +20,7 @@ use crate::hook::{Hooked, Hooks};
 use crate::job::clock::Clock;
 use crate::job::error::JobError;
 use crate::model::{Batch, Chunk};
-use crate::select::Selector;
+use crate::select::{Joiner, Selector};
 use crate::source::{Next, Quiet};
 
 /// Chunks that may wait for a decoder, and batches that may wait behind it.
@@ -71,11 +71,14 @@ pub(in crate::job) struct Feed {
     drain_timeout: Duration,
 }
 
+/// What a thread sends a chunk through.
+type Stages = (Decoder, Joiner, Selector);
+
 /// Starts the threads.
 pub(super) fn start(
     source: Source,
     first: VecDeque<Chunk>,
-    (decoders, hooks): (Vec<(Decoder, Selector)>, Option<Arc<Hooks>>),
+    (decoders, hooks): (Vec<Stages>, Option<Arc<Hooks>>),
     clock: Arc<dyn Clock>,
 ) -> Result<Feed, JobError> {
     let (alive, ended) = oneshot::channel::<()>();
@@ -83,11 +86,11 @@ pub(super) fn start(
     let alive = Arc::new(alive);
     let drain_timeout = if hooks.is_some() { HOOKS_TIMEOUT } else { DRAIN_TIMEOUT };
     let (mut senders, mut receivers) = (Vec::new(), Vec::new());
-    for (decoder, selector) in decoders {
+    for (decoder, joiner, selector) in decoders {
         let (chunks, dealt) = sync_channel(WAITING_MAX);
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let hooks = hooks.as_ref().map(|hooks| (Arc::clone(hooks), Handle::current()));
-        let worker = Worker { decoder, selector, hooks };
+        let worker = Worker { decoder, joiner, selector, hooks };
         let alive = Arc::clone(&alive);
         let work = move || {
             worker.work(&dealt, &sender);
@@ -186,6 +189,7 @@ impl Front {
 
 struct Worker {
     decoder: Decoder,
+    joiner: Joiner,
     selector: Selector,
     hooks: Option<(Arc<Hooks>, Handle)>,
 }
@@ -223,7 +227,7 @@ impl Worker {
 
     fn decoded(&mut self, hooked: Hooked, bytes_read: u64) -> Result<Fed, JobError> {
         let (chunk, rejects, dropped) = hooked.into_parts();
-        let decoded = self.decoder.decode(&chunk)?;
+        let decoded = self.joiner.join(&chunk, self.decoder.decode(&chunk)?)?;
         let batch = self.selector.select(chunk, decoded)?;
         Ok(Fed::Batch(Box::new(Hooked::account(rejects, dropped, batch)), bytes_read))
     }

@@ -211,7 +211,7 @@ fn ordered_within<T: PartialOrd>(range: &RangeInclusive<T>, limits: &RangeInclus
 
 /// First interval and number of steps.
 fn timeline(parameters: &Parameters, problems: &mut Problems) -> Option<(Interval, u64)> {
-    let cadence = Length::from_seconds(parameters.cadence_seconds).ok();
+    let cadence = Length::from_seconds(parameters.cadence_seconds).ok().filter(|length| length.is_whole_minutes());
     let first = cadence.and_then(|cadence| Interval::starting(parameters.start, cadence));
     let steps = match (parameters.extent, cadence) {
         (Extent::Steps(steps), _) => steps,

@@ -158,7 +158,7 @@ fn cell(key: SeriesKey, views: u32) -> Cell {
     let mut stats = vec![Stats::EMPTY; 2];
     stats[0].add(f64::from(views));
     stats[1].add(revenue(views));
-    Cell { key, rows: 1, stats }
+    Cell { key, rows: 1, stats, sketches: Vec::new() }
 }
 
 /// The number that the written revenue reads back as.

@@ -1,15 +1,15 @@
 //! Equality filters: a column and the values that pass. Text columns compare as text. Measures compare as numbers, so
-//! that `5.0` and `5` are the same float; the empty value stands for a missing number.
+//! that `5.0` and `5` are the same float; the empty value stands for a missing number. Rows are filtered on their way into
+//! the line, and what a measure takes of them is filtered in the same words.
 
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 
-use super::SelectError;
-use crate::model::ColumnType;
+use super::ColumnType;
 
 /// Rows pass whose column has one of the values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Filter {
     /// Any column of the records, also one that does not go on.
     pub column: String,
@@ -26,16 +26,21 @@ pub struct FilterError {
     wanted: &'static str,
 }
 
+/// A batch whose column is not of the type that a filter was made for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column `{0}` is not of the type asked for")]
+pub struct WrongColumn(String);
+
 /// A filter on one column of the batch.
-#[derive(Debug)]
-pub(super) struct Check {
+#[derive(Clone, Debug)]
+pub struct Check {
     column: String,
     at: usize,
     values: Values,
 }
 
 /// Values as the column has them; a missing number is none.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Values {
     Text(Vec<String>),
     Integer(Vec<Option<i64>>),
@@ -44,7 +49,10 @@ enum Values {
 
 impl Check {
     /// The filter for the column at index `at`, which is of type `kind`.
-    pub(super) fn new(filter: &Filter, at: usize, kind: ColumnType) -> Result<Check, FilterError> {
+    ///
+    /// # Errors
+    /// When the column is numeric and a value is no number.
+    pub fn new(filter: &Filter, at: usize, kind: ColumnType) -> Result<Check, FilterError> {
         let values = match kind {
             ColumnType::Text => Values::Text(filter.values.clone()),
             ColumnType::Integer => Values::Integer(numbers(filter, "an integer")?),
@@ -54,8 +62,11 @@ impl Check {
     }
 
     /// Clears the mark of each row that does not pass.
-    pub(super) fn apply(&self, batch: &RecordBatch, keep: &mut [bool]) -> Result<(), SelectError> {
-        let wrong = || SelectError::Type(self.column.clone());
+    ///
+    /// # Errors
+    /// When the batch does not have the column, or it is of another type.
+    pub fn apply(&self, batch: &RecordBatch, keep: &mut [bool]) -> Result<(), WrongColumn> {
+        let wrong = || WrongColumn(self.column.clone());
         let column = batch.columns().get(self.at).ok_or_else(wrong)?;
         match &self.values {
             Values::Text(values) => {

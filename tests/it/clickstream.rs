@@ -1,0 +1,133 @@
+//! The shipped clickstream configuration: clicks and impressions per ten seconds, and their ratio. The records are made
+//! here: every planted burst of clicks is told within two windows, and nothing is told in an hour of normal traffic.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
+use rand_pcg::Pcg64Mcg;
+use rand_pcg::rand_core::Rng as _;
+use tidewatch::model::AnomalyGroup;
+
+use crate::support::process::{command, ended, tidewatch};
+
+/// Seconds of a window.
+const WINDOW: i64 = 10;
+/// Seconds before anything is planted: half an hour to learn from, an hour of normal traffic.
+const CALM: i64 = 5400;
+/// Bursts begin so many seconds apart, and last so long.
+const APART: i64 = 1207;
+const BURST: i64 = 60;
+const BURSTS: i64 = 3;
+/// Impressions in a second, on average; clicks on each of them, normally and in a burst.
+const IMPRESSIONS: f64 = 8.0;
+const RATE: f64 = 0.1;
+const RATE_OF_BURST: f64 = 0.5;
+
+fn begin() -> NaiveDateTime {
+    NaiveDate::from_ymd_opt(2026, 3, 2).unwrap().and_hms_opt(9, 0, 0).unwrap()
+}
+
+/// Seconds at which bursts begin: not where a window does.
+fn bursts() -> impl Iterator<Item = i64> {
+    (0..BURSTS).map(|burst| CALM + 67 + burst * APART)
+}
+
+/// Records of a stream, a line each.
+fn records(seed: u64) -> String {
+    let mut random = Pcg64Mcg::new(u128::from(seed) << 32 | 0x5eed);
+    let mut uniform = || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
+    let mut text = String::new();
+    let end = CALM + BURSTS * APART;
+    for second in 0..end {
+        let at = begin() + TimeDelta::seconds(second);
+        let is_burst = bursts().any(|burst| (burst..burst + BURST).contains(&second));
+        let rate = if is_burst { RATE_OF_BURST } else { RATE };
+        let mut line = |action: &str| {
+            writeln!(text, r#"{{"browseraction":"{action}","event_time":"{at}"}}"#).unwrap();
+        };
+        // Poisson: as many as exponential times fit into a second
+        let mut left = IMPRESSIONS;
+        loop {
+            left += libm::log(1.0 - uniform());
+            if left < 0.0 {
+                break;
+            }
+            line("Impression");
+            if uniform() < rate {
+                line("Click");
+            }
+        }
+    }
+    text
+}
+
+/// The shipped configuration with its places changed.
+fn shipped(directory: &Path) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut text = fs::read_to_string(root.join("config/clickstream.toml")).unwrap();
+    for (from, to) in [("sample-data/clickstream", "in.jsonl"), ("out/clickstream", "out")] {
+        assert_eq!(text.matches(from).count(), 1, "`{from}` in config/clickstream.toml");
+        text = text.replace(from, &directory.join(to).display().to_string());
+    }
+    let path = directory.join("changed.toml");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+/// Seconds after the beginning at which windows end that are told of.
+fn told(config: &str) -> Vec<i64> {
+    let table = tidewatch(&["anomalies", config, "--format", "json"]).good();
+    let groups = table.lines().map(|line| serde_json::from_str::<AnomalyGroup>(line).unwrap());
+    // as the alert of the configuration has it
+    let told = groups.filter(|group| group.measure == "ctr");
+    told.map(|group| (group.interval.end() - begin()).num_seconds()).collect()
+}
+
+fn every_burst_is_told(seed: u64) {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("in.jsonl"), records(seed)).unwrap();
+    let config = shipped(directory.path());
+    let summary = tidewatch(&["run", &config]).good();
+    let told = told(&config);
+    let before: Vec<&i64> = told.iter().filter(|end| **end <= CALM).collect();
+    assert!(before.is_empty(), "seed {seed}: told in normal traffic at {before:?}\n{summary}");
+    for burst in bursts() {
+        let first = told.iter().find(|end| **end > burst);
+        let windows = first.map(|end| (end - burst + WINDOW - 1) / WINDOW);
+        // the window in which it begins, and the next
+        assert!(windows.is_some_and(|windows| windows <= 2), "seed {seed}: a burst at {burst}, told at {told:?}");
+    }
+    let stray: Vec<&i64> =
+        told.iter().filter(|end| !bursts().any(|burst| (burst..=burst + BURST + 2 * WINDOW).contains(end))).collect();
+    assert!(stray.is_empty(), "seed {seed}: told at {stray:?}, where there was no burst");
+}
+
+#[test]
+fn bursts_of_clicks_are_told_within_two_windows_and_normal_traffic_is_not() {
+    for seed in 1..=5 {
+        every_burst_is_told(seed);
+    }
+}
+
+#[test]
+fn the_shipped_sample_runs_as_it_is() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let directory = tempfile::tempdir().unwrap();
+    let config = shipped(directory.path()).replace("changed", "sample");
+    let text = fs::read_to_string(root.join("config/clickstream.toml")).unwrap();
+    fs::write(&config, text.replace("out/clickstream", &directory.path().join("out").display().to_string())).unwrap();
+    let summary = ended(command(&["run", &config]).current_dir(root).output().unwrap()).good();
+    assert!(summary.contains("findings"), "{summary}");
+    assert!(!told(&config).is_empty(), "{:?}", told(&config));
+    let partition = directory.path().join("out/data/intvl_date=2026-03-02/intvl_hhmmss=090010/part-r0000-00000.csv");
+    let text = fs::read_to_string(partition).unwrap();
+    assert!(text.starts_with("event_time,browseraction\n2026-03-02 09:00:10,"), "{text}");
+    // the partitions give the same findings
+    let again = directory.path().join("again.jsonl");
+    let again = again.display().to_string();
+    tidewatch(&["backtest", &config, "--input", "partitions", "--anomalies", &again]).good();
+    let table = tidewatch(&["anomalies", &config, "--format", "json"]).good();
+    assert_eq!(fs::read_to_string(&again).unwrap(), table);
+}
