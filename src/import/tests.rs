@@ -253,6 +253,7 @@ fn a_forest_over_records_is_translated() {
 #[test]
 fn a_forest_over_windows_is_translated() {
     let imported = imported(&[CLICKS]);
+    assert_eq!(loaded(&imported).detect.measures.len(), 3);
     let toml = table(&imported);
     assert_eq!(toml["interval"]["length"].as_str(), Some("1m"));
     let measures = toml["detect"]["measure"].as_array().unwrap();
@@ -262,22 +263,24 @@ fn a_forest_over_windows_is_translated() {
     assert_eq!(measures[1]["where"]["browseraction"][0].as_str(), Some("Impression"));
     assert_eq!(measures[2]["expression"].as_str(), Some("(CLICKCOUNT / IMPRESSIONCOUNT) * 100.000"));
     assert_eq!(toml["detect"]["trees"].as_integer(), Some(100));
+    assert_eq!(toml["detect"]["sample"].as_integer(), Some(12));
     assert_eq!(toml["detect"]["time_decay"].as_integer(), Some(100_000));
-    for left in ["subSampleSize = 12", "statement `CREATE FUNCTION", "WHERE ANOMALY_SCORE above 2"] {
+    for left in ["statement `CREATE FUNCTION", "WHERE ANOMALY_SCORE above 2"] {
         assert_left(&imported, left);
     }
 }
 
 #[test]
 fn an_aggregate_alone_is_translated() {
-    let sql = "CREATE OR REPLACE STREAM \"D\" (shop VARCHAR(4), total DOUBLE);
-        CREATE OR REPLACE PUMP \"P\" AS INSERT INTO \"D\" SELECT STREAM shop, SUM(CAST(amount AS DOUBLE)) AS total
+    let sql = "CREATE OR REPLACE STREAM \"D\" (shop VARCHAR(4), total DOUBLE, buyers INTEGER);
+        CREATE OR REPLACE PUMP \"P\" AS INSERT INTO \"D\" SELECT STREAM shop, SUM(CAST(amount AS DOUBLE)) AS total, COUNT(DISTINCT buyer) AS buyers
         FROM \"SOURCE_SQL_STREAM_001\" GROUP BY shop, STEP(\"SOURCE_SQL_STREAM_001\".ROWTIME BY INTERVAL '300' SECOND);";
     let imported = imported(&[sql]);
     let config = loaded(&imported);
     assert_eq!(config.interval.length.seconds(), 300);
     assert_eq!(config.select.dimensions, ["SHOP"]);
-    assert_eq!(columns(&table(&imported)), [("AMOUNT", "sum")]);
+    assert_eq!(columns(&table(&imported)), [("AMOUNT", "sum"), ("BUYER", "distinct")]);
+    assert_eq!(config.select.measures.len(), 1);
     assert_eq!(&*config.detect.measures[0].name, "TOTAL");
 }
 

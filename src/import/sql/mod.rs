@@ -308,7 +308,8 @@ fn windows(
                 section.text("aggregation", measure.aggregation, "the function of the select");
                 if let Some(column) = &measure.column {
                     section.text("column", column, "the column that it counts");
-                    if !columns.contains(column) {
+                    // any column has different values; others are of numbers
+                    if measure.aggregation != "distinct" && !columns.contains(column) {
                         columns.push(column.clone());
                     }
                 }
@@ -339,7 +340,7 @@ fn windows(
     }
     draft.one_more("alert").number("severity_threshold", 70.0, "our default");
     let Some((forest, threshold)) = forest else { return Ok(()) };
-    for ((name, key, _), range) in ARGUMENTS.into_iter().zip([1..=1000, 16..=256, 3..=2_147_483_647, 1..=64]) {
+    for ((name, key, _), range) in ARGUMENTS.into_iter().zip([1..=1000, 10..=256, 3..=2_147_483_647, 1..=64]) {
         match argument(forest, name) {
             Some(Ok(number)) if range.contains(&number) => {
                 draft.section("detect").integer(key, number, name);
