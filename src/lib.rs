@@ -6,7 +6,7 @@
 //!  source ---> decode ---> select ---> interval ---+---> partition ---> store
 //!                                                  |          |
 //!                                                  |          +-- read back: detect alone, backtest
-//!                                                  +---> detect ---> explain ---> alert
+//!                                                  +---> detect ---> explain ---> incident ---> alert
 //!         ^ hook                                          ^ rcf
 //!  shells:  cli  ->  config  ->  job (drives the line above)
 //! ```
@@ -17,7 +17,8 @@
 //! is late; everything that must be the same after a crash rests on it: each shard of a stream has a watermark of its
 //! own there, so that the order in which shards are read changes nothing. [`partition`] commits what has closed.
 //! [`job`] tells the order of a commit and drives the line: `job::live` reads like the picture. [`detect`] judges, on
-//! top of [`rcf`]; [`explain`] groups what it finds, and names the cause. [`config`] turns a TOML file into checked settings.
+//! top of [`rcf`]; [`explain`] groups what it finds, and names the cause; [`incident`] follows what broke from its first
+//! interval to its end. [`config`] turns a TOML file into checked settings.
 //!
 //! [`hook`] calls functions of the user's own, before decode and as one of those who are told.
 //!
@@ -26,8 +27,8 @@
 //! ride out what may pass.
 //!
 //! Stages never import each other: they meet in [`job`] through [`model`]. The middle is pure: no clock, no file, no
-//! runtime, no log in `model`, `rcf`, `decode`, `select`, `interval`, `detect`, `explain`, nor in [`import`], which turns
-//! descriptions of other detectors into a configuration. `tests/it/layering.rs` enforces both.
+//! runtime, no log in `model`, `rcf`, `decode`, `select`, `interval`, `detect`, `explain`, `incident`, nor in [`import`],
+//! which turns descriptions of other detectors into a configuration. `tests/it/layering.rs` enforces both.
 //!
 //! # Invariants
 //!
@@ -59,6 +60,7 @@ pub mod detect;
 pub mod explain;
 pub mod hook;
 pub mod import;
+pub mod incident;
 pub mod interval;
 pub mod job;
 pub mod model;

@@ -2,7 +2,7 @@
 //! beside RiskLoc on the same cases.
 //!
 //! `scripts/bench/rootcause` builds and runs it, `--help` lists the parts and options. Reading order: `case` (leaves and the
-//! truth), `scaled` and `counted` (the generators), `real`, `riskloc` (the peer), `score`, `cost`.
+//! truth), `scaled` and `counted` (the generators), `real`, `riskloc` (the peer), `score`, `cost`; `stream` (incidents).
 //!
 //! Columns: `F1`, `precision`, `recall` over all elements of a family, exact matches alone; `exact` cases whose whole set is
 //! right; `slices` F1 of the leaves that are named, by volume, mean of the cases; `share` mean error of the causes' shares,
@@ -23,6 +23,7 @@ mod real;
 mod riskloc;
 mod scaled;
 mod score;
+mod stream;
 
 use case::Case;
 use counted::Plot;
@@ -50,6 +51,7 @@ fn main() -> std::process::ExitCode {
             "outside" => outside(&options),
             "mix" => mix(&options),
             "real" => real(&options),
+            "stream" => stream(&options),
             _ => cost::run(),
         }
     }
@@ -108,6 +110,16 @@ fn real(options: &Options) {
     }
     header("real success ratios");
     run(options, "RS", &mut real::cases(&directory).into_iter(), options.peer);
+}
+
+/// 14 days of 1,000 series of two measures.
+fn stream(options: &Options) {
+    println!("\n== incidents in a stream of 14 days, everything told");
+    let forest = tidewatch::detect::ForestShape::default();
+    let size = stream::Size { values: [10, 10, 5], days: 14, learning: 4, slices: 20, forest };
+    let figures = stream::run(&size, options.first_seed);
+    figures.lines().iter().for_each(|line| println!("{line}"));
+    figures.told.iter().filter(|_| options.verbose).for_each(|line| println!("{line}"));
 }
 
 fn made(options: &Options, maker: Maker) -> impl Iterator<Item = Case> + use<> {

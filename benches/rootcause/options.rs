@@ -5,7 +5,7 @@ use std::path::PathBuf;
 pub(crate) const USAGE: &str = "\
 usage: scripts/bench/rootcause [PART...] [OPTION...]
 
-parts (all where none is named): families, nothing, outside, mix, real, cost
+parts (all where none is named): families, nothing, outside, mix, real, stream, cost
 
   --cases N          of each family (200)
   --development      the seeds that the method was built with, not those that are reported
@@ -14,7 +14,7 @@ parts (all where none is named): families, nothing, outside, mix, real, cost
   --verbose          every case that is not answered exactly
 ";
 
-pub(crate) const PARTS: [&str; 6] = ["families", "nothing", "outside", "mix", "real", "cost"];
+pub(crate) const PARTS: [&str; 7] = ["families", "nothing", "outside", "mix", "real", "stream", "cost"];
 
 pub(crate) struct Options {
     pub(crate) parts: Vec<String>,

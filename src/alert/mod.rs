@@ -9,6 +9,7 @@
 
 pub mod filter;
 pub mod format;
+mod incidents;
 pub mod notice;
 pub mod outbox;
 pub mod receiver;
@@ -20,9 +21,10 @@ mod secret;
 mod table;
 
 pub use filter::Filter;
+pub use incidents::{INCIDENTS, IncidentTable, latest};
 pub use records::{RECORDS, RecordTable, record_notice};
 pub use revisions::{REVISIONS, Revision, RevisionTable, Status};
-pub use route::{Delivery, Pace, Route};
+pub use route::{Delivery, Pace, Route, Tells};
 pub use rules::{revisions_worth_telling, worth_telling};
 pub use secret::Secret;
 pub use table::{AnomalyTable, TableError};

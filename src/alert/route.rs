@@ -17,6 +17,8 @@ pub struct Route {
     pub filter: Filter,
     /// Where that goes; shown on the terminal where there is none.
     pub delivery: Option<Delivery>,
+    /// What its receiver is told about.
+    pub tells: Tells,
 }
 
 /// Where notices go.
@@ -55,4 +57,14 @@ impl Default for Pace {
             outbox_bytes_max: 64_000_000,
         }
     }
+}
+
+/// What a receiver is told about. What late rows did to findings is told in both cases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tells {
+    /// Incidents, from their first interval to their end.
+    #[default]
+    Incidents,
+    /// The findings of every measure in every interval.
+    Findings,
 }

@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 
 use super::args::{Anomalies, Explain, OutputFormat};
 use super::format;
-use super::{CliError, dates, records, revisions};
+use super::{CliError, card, dates, records, revisions};
 use crate::alert::{AnomalyTable, Revision, TableError};
 use crate::config::Config;
 use crate::job::JobError;
@@ -57,6 +57,12 @@ pub(super) fn known(config: &Config, measure: &str) -> Result<(), CliError> {
 }
 
 pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> Result<(), CliError> {
+    if args.id.starts_with("incident-") {
+        return card::explain(config, args, out);
+    }
+    if args.html {
+        return Err(CliError::NoPage(args.id.clone()));
+    }
     if config.detect.records.is_some() {
         return records::explain(config, &args.id, date_of(&args.id), out);
     }
@@ -67,7 +73,10 @@ pub(super) fn explain(config: &Config, args: &Explain, out: &mut impl Write) -> 
         return Err(CliError::NoAnomaly { id: args.id.clone(), url: config.partition.url.clone() });
     };
     match args.format {
-        OutputFormat::Table => card(group, &args.id, &revisions::read(config, from, to)?, out),
+        OutputFormat::Table | OutputFormat::Csv if args.json => {
+            print(config, &groups, &BTreeMap::new(), OutputFormat::Json, out)
+        }
+        OutputFormat::Table => of_group(group, &args.id, &revisions::read(config, from, to)?, out),
         format => print(config, &groups, &BTreeMap::new(), format, out),
     }
 }
@@ -171,7 +180,7 @@ pub(super) fn failed(error: csv::Error) -> CliError {
 }
 
 /// One anomaly group for people, with what late rows did to it.
-fn card(group: &AnomalyGroup, id: &str, revisions: &[Revision], out: &mut impl Write) -> Result<(), CliError> {
+fn of_group(group: &AnomalyGroup, id: &str, revisions: &[Revision], out: &mut impl Write) -> Result<(), CliError> {
     writeln!(
         out,
         "{}  {} in the interval from {} to {}",

@@ -35,7 +35,15 @@ pub(super) enum Command {
     Generate(Generate),
     /// List the anomaly table
     Anomalies(Anomalies),
-    /// Show one anomaly: what, where, since when, by how much
+    /// List what broke: incidents from their first interval to their end
+    Incidents(Incidents),
+    /// Tell that somebody attends to an incident: no reminders
+    Ack(Ack),
+    /// Do not tell of some incidents for a time
+    Silence(Silence),
+    /// Say what you think of an incident: similar ones will weigh more, or less
+    Feedback(Feedback),
+    /// Show one incident or one anomaly: what, where, since when, by how much, how sure
     Explain(Explain),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -132,6 +140,9 @@ pub(super) struct Backtest {
     /// Write what late rows did to findings as JSON lines; they are in the source, in the order in which they came
     #[arg(long, value_name = "FILE", conflicts_with_all = ["sweep", "against"])]
     pub(super) revisions: Option<PathBuf>,
+    /// Write the revisions of incidents as JSON lines
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["sweep", "against"])]
+    pub(super) incidents: Option<PathBuf>,
     /// Make the trained detector that of the job: `run`, or `detect`, goes on with it at the next interval. Of a state
     /// that is there the detector alone is replaced, and it learns up to where the job stands
     #[arg(
@@ -326,11 +337,101 @@ pub(super) struct Anomalies {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct Incidents {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// First local date on which an incident changed
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) from: Option<NaiveDate>,
+    /// Last local date on which an incident changed
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) to: Option<NaiveDate>,
+    /// Only those that go on
+    #[arg(long)]
+    pub(super) open: bool,
+    /// Only those of at least this severity
+    #[arg(long, value_name = "0-100", default_value_t = 0.0, value_parser = severity)]
+    pub(super) severity: f64,
+    /// How to print
+    #[arg(long, default_value = "table")]
+    pub(super) format: OutputFormat,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Ack {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// Id of an incident, from `tidewatch incidents`
+    pub(super) incident: String,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Silence {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// Its name
+    #[arg(long, default_value = "silence")]
+    pub(super) name: String,
+    /// How long, from the next interval on: 30m, 4h, 2d
+    #[arg(long = "for", value_name = "TIME", value_parser = span, required_unless_present = "end", conflicts_with = "end")]
+    pub(super) lasts: Option<u64>,
+    /// Only slices with this value; may be given several times
+    #[arg(long = "where", value_name = "DIMENSION=VALUE")]
+    pub(super) wheres: Vec<String>,
+    /// Only this measure; may be given several times
+    #[arg(long = "measure", value_name = "MEASURE")]
+    pub(super) measures: Vec<String>,
+    /// Only this side
+    #[arg(long)]
+    pub(super) direction: Option<Side>,
+    /// End the silence of this name instead
+    #[arg(long)]
+    pub(super) end: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Side {
+    /// Above what is expected
+    High,
+    /// Below what is expected
+    Low,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Feedback {
+    /// Configuration (TOML)
+    pub(super) config: PathBuf,
+    /// Id of an incident, from `tidewatch incidents`
+    pub(super) incident: String,
+    /// What you think of it
+    pub(super) opinion: Thought,
+    /// Only show which incidents so far would have been told, or not, after this
+    #[arg(long)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum Thought {
+    /// It was right to tell
+    Useful,
+    /// It was no surprise
+    Expected,
+    /// Something was wrong, and not this
+    WrongCause,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct Explain {
     /// Configuration (TOML)
     pub(super) config: PathBuf,
-    /// Id of an anomaly group or of a finding, from `tidewatch anomalies`
+    /// Id of an incident, from `tidewatch incidents`; of an anomaly group or a finding, from `tidewatch anomalies`
     pub(super) id: String,
+    /// As JSON, with all that is around an incident
+    #[arg(long, conflicts_with = "html")]
+    pub(super) json: bool,
+    /// As a page that needs nothing beside itself
+    #[arg(long)]
+    pub(super) html: bool,
     /// How to print
     #[arg(long, default_value = "table")]
     pub(super) format: OutputFormat,
@@ -350,6 +451,16 @@ pub(super) enum OutputFormat {
 pub(super) struct Completions {
     /// Which shell
     pub(super) shell: clap_complete::Shell,
+}
+
+/// A time of minutes, hours or days, in seconds.
+fn span(text: &str) -> Result<u64, String> {
+    let units = [("m", 60), ("h", 3600), ("d", 86_400)];
+    let read = units.iter().find_map(|(unit, seconds)| {
+        let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+        number.checked_mul(*seconds).filter(|seconds| (60..=366 * 86_400).contains(seconds))
+    });
+    read.ok_or_else(|| "it is not a time from 1m to 366d, such as 4h".to_owned())
 }
 
 /// A severity, 0 to 100.

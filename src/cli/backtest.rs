@@ -33,7 +33,8 @@ pub(super) fn backtest(config: &Config, args: &args::Backtest, out: &mut impl Wr
         args::Promote::Detect => Target::Detect,
     });
     let (scores, anomalies, revisions) = (args.scores.clone(), args.anomalies.clone(), args.revisions.clone());
-    let options = Options { span, scores, anomalies, revisions, promote };
+    let incidents = args.incidents.clone();
+    let options = Options { span, scores, anomalies, revisions, incidents, promote };
     one(config, &options, out)
 }
 
@@ -46,7 +47,10 @@ fn one(config: &Config, options: &Options, out: &mut impl Write) -> Result<(), C
     let (findings, anomalies) = (format::count(summary.findings), format::count(anomalies(&groups)));
     match &summary.records {
         Some(_) => writeln!(out, "findings   {findings}")?,
-        None => writeln!(out, "findings   {findings} in {anomalies} anomalies{}", format::revised(summary.revisions))?,
+        None => {
+            writeln!(out, "findings   {findings} in {anomalies} anomalies{}", format::revised(summary.revisions))?;
+            writeln!(out, "incidents  {}", format::count(summary.incidents))?;
+        }
     }
     writeln!(out, "time       {:.1} s", summary.elapsed.as_secs_f64())?;
     if let Some(score) = score {

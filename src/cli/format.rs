@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 
 use crate::alert::Revision;
 use crate::job::{RecordStatus, Summary};
-use crate::model::{AnomalyGroup, Cause, Direction, Finding, RootCause, ScoredRecord, SharesOf};
+use crate::model::{AnomalyGroup, Cause, Direction, Finding, Notice, RootCause, ScoredRecord, SharesOf};
 
 /// Thousands apart: `1,234,567`.
 pub(super) fn count(number: u64) -> String {
@@ -19,20 +19,7 @@ pub(super) fn count(number: u64) -> String {
     grouped
 }
 
-/// A measured value with four significant digits at least: `1234.5`, `0.01235`.
-pub(super) fn value(number: f64) -> String {
-    let size = number.abs();
-    if size >= 1000.0 && number.fract() == 0.0 && size < 1e15 {
-        return format!("{number:.0}");
-    }
-    match size {
-        _ if size == 0.0 => "0".into(),
-        _ if !(1e-4..1e12).contains(&size) => format!("{number:.3e}"),
-        _ if size >= 100.0 => format!("{number:.1}"),
-        _ if size >= 1.0 => format!("{number:.2}"),
-        _ => format!("{number:.5}"),
-    }
-}
+pub(super) use crate::model::show_value as value;
 
 /// Bytes as people read them.
 #[expect(clippy::cast_precision_loss, reason = "a size to read")]
@@ -162,6 +149,11 @@ pub(super) fn revision_line(revision: &Revision) -> String {
 pub(super) fn status(revision: &Revision) -> String {
     let before = revision.value_before.map_or_else(|| "none".into(), value);
     format!("{}: {before} before late rows, {} with them", revision.status, value(revision.value))
+}
+
+/// One line of what is told of an incident.
+pub(super) fn notice_line(notice: &Notice) -> String {
+    format!("{}  {:>3.0}  {}  ({})", notice.time.format("%Y-%m-%d %H:%M"), notice.severity, notice.title, notice.thread)
 }
 
 /// How many revisions there were, behind the number of findings.

@@ -123,6 +123,7 @@ impl<W: Write> Listener for Terminal<'_, W> {
                 }
             }
             Event::Alert(groups) => self.alert(groups),
+            Event::Incidents(notices) => notices.iter().for_each(|notice| self.print(&format::notice_line(notice))),
             Event::Revised(revisions) => {
                 if !std::mem::replace(&mut self.headed, true) {
                     self.print(format::FINDING_HEADER);

@@ -5,11 +5,14 @@ mod against;
 mod anomalies;
 mod args;
 mod backtest;
+mod card;
 mod check;
+mod feedback;
 mod format;
 mod generate;
 mod host;
 mod import;
+mod incidents;
 mod listener;
 mod plot;
 mod records;
@@ -44,6 +47,14 @@ enum CliError {
     Generate(#[from] generate::GenerateError),
     #[error("no anomaly `{id}` in `{url}`; hint: `tidewatch anomalies CONFIG` lists them")]
     NoAnomaly { id: String, url: String },
+    #[error("`--html` is for incidents, and `{0}` is an anomaly; hint: `tidewatch incidents CONFIG` lists them")]
+    NoPage(String),
+    #[error("no incident `{id}` in `{url}`; hint: `tidewatch incidents CONFIG` lists them")]
+    NoIncident { id: String, url: String },
+    #[error(
+        "`--where {given}` is not `DIMENSION=VALUE` with a dimension of this configuration; hint: there are {known}"
+    )]
+    Where { given: String, known: String },
     #[error("`{url}` does not exist; hint: `tidewatch run CONFIG` makes it, or check `partition.url`")]
     NoTable { url: String },
     #[error("`--measure {measure}` is not a measure of this configuration; hint: {hint}")]
@@ -125,6 +136,10 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Import(import) => import::import(&import.files, &mut out),
         Command::Generate(generate) => generate::generate(&generate, &mut out),
         Command::Anomalies(list) => anomalies::list(&config::load(&list.config)?, &list, &mut out),
+        Command::Incidents(list) => incidents::list(&config::load(&list.config)?, &list, &mut out),
+        Command::Ack(ack) => incidents::acknowledge(&config::load(&ack.config)?, &ack, &mut out),
+        Command::Silence(silence) => incidents::silence(&config::load(&silence.config)?, &silence, &mut out),
+        Command::Feedback(given) => feedback::feedback(&config::load(&given.config)?, &given, &mut out),
         Command::Explain(explain) => anomalies::explain(&config::load(&explain.config)?, &explain, &mut out),
         Command::Completions(completions) => {
             // into memory first: it panics where it cannot write

@@ -33,14 +33,20 @@ pub(super) fn calendars(detect: &Section<'_>, dimensions: &[String], intervals: 
 
 fn calendar(section: &Section<'_>, dimensions: &[String], intervals: Zone) -> Option<Calendar> {
     let name = section.required_text("name", "\"holidays\"");
+    let Effect::Ignore = section.choice("effect", Effect::Ignore, &[("ignore", Effect::Ignore)]);
+    let only = only(section, dimensions);
+    timed(section, name, intervals).map(|calendar| calendar.only(only))
+}
+
+/// When a section holds: its `dates`, its stretch `from` and `to`, or its `weekly` ones. It is finished here: keys of
+/// other kinds are read before.
+pub(super) fn timed(section: &Section<'_>, name: Option<String>, intervals: Zone) -> Option<Calendar> {
     let zone = if section.has("timezone") { zone(section, "timezone") } else { Some(intervals) };
     // a zone that is wrong has been told; the times can be checked all the same
     let at = zone.unwrap_or(Zone::UTC);
     let days: Vec<Stretch> = section.moments("dates").iter().filter_map(|text| day(section, text, at)).collect();
     let [from, to] = ["from", "to"].map(|key| moment(section, key, at));
     let weekly: Vec<Weekly> = section.texts("weekly").iter().filter_map(|text| weekly(section, text)).collect();
-    let only = only(section, dimensions);
-    let Effect::Ignore = section.choice("effect", Effect::Ignore, &[("ignore", Effect::Ignore)]);
     let is_weekly = section.has("weekly");
     let has_times = section.has("dates") || section.has("from") || section.has("to") || is_weekly;
     section.finish();
@@ -61,7 +67,7 @@ fn calendar(section: &Section<'_>, dimensions: &[String], intervals: Zone) -> Op
         Calendar::new(&name?, days.into_iter().chain(window).collect())
     };
     // why there is none has been told
-    zone.and(calendar.ok()).map(|calendar| calendar.only(only))
+    zone.and(calendar.ok())
 }
 
 /// The stretch between `from` and `to`, either of which may be left out where it limits weekly ones.
@@ -133,7 +139,7 @@ fn minute(text: &str) -> Option<u32> {
 }
 
 /// Whose series it is about.
-fn only(section: &Section<'_>, dimensions: &[String]) -> Vec<(String, Vec<String>)> {
+pub(super) fn only(section: &Section<'_>, dimensions: &[String]) -> Vec<(String, Vec<String>)> {
     let only = section.section("dimensions").entries();
     for (name, values) in &only {
         if !dimensions.contains(name) {

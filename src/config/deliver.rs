@@ -9,7 +9,7 @@ use super::resolve::Detect;
 use super::units::{DAY, MB, SECOND};
 use crate::alert::format::{Format, Lookout, Template};
 use crate::alert::receiver::Settings;
-use crate::alert::{Delivery, Filter, Pace, Route, Secret};
+use crate::alert::{Delivery, Filter, Pace, Route, Secret, Tells};
 use crate::model::{NoticeKind, nearest};
 
 /// Findings of less severity are in the table alone.
@@ -60,6 +60,7 @@ fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<
     let receiver = receiver(section);
     let pace = pace(section, receiver.as_ref().ok().and_then(Option::as_ref));
     let given = section.text("name");
+    let tells = tells(section, of, format.as_ref().and_then(Option::as_ref));
     section.finish();
     if of == Of::Records && matches!(receiver, Ok(None)) {
         section.section_problem("has no receiver; hint: for example `[deliver.file]` with `path = \"scores.jsonl\"`");
@@ -85,7 +86,17 @@ fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<
         }
         Some(receiver) => Some(Delivery { format: format?.unwrap_or(receiver.usual_format()), receiver, pace }),
     };
-    Some(Route { name, description, filter, delivery })
+    Some(Route { name, description, filter, delivery, tells })
+}
+
+/// Incidents, if it is not said; findings in the shapes that were made for them.
+fn tells(section: &Section<'_>, of: Of, format: Option<&Format>) -> Tells {
+    let usual = match format {
+        Some(Format::Lookout(_) | Format::Csv) => Tells::Findings,
+        _ => Tells::Incidents,
+    };
+    let choices = [("incidents", Tells::Incidents), ("findings", Tells::Findings)];
+    if of == Of::Findings { section.choice("about", usual, &choices) } else { usual }
 }
 
 /// The name that is given, or that of the receiver's kind with a number behind it where that is taken.

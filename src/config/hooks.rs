@@ -10,7 +10,7 @@ use super::deliver::{Known, Of, filter, format, name, pace};
 use super::raw::Section;
 use super::units::{KB, MB, SECOND, u32_of, usize_of};
 use crate::alert::format::Format;
-use crate::alert::{Delivery, Pace, Route, receiver};
+use crate::alert::{Delivery, Pace, Route, Tells, receiver};
 use crate::hook::{Header, Settings, Target};
 
 const TIMEOUT_MAX: Duration = Duration::from_secs(600);
@@ -114,7 +114,13 @@ fn hook(section: &Section<'_>, at: usize, known: &Known<'_>, names: &mut BTreeSe
         receiver: receiver::Settings::Hook(Box::new(hook)),
         pace: Pace { timeout, ..pace },
     };
-    Some(Hook::After(Box::new(Route { name, description: None, filter, delivery: Some(delivery) })))
+    Some(Hook::After(Box::new(Route {
+        name,
+        description: None,
+        filter,
+        delivery: Some(delivery),
+        tells: Tells::Findings,
+    })))
 }
 
 fn target(section: &Section<'_>) -> Option<Target> {

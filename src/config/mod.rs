@@ -10,6 +10,7 @@ mod decode;
 mod deliver;
 mod generator;
 mod hooks;
+mod incident;
 mod measure;
 mod problem;
 mod raw;

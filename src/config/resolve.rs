@@ -11,6 +11,7 @@ use super::calendar::calendars;
 use super::decode::{Decode, decode};
 use super::deliver::{Known, alerts, deliveries};
 use super::hooks::hooks;
+use super::incident::incident;
 use super::measure::{DetectMeasure, measures};
 use super::raw::Section;
 use super::records::{self, Records};
@@ -52,6 +53,8 @@ pub struct Config {
     pub partition: Partition,
     /// `[detect]`
     pub detect: Detect,
+    /// `[incident]`
+    pub incident: crate::incident::Rules,
     /// `[[alert]]`: who is told of findings.
     pub alerts: Vec<alert::Route>,
     /// `[[deliver]]`: who gets scored records.
@@ -155,6 +158,9 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     } else {
         alerts.extend(after)
     }
+    let of_incidents = alerts.iter().filter(|alert| alert.tells == alert::Tells::Incidents);
+    let told: Vec<f64> = of_incidents.map(|alert| alert.filter.severity_threshold).collect();
+    let incident = incident(&root.section("incident"), detect.as_ref(), (&dimensions, zone), &told);
     let store = store(&root.section("store"));
     if let (Some(Source::Files(files)), Some(partition)) = (&source, &partition) {
         apart(root, files, [&partition.url, &job.state]);
@@ -172,6 +178,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
         idle_timeout,
         partition: partition?,
         detect: detect?,
+        incident,
         alerts,
         deliveries,
         store: store?,

@@ -13,7 +13,7 @@
 //! step that joins everything), and the parts it joins: `model` (place, profile, level, noise, baselines), `evidence`
 //! (windows and their sides, forest, ranks, silence, repeats), `episode`, `habit`, `refractory`, `severity`. Then what many
 //! series need: `fleet` (forms within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time). The rules that a user
-//! sets: `margin` (which changes count), `calendar` (when nothing counts), `counter` (what only grows). Last what late rows
+//! sets: `margin` (which changes count), [`Calendars`] (when nothing counts), `counter` (what only grows). Last what late rows
 //! do to a verdict: `verdicts` (what was said, and what becomes of it), [`Revised`]. Beside all that stands [`records`], which
 //! scores each row of an interval by itself.
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
@@ -22,7 +22,6 @@
 
 mod aggregate;
 mod arrival;
-mod calendar;
 mod counter;
 mod derived;
 mod detector;
@@ -48,8 +47,8 @@ mod sparse;
 mod spread;
 mod verdicts;
 
+pub use crate::model::{Calendar, CalendarError, Calendars, Stretch, Weekly};
 pub use aggregate::Aggregator;
-pub use calendar::{Calendar, CalendarError, Calendars, Stretch, Weekly};
 pub use derived::{DerivedError, Formula, operands_of};
 pub use detector::{Detector, Status};
 pub use expression::{Expression, ExpressionError, Ratio};

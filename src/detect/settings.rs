@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use super::calendar::{Calendar, CalendarError, Calendars};
 use super::derived::{self, DerivedError, Formula};
 use super::expression::Expression;
 use super::margin::Margin;
-use crate::model::{Length, Zone};
+use crate::model::{Calendar, CalendarError, Calendars, Length, Zone};
 
 /// Sensitivity where the user says nothing: about one false alert per series in twenty weeks.
 pub const SENSITIVITY: f64 = 0.05;

@@ -24,8 +24,10 @@ use std::path::PathBuf;
 
 use chrono::NaiveDate;
 
+use super::checkpoint::Start;
 use super::error::JobError;
 use super::host::{Host, Summary};
+use super::incidents;
 use super::judge::{Judge, Verdict};
 use super::records::{RecordLabels, RecordScore, RecordScorer};
 use super::score::{Labels, Score, Scorer};
@@ -34,6 +36,7 @@ use super::status;
 use crate::alert::Revision;
 use crate::config::Config;
 use crate::detect::{Detector, records::RecordDetector};
+use crate::incident::Incidents;
 use crate::model::{AnomalyGroup, Columns, Interval, Rows};
 use output::Output;
 use promote::{Promoted, Promotion, Target};
@@ -93,6 +96,8 @@ pub struct Options {
     pub anomalies: Option<PathBuf>,
     /// Writes the revisions of findings as JSON lines, as their table has them.
     pub revisions: Option<PathBuf>,
+    /// Writes the revisions of incidents as JSON lines, as the incident table has them.
+    pub incidents: Option<PathBuf>,
     /// Whose detector the trained one becomes.
     pub promote: Option<Target>,
 }
@@ -128,11 +133,11 @@ pub async fn run(config: &Config, options: &Options, host: Host<'_>) -> Result<R
     };
     let report = judged(config, options, from, promotion.as_ref(), host).await;
     match (report, promotion) {
-        (Ok((mut report, mut judge)), Some(promotion)) => {
-            report.promoted = Some(promotion.finish(&mut judge, report.summary.stopped).await?);
+        (Ok((mut report, mut judge, followed)), Some(promotion)) => {
+            report.promoted = Some(promotion.finish(&mut judge, &followed, report.summary.stopped).await?);
             Ok(report)
         }
-        (Ok((report, _)), None) => Ok(report),
+        (Ok((report, ..)), None) => Ok(report),
         (Err(error), promotion) => {
             if let Some(promotion) = promotion {
                 promotion.release().await;
@@ -148,7 +153,7 @@ async fn judged(
     from: From,
     promotion: Option<&Promotion>,
     mut host: Host<'_>,
-) -> Result<(Report, Judge), JobError> {
+) -> Result<(Report, Judge, Incidents), JobError> {
     let end = promotion.map_or(End::Date(options.span.to), Promotion::end);
     let make = |columns: &Columns| Run::new(config, options, columns);
     let (run, read) = walk::walk(config, (from, end), &mut host, make).await?;
@@ -166,6 +171,8 @@ struct Run<'a> {
     scores: Option<Output>,
     anomalies: Option<Output>,
     revisions: Option<Output>,
+    incidents: Option<Output>,
+    followed: Incidents,
     groups: Vec<AnomalyGroup>,
     summary: Summary,
     learned: u64,
@@ -178,11 +185,22 @@ impl Learner for Run<'_> {
         let Span { from, to, .. } = self.options.span;
         if interval.date() > to {
             // beyond what is looked at, and before where a job goes on
-            self.judge.learn(seen);
+            let verdict = self.judge.judge(seen);
+            incidents::follow(&mut self.followed, &self.judge, seen, &verdict);
             self.learned_after += 1;
             return Ok(());
         }
-        let Verdict { mut points, mut groups, revisions, records, .. } = self.judge.judge(seen);
+        let verdict = self.judge.judge(seen);
+        for (at, changes) in incidents::follow(&mut self.followed, &self.judge, seen, &verdict) {
+            if at.date() >= from {
+                self.summary.incidents +=
+                    changes.incidents.iter().filter(|incident| incident.revision == 1).count() as u64;
+                if let Some(output) = &mut self.incidents {
+                    changes.incidents.iter().try_for_each(|incident| output.line(incident))?;
+                }
+            }
+        }
+        let Verdict { mut points, mut groups, revisions, records, .. } = verdict;
         self.note(&revisions)?;
         if interval.date() < from {
             self.learned += 1;
@@ -264,6 +282,8 @@ impl<'a> Run<'a> {
             scores,
             anomalies: options.anomalies.as_deref().map(Output::create).transpose()?,
             revisions: options.revisions.as_deref().map(Output::create).transpose()?,
+            incidents: options.incidents.as_deref().map(Output::create).transpose()?,
+            followed: incidents::resume(config, columns, None, Start::GoOn)?,
             groups: Vec::new(),
             summary: Summary::default(),
             learned: 0,
@@ -271,8 +291,9 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn report(mut self, read: Summary, host: &Host<'_>) -> Result<(Report, Judge), JobError> {
-        for output in [self.scores.take(), self.anomalies.take(), self.revisions.take()].into_iter().flatten() {
+    fn report(mut self, read: Summary, host: &Host<'_>) -> Result<(Report, Judge, Incidents), JobError> {
+        let outputs = [self.scores.take(), self.anomalies.take(), self.revisions.take(), self.incidents.take()];
+        for output in outputs.into_iter().flatten() {
             output.finish()?;
         }
         let detector = self.judge.detector();
@@ -286,6 +307,7 @@ impl<'a> Run<'a> {
             intervals: self.summary.intervals,
             groups: self.summary.groups,
             findings: self.summary.findings,
+            incidents: self.summary.incidents,
             revisions: self.summary.revisions,
             ..read
         };
@@ -293,7 +315,8 @@ impl<'a> Run<'a> {
         let score = self.labels.as_ref().map(|labels| self.scorer.score(labels, length));
         let (learned, learned_after, groups) = (self.learned, self.learned_after, self.groups);
         let record_score = self.record_scorer.map(RecordScorer::finish);
-        Ok((Report { summary, learned, learned_after, score, record_score, groups, promoted: None }, self.judge))
+        let report = Report { summary, learned, learned_after, score, record_score, groups, promoted: None };
+        Ok((report, self.judge, self.followed))
     }
 }
 
@@ -330,6 +353,7 @@ mod tests {
             scores: Some(scores.clone()),
             anomalies: None,
             revisions: None,
+            incidents: None,
             promote: None,
         };
         let (_stopper, shutdown) = Shutdown::new();

@@ -50,6 +50,9 @@ pub struct Checkpoint {
     /// Revisions of findings.
     #[serde(default)]
     pub revisions: u64,
+    /// The state of incidents, where there is one.
+    #[serde(default)]
+    pub incidents: Option<serde_json::Value>,
     /// What was read.
     pub source: String,
     /// What is known of the detector without its increments, where there is one.

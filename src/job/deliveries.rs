@@ -9,9 +9,9 @@ use super::error::JobError;
 use crate::alert::format::About;
 use crate::alert::outbox::{self, OUTBOX, Outbox, OutboxError, Undelivered};
 use crate::alert::receiver::ReceiverError;
-use crate::alert::{Filter, Revision, Route, notice, record_notice};
+use crate::alert::{Filter, Revision, Route, Tells, notice, record_notice};
 use crate::config::Config;
-use crate::model::{AnomalyGroup, Interval, Notice, NoticeKind, ScoredRecord, Zone};
+use crate::model::{AnomalyGroup, Interval, Notice, ScoredRecord, Zone};
 use crate::store::{Store, StoreError, Sweep};
 
 /// At its end a job waits for a receiver that has taken nothing for so long,
@@ -38,6 +38,14 @@ pub enum DeliveryError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// What there is to tell: records for `[[deliver]]`, all others for `[[alert]]`.
+struct Told<'a> {
+    groups: &'a [Notice],
+    incidents: &'a [Notice],
+    revisions: &'a [Notice],
+    records: &'a [Notice],
 }
 
 /// The routes of a job, with their outboxes.
@@ -93,19 +101,20 @@ impl Deliveries {
         Ok(Deliveries { findings, records })
     }
 
-    /// Tells of what was found in an interval, and of what became of earlier findings with it.
+    /// Tells of what was found in an interval, of what it did to incidents, and of what became of earlier findings with
+    /// it. All of it is durable when this returns.
     pub(super) async fn tell_findings(
         &self,
         interval: Interval,
-        groups: &[AnomalyGroup],
+        (groups, incidents): (&[AnomalyGroup], &[Notice]),
         revisions: &[Revision],
     ) -> Result<(), JobError> {
         if self.findings.is_empty() {
             return Ok(());
         }
-        let groups = groups.iter().map(notice::of_group);
-        let notices: Vec<Notice> = groups.chain(revisions.iter().filter_map(notice::of_revision)).collect();
-        self.tell(interval, &notices).await
+        let groups: Vec<Notice> = groups.iter().map(notice::of_group).collect();
+        let revisions: Vec<Notice> = revisions.iter().filter_map(notice::of_revision).collect();
+        self.tell(interval, &Told { groups: &groups, incidents, revisions: &revisions, records: &[] }).await
     }
 
     /// Tells of scored records of an interval. A job judges series or records: it tells of an interval once.
@@ -113,17 +122,20 @@ impl Deliveries {
         if self.records.is_empty() || records.is_empty() {
             return Ok(());
         }
-        let notices: Vec<Notice> = records.iter().map(record_notice).collect();
-        self.tell(interval, &notices).await
+        let records: Vec<Notice> = records.iter().map(record_notice).collect();
+        self.tell(interval, &Told { groups: &[], incidents: &[], revisions: &[], records: &records }).await
     }
 
-    /// Puts notices into the outbox of each route that takes them: records into those of `[[deliver]]`, all others into
-    /// those of `[[alert]]`. They are durable when this returns.
-    pub(super) async fn tell(&self, interval: Interval, notices: &[Notice]) -> Result<(), JobError> {
+    /// Puts notices into the outbox of each route that takes them. They are durable when this returns.
+    async fn tell(&self, interval: Interval, told: &Told<'_>) -> Result<(), JobError> {
         for (routes, of_records) in [(&self.findings, false), (&self.records, true)] {
             for (route, outbox) in routes {
-                let of_them = |notice: &&Notice| (notice.kind == NoticeKind::Record) == of_records;
-                let taken = notices.iter().filter(of_them).filter(|notice| route.filter.lets_pass(notice));
+                let (first, then) = match route.tells {
+                    _ if of_records => (told.records, &[][..]),
+                    Tells::Incidents => (told.incidents, told.revisions),
+                    Tells::Findings => (told.groups, told.revisions),
+                };
+                let taken = first.iter().chain(then).filter(|notice| route.filter.lets_pass(notice));
                 let put = outbox.put(interval, &taken.collect::<Vec<_>>()).await;
                 put.map_err(|error| Box::new(DeliveryError::from(error)))?;
             }
@@ -149,6 +161,12 @@ impl Deliveries {
 /// What messages of a route say of where they come from.
 pub(super) fn about(route: &Route, zone: Zone) -> About {
     About { route: route.name.clone(), description: route.description.clone(), zone }
+}
+
+/// What is shown of incidents on the terminal.
+pub(super) fn worth_showing(config: &Config, notices: &[Notice]) -> Vec<Notice> {
+    let passes = |notice: &&Notice| shown(config).any(|filter| filter.lets_pass(notice));
+    notices.iter().filter(passes).cloned().collect()
 }
 
 /// What is shown on the terminal: what passes an `[[alert]]` without a receiver.

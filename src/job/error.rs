@@ -16,6 +16,7 @@ use crate::alert::outbox::OutboxError;
 use crate::decode::DecodeError;
 use crate::detect::{IntakeError, SettingsError, records};
 use crate::hook::HookError;
+use crate::incident::StateError;
 use crate::interval::ScatterError;
 use crate::partition::{CommitError, DescriptorError, ReadError};
 use crate::select::{FilterError, SelectError};
@@ -79,6 +80,22 @@ pub enum JobError {
         command: &'static str,
         /// What is wrong with it.
         reason: Box<DetectorError>,
+    },
+    /// The state of incidents.
+    #[error(
+        "the state in `{state}` cannot be used: {reason}; hint: use the version that wrote it, or go on with `--rebuild`, which forgets the incidents that are open"
+    )]
+    Incidents {
+        /// Where it lies.
+        state: String,
+        /// What is wrong with it.
+        reason: StateError,
+    },
+    /// No job judges.
+    #[error("no job has judged anything in `{state}` yet; hint: start `tidewatch run` or `tidewatch detect` first")]
+    NoJob {
+        /// Where its state would lie.
+        state: String,
     },
     /// Asked to stop before the detector had learned anew.
     #[error(

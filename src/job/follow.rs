@@ -7,19 +7,21 @@ use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
-use super::checkpoint::{Checkpoint, Checkpoints, Start};
+use super::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Start};
 use super::deliveries::{self, Deliveries};
 use super::detector::{self, Resume};
 use super::error::JobError;
 use super::history::{History, Read};
 use super::host::{Event, Host};
+use super::incidents::{self, Orders};
 use super::judge::Judge;
 use super::lock::Lock;
 use super::{schema, status};
-use crate::alert::{AnomalyTable, RECORDS, RecordTable, worth_telling};
+use crate::alert::{AnomalyTable, INCIDENTS, IncidentTable, RECORDS, RecordTable, worth_telling};
 use crate::config::Config;
 use crate::detect::Detector;
 use crate::detect::records::{self, RecordDetector};
+use crate::incident::Incidents;
 use crate::model::{Area, Interval, Timestamp};
 use crate::partition::{Descriptor, Listed};
 use crate::store::{Patience, Store, Sweep};
@@ -48,6 +50,8 @@ pub struct Summary {
     pub records: Option<records::Status>,
     /// Findings so far: of series, or records that passed the threshold.
     pub findings: u64,
+    /// Incidents that opened in this process.
+    pub incidents: u64,
     /// Records of the partitions that this process could not read.
     pub rejected: u64,
     /// Where its checkpoint is.
@@ -86,12 +90,14 @@ async fn locked(
 ) -> Result<Summary, JobError> {
     let poll = if store.directory().is_some() { POLL } else { POLL_BUCKET };
     state.sweep(Sweep::Root)?;
-    store.sweep(Sweep::Below(Area::Anomalies.folder()))?;
-    store.sweep(Sweep::Below(RECORDS))?;
+    for folder in [Area::Anomalies.folder(), RECORDS, INCIDENTS] {
+        store.sweep(Sweep::Below(folder))?;
+    }
     let columns = match Descriptor::load(&store).await? {
         Some(_) => schema::claim(config, &store, None).await?,
         None => schema::of_partitions(config, &store, NaiveDate::MIN, NaiveDate::MAX).await?,
     };
+    let mut orders = Orders::new(state.clone());
     let (mut checkpoints, found) = Checkpoints::open(state.clone(), start).await?;
     let resumed = found.is_some();
     let mut history = History::new(config, store.clone(), &columns).await?;
@@ -102,17 +108,23 @@ async fn locked(
             resume.judge(&mut history, &mut host).await?
         }
     };
+    let mut tracked = incidents::resume(config, &columns, found.as_ref().map(|found| &found.checkpoint), start)?;
     let mut done = found.map(|found| found.checkpoint).unwrap_or_default();
     if learned_anew {
         detector::save(&mut checkpoints, &mut done, Some(&mut judge)).await?;
     }
     let deliveries = Deliveries::open(config, &state, &store, &host.clock).await?;
-    let (table, record_table) = (AnomalyTable::new(store.clone()), RecordTable::new(store));
-    let (mut judged, mut unsaved) = (0, 0);
+    let (table, record_table) = (AnomalyTable::new(store.clone()), RecordTable::new(store.clone()));
+    let incident_table = IncidentTable::new(store);
+    let (mut judged, mut unsaved, mut opened) = (0, 0, 0);
     host.listener.on(Event::Started { total_bytes: None, resumed });
     // an interval that is not to be judged is passed over once
     let mut passed = None;
     let stopped = loop {
+        if orders.take(&mut tracked, &*host.clock).await? {
+            unsaved += 1;
+        }
+        save(&mut checkpoints, &mut done, &mut judge, (&tracked, &mut orders), &mut unsaved).await?;
         let last = judge.last().max(passed);
         let waiting = waiting(config, &history, last, &host).await?;
         let mut is_cut = false;
@@ -147,14 +159,24 @@ async fn locked(
             if !told.is_empty() {
                 host.listener.on(Event::Alert(&told));
             }
-            deliveries.tell_findings(listed.interval, &verdict.groups, &[]).await?;
+            let mut notices = Vec::new();
+            for (interval, changes) in incidents::follow(&mut tracked, &judge, &closed, &verdict) {
+                incident_table.write(interval, &changes.incidents).await?;
+                opened += changes.incidents.iter().filter(|incident| incident.revision == 1).count() as u64;
+                notices.extend(changes.notices);
+            }
+            let told = deliveries::worth_showing(config, &notices);
+            if !told.is_empty() {
+                host.listener.on(Event::Incidents(&told));
+            }
+            deliveries.tell_findings(listed.interval, (&verdict.groups, &notices), &[]).await?;
             deliveries.tell_records(listed.interval, &verdict.records.told).await?;
             host.listener.on(Event::Judged { intervals: number, total: waiting.len() as u64 });
             if unsaved >= CHECKPOINT_INTERVALS {
-                save(&mut checkpoints, &mut done, &mut judge, &mut unsaved).await?;
+                save(&mut checkpoints, &mut done, &mut judge, (&tracked, &mut orders), &mut unsaved).await?;
             }
         }
-        save(&mut checkpoints, &mut done, &mut judge, &mut unsaved).await?;
+        save(&mut checkpoints, &mut done, &mut judge, (&tracked, &mut orders), &mut unsaved).await?;
         if once || host.shutdown.is_requested() {
             break is_cut || !once;
         }
@@ -174,6 +196,7 @@ async fn locked(
         speaks: judge.detector().and_then(status::speaks),
         records: judge.records().map(RecordDetector::status),
         findings: done.findings,
+        incidents: opened,
         rejected: history.rejected,
         state: place,
         elapsed: host.clock.elapsed(),
@@ -185,10 +208,13 @@ async fn save(
     checkpoints: &mut Checkpoints,
     done: &mut Checkpoint,
     judge: &mut Judge,
+    (tracked, orders): (&Incidents, &mut Orders),
     unsaved: &mut u64,
 ) -> Result<(), JobError> {
     if std::mem::take(unsaved) > 0 {
+        done.incidents = Some(tracked.snapshot().map_err(CheckpointError::from)?);
         detector::save(checkpoints, done, Some(judge)).await?;
+        orders.saved().await?;
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::clock::Clock;
 use crate::alert::Revision;
 use crate::detect::records;
-use crate::model::{AnomalyGroup, ScoredRecord, SourcePartition, Tally, Timestamp};
+use crate::model::{AnomalyGroup, Notice, ScoredRecord, SourcePartition, Tally, Timestamp};
 use crate::store::Watch;
 
 /// The surroundings of a job.
@@ -78,6 +78,8 @@ pub enum Event<'a> {
     },
     /// Groups that an alert rule lets pass.
     Alert(&'a [AnomalyGroup]),
+    /// What is to be told of incidents.
+    Incidents(&'a [Notice]),
     /// Revisions of findings that an alert rule lets pass.
     Revised(&'a [Revision]),
     /// Scored records of one interval that pass the threshold.
@@ -109,6 +111,8 @@ pub struct Summary {
     pub records: Option<records::Status>,
     /// Findings so far: of series, or records that passed the threshold.
     pub findings: u64,
+    /// Incidents that opened in this process.
+    pub incidents: u64,
     /// Revisions of findings so far.
     pub revisions: u64,
     /// Anomaly groups of this process.

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::checkpoint::{Checkpoint, Checkpoints, Start};
+use super::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Start};
 use super::deliveries::{self, Deliveries};
 use super::detector::{self, Resume};
 use super::error::JobError;
 use super::feed::{DRAIN_TIMEOUT, Fed, Feed, Input};
 use super::history::History;
 use super::host::{Event, Host, Summary};
+use super::incidents::{self, Orders};
 use super::judge::Judge;
 use super::lock::Locks;
 use super::prepare::{Prepared, Preparer};
@@ -23,10 +24,12 @@ use super::silence::Silence;
 use super::spill::Spill;
 use super::status;
 use crate::alert::{
-    AnomalyTable, RECORDS, REVISIONS, RecordTable, Revision, RevisionTable, revisions_worth_telling, worth_telling,
+    AnomalyTable, INCIDENTS, IncidentTable, RECORDS, REVISIONS, RecordTable, Revision, RevisionTable,
+    revisions_worth_telling, worth_telling,
 };
 use crate::config::Config;
 use crate::detect::{Detector, records::RecordDetector};
+use crate::incident::Incidents;
 use crate::interval::{Intervals, Lanes, ResumePoint};
 use crate::model::{Area, Closing};
 use crate::partition::{Descriptor, Listed, Writer};
@@ -133,10 +136,11 @@ async fn session<'a>(
 ) -> Result<(Summary, Ending, Host<'a>), JobError> {
     // a detector may run beside `etl`: what it stages is not ours
     state.sweep(Sweep::Root)?;
-    let told = [Area::Anomalies.folder(), REVISIONS, RECORDS].into_iter().filter(|_| line == Line::Run);
+    let told = [Area::Anomalies.folder(), REVISIONS, RECORDS, INCIDENTS].into_iter().filter(|_| line == Line::Run);
     for folder in [Area::Data.folder(), Area::Rejects.folder()].into_iter().chain(told) {
         store.sweep(Sweep::Below(folder))?;
     }
+    let orders = Orders::new(state.clone());
     let (checkpoints, found) = Checkpoints::open(state.clone(), start).await?;
     let resumed = found.is_some();
     let checkpoint = found.as_ref().map(|found| found.checkpoint.clone()).unwrap_or_default();
@@ -166,6 +170,7 @@ async fn session<'a>(
             (Some(judge), learned_anew)
         }
     };
+    let incidents = incidents::resume(config, &columns, found.as_ref().map(|found| &found.checkpoint), start)?;
     drop(found);
     let deliveries = match line {
         Line::Etl => None,
@@ -199,7 +204,11 @@ async fn session<'a>(
         late: LateRows::new(store.clone()),
         table: AnomalyTable::new(store.clone()),
         records: RecordTable::new(store.clone()),
-        revisions: RevisionTable::new(store),
+        revisions: RevisionTable::new(store.clone()),
+        incidents,
+        incident_table: IncidentTable::new(store),
+        opened: 0,
+        orders,
         deliveries,
         checkpoints,
         locks: Arc::clone(locks),
@@ -244,6 +253,12 @@ struct Live<'a> {
     records: RecordTable,
     revisions: RevisionTable,
     deliveries: Option<Deliveries>,
+    incidents: Incidents,
+    incident_table: IncidentTable,
+    /// Incidents that opened.
+    opened: u64,
+    /// Commands about them.
+    orders: Orders,
     checkpoints: Checkpoints,
     locks: Arc<Locks>,
     /// The last checkpoint, with the account brought up to date after each commit.
@@ -414,14 +429,17 @@ impl<'a> Live<'a> {
         self.locks.confirm().await?;
         let committed = self.writer.commit_encoded(&closing, encoded).await?;
         let (mut groups, mut revisions, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let mut notices = Vec::new();
         if let Some((judge, seen)) = self.judge.as_mut().zip(seen) {
-            let verdict = if committed.adopted {
+            let seen = if committed.adopted {
                 // what is committed may be the part of an interval that its source's end cut short: not to be judged
-                self.history.closed(&Listed::committed(closing.interval)).await?.map(|there| judge.judge(&there))
+                self.history.closed(&Listed::committed(closing.interval)).await?
             } else {
-                Some(judge.judge(&seen))
+                Some(seen)
             };
-            let verdict = verdict.unwrap_or_default();
+            let verdict = seen.as_ref().map(|seen| judge.judge(seen)).unwrap_or_default();
+            let changed =
+                seen.map(|seen| incidents::follow(&mut self.incidents, judge, &seen, &verdict)).unwrap_or_default();
             if let Some(news) = &verdict.news {
                 self.host.listener.on(Event::Warning(news));
             }
@@ -436,11 +454,20 @@ impl<'a> Live<'a> {
             if !told.is_empty() {
                 self.host.listener.on(Event::Alert(&told));
             }
+            for (interval, changes) in changed {
+                self.incident_table.write(interval, &changes.incidents).await?;
+                self.opened += changes.incidents.iter().filter(|incident| incident.revision == 1).count() as u64;
+                notices.extend(changes.notices);
+            }
+            let told = deliveries::worth_showing(self.config, &notices);
+            if !told.is_empty() {
+                self.host.listener.on(Event::Incidents(&told));
+            }
             (groups, revisions, records) = (verdict.groups, verdict.revisions, verdict.records.told);
         }
         let revisions = self.revise(&closing, committed.adopted, revisions).await?;
         if let Some(deliveries) = &self.deliveries {
-            deliveries.tell_findings(closing.interval, &groups, &revisions).await?;
+            deliveries.tell_findings(closing.interval, (&groups, &notices), &revisions).await?;
             deliveries.tell_records(closing.interval, &records).await?;
         }
         self.done.tally.add(&closing.tally);
@@ -501,7 +528,11 @@ impl<'a> Live<'a> {
         if state.read != accounted {
             return Err(JobError::Accounting { read: state.read, accounted });
         }
-        if self.unsaved == 0 {
+        let is_ordered = match self.judge {
+            Some(_) => self.orders.take(&mut self.incidents, &*self.host.clock).await?,
+            None => false,
+        };
+        if self.unsaved == 0 && !is_ordered {
             return Ok(());
         }
         self.unsaved = 0;
@@ -511,7 +542,11 @@ impl<'a> Live<'a> {
 
     async fn save(&mut self, resume: ResumePoint) -> Result<(), JobError> {
         self.done.resume = resume;
-        Ok(detector::save(&mut self.checkpoints, &mut self.done, self.judge.as_mut()).await?)
+        if self.judge.is_some() {
+            self.done.incidents = Some(self.incidents.snapshot().map_err(CheckpointError::from)?);
+        }
+        detector::save(&mut self.checkpoints, &mut self.done, self.judge.as_mut()).await?;
+        self.orders.saved().await
     }
 
     fn summary(&self, stopped: bool) -> Summary {
@@ -527,6 +562,7 @@ impl<'a> Live<'a> {
             speaks: detector.and_then(status::speaks),
             records: self.judge.as_ref().and_then(Judge::records).map(RecordDetector::status),
             findings: self.done.findings,
+            incidents: self.opened,
             revisions: self.done.revisions,
             groups: self.groups,
             elapsed: self.host.clock.elapsed(),

@@ -28,6 +28,7 @@ mod feed;
 pub mod follow;
 mod history;
 mod host;
+pub mod incidents;
 pub mod inspect;
 mod judge;
 pub mod live;

@@ -265,7 +265,7 @@ pub(super) mod civil {
 }
 
 /// An interval as two members: its start, and its end, exclusive.
-mod bounds {
+pub(super) mod bounds {
     use super::{Deserialize, Deserializer, Interval, Length, NaiveDateTime, Serialize, Serializer, civil};
 
     #[derive(Serialize, Deserialize)]
@@ -276,11 +276,11 @@ mod bounds {
         interval_end: NaiveDateTime,
     }
 
-    pub(super) fn serialize<S: Serializer>(interval: &Interval, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::model) fn serialize<S: Serializer>(interval: &Interval, serializer: S) -> Result<S::Ok, S::Error> {
         Bounds { interval_start: interval.start(), interval_end: interval.end() }.serialize(serializer)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Interval, D::Error> {
+    pub(in crate::model) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Interval, D::Error> {
         let Bounds { interval_start: start, interval_end: end } = Bounds::deserialize(deserializer)?;
         let seconds = u64::try_from((end - start).num_seconds()).ok();
         let length = seconds.and_then(|seconds| Length::from_seconds(seconds).ok());

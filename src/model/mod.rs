@@ -3,14 +3,16 @@
 //!
 //! In the order of the line: [`Chunk`] (source → decode), [`Decoded`] (decode → select), [`Batch`] (select →
 //! interval), [`Closing`] (interval → partition), [`ClosedInterval`] (aggregated rows → detect), [`Point`] and [`Finding`] (detect → explain),
-//! [`AnomalyGroup`] (explain → alert).
+//! [`AnomalyGroup`] (explain → incident, alert), [`Incident`] and [`Notice`] (incident → alert).
 
+mod calendar;
 mod chunk;
 mod closing;
 mod distinct;
 mod filter;
 mod finding;
 mod framing;
+mod incident;
 mod interval;
 mod nearest;
 mod notice;
@@ -22,8 +24,10 @@ mod record;
 mod reject;
 mod rows;
 mod series;
+mod show;
 mod time;
 
+pub use calendar::{Active, Calendar, CalendarError, Calendars, Stretch, Weekly};
 pub use chunk::Chunk;
 pub use closing::{Away, Closing, Held, Piece, SourceRange};
 pub use distinct::Distinct;
@@ -32,6 +36,7 @@ pub use finding::{
     AnomalyGroup, Cause, Contribution, Dimensions, Direction, Finding, Point, PointState, RootCause, Share, SharesOf,
 };
 pub use framing::{CsvDialect, CsvDialectError, CsvEnd, CsvField, Framing, LINE_END_BYTES_MAX};
+pub use incident::{Incident, IncidentCause, IncidentChanges, IncidentKind, IncidentState, Track};
 pub use interval::{Interval, Length, LengthError};
 pub use nearest::nearest;
 pub use notice::{Notice, NoticeKind};
@@ -43,4 +48,5 @@ pub use record::{ColumnShare, Field, RECORD_NAMES, ScoredRecord};
 pub use reject::{HookFault, Reason, Reject};
 pub use rows::{Batch, ColumnType, Columns, Decoded, MeasureType, Rows, RowsError, Tally};
 pub use series::{Cell, ClosedInterval, SeriesKey, Sketch, Stats};
+pub use show::show_value;
 pub use time::{Timestamp, TimestampError, Zone, ZoneError};

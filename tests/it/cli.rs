@@ -16,7 +16,7 @@ use crate::support::tree;
 const STEPS: u64 = 40;
 
 /// What the help of each command must speak of.
-const HELP: [(&str, &[&str]); 12] = [
+const HELP: [(&str, &[&str]); 16] = [
     ("run", &["Run the whole line", "<CONFIG>", "--rebuild"]),
     ("etl", &["up to the partitions", "<CONFIG>"]),
     ("detect", &["partitions that another job writes", "<CONFIG>", "--once", "--rebuild"]),
@@ -32,6 +32,7 @@ const HELP: [(&str, &[&str]); 12] = [
             "--scores",
             "--anomalies",
             "--revisions",
+            "--incidents",
             "recall",
             "--sweep",
             "--plot",
@@ -52,7 +53,11 @@ const HELP: [(&str, &[&str]); 12] = [
         "anomalies",
         &["anomaly table", "<CONFIG>", "--from", "--to", "--measure", "--revisions", "--severity", "--format"],
     ),
-    ("explain", &["one anomaly", "<CONFIG>", "<ID>", "--format"]),
+    ("incidents", &["what broke", "<CONFIG>", "--from", "--to", "--open", "--severity", "--format"]),
+    ("ack", &["attends", "<CONFIG>", "<INCIDENT>"]),
+    ("silence", &["for a time", "<CONFIG>", "--for", "--where", "--measure", "--direction", "--end"]),
+    ("feedback", &["similar ones", "<CONFIG>", "<INCIDENT>", "useful", "expected", "wrong-cause", "--dry-run"]),
+    ("explain", &["one anomaly", "<CONFIG>", "<ID>", "--json", "--html", "--format"]),
     ("completions", &["completion script", "<SHELL>", "bash", "zsh", "fish"]),
 ];
 

@@ -88,7 +88,7 @@ impl Reference {
         // a finite source is never silent, and no late row of these few records changes what was said (`revise` has some)
         let is_written = |point: &Point| match point {
             Point::Raises | Point::Revisions => false,
-            Point::Anomalies => self.line == Line::Run,
+            Point::Anomalies | Point::Incidents => self.line == Line::Run,
             _ => true,
         };
         for point in Point::ALL.iter().filter(|point| is_written(point)) {

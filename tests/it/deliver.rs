@@ -57,7 +57,7 @@ impl Reference {
     fn telling(&self, name: &str, receiver: &str) -> Pipeline {
         let mut pipeline = self.pipeline.to(&self.directory.path().join(name).join("out"));
         fs::create_dir_all(pipeline.url.parent().unwrap()).unwrap();
-        pipeline.detect.push_str(&format!("\n[[alert]]\nseverity_threshold = 0\n{receiver}"));
+        pipeline.detect.push_str(&format!("\n[[alert]]\nseverity_threshold = 0\nabout = \"findings\"\n{receiver}"));
         pipeline
     }
 

@@ -34,13 +34,18 @@ fn all_drivers_agree(layout: Layout, change: impl Fn(&mut Pipeline)) {
     let table = tree::anomalies(&tree::read(&live.url));
     assert!(table.lines().count() > 5, "{table}");
 
+    let incidents = tree::incidents(&tree::read(&live.url));
+    assert!(incidents.lines().count() > 5, "{incidents}");
     let revisions = tree::revisions(&tree::read(&live.url));
     assert!(revisions.len() > 5, "{revisions:?}");
 
     for input in [&["--input", "partitions"][..], &["--input", "source"], &[]] {
-        let [file, late] = ["groups.jsonl", "revisions.jsonl"].map(|name| place(name).display().to_string());
-        let args = [&["backtest", &path, "--anomalies", &file, "--revisions", &late], input].concat();
+        let [file, late, broken] =
+            ["groups.jsonl", "revisions.jsonl", "incidents.jsonl"].map(|name| place(name).display().to_string());
+        let files = ["backtest", &path, "--anomalies", &file, "--revisions", &late, "--incidents", &broken];
+        let args = [&files[..], input].concat();
         let printed = tidewatch(&args).good();
+        assert_eq!(fs::read_to_string(&broken).unwrap(), incidents, "{args:?}\n{printed}");
         assert_eq!(fs::read_to_string(&file).unwrap(), table, "{args:?}\n{printed}");
         let late = fs::read_to_string(&late).unwrap();
         let mut late: Vec<&str> = late.lines().collect();
@@ -58,6 +63,7 @@ fn all_drivers_agree(layout: Layout, change: impl Fn(&mut Pipeline)) {
     copy(&etl.url.join("data"), &copied.url.join("data"));
     tidewatch(&["detect", "--once", &copied.write()]).good();
     assert_eq!(tree::anomalies(&tree::read(&copied.url)), table, "the detector alone");
+    assert_eq!(tree::incidents(&tree::read(&copied.url)), incidents, "the detector alone");
 
     // without manifests, as another program would have written them
     let bare = live.to(&place("bare"));

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Module, and what it may import of ours. Lowest first.
-const TABLE: [(&str, &[&str]); 17] = [
+const TABLE: [(&str, &[&str]); 18] = [
     ("model", &[]),
     ("rcf", &[]),
     ("aws", &[]),
@@ -17,6 +17,7 @@ const TABLE: [(&str, &[&str]); 17] = [
     ("select", &["model"]),
     ("interval", &["model"]),
     ("explain", &["model"]),
+    ("incident", &["model"]),
     ("detect", &["model", "rcf"]),
     // what a timestamp's pattern and a measure's margin may be
     ("import", &["model", "decode", "detect"]),
@@ -27,7 +28,20 @@ const TABLE: [(&str, &[&str]); 17] = [
     // the stages' checked settings, and what a url may be
     (
         "config",
-        &["model", "aws", "store", "source", "hook", "decode", "select", "interval", "partition", "detect", "alert"],
+        &[
+            "model",
+            "aws",
+            "store",
+            "source",
+            "hook",
+            "decode",
+            "select",
+            "interval",
+            "partition",
+            "detect",
+            "incident",
+            "alert",
+        ],
     ),
     (
         "job",
@@ -42,14 +56,15 @@ const TABLE: [(&str, &[&str]); 17] = [
             "partition",
             "detect",
             "explain",
+            "incident",
             "alert",
             "config",
         ],
     ),
-    ("cli", &["model", "aws", "store", "source", "decode", "alert", "import", "config", "job"]),
+    ("cli", &["model", "aws", "store", "source", "decode", "incident", "alert", "import", "config", "job"]),
 ];
 
-const PURE: [&str; 8] = ["model", "rcf", "decode", "select", "interval", "detect", "explain", "import"];
+const PURE: [&str; 9] = ["model", "rcf", "decode", "select", "interval", "detect", "explain", "incident", "import"];
 
 const IMPURE_WORDS: [&str; 13] = [
     "tokio",

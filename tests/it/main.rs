@@ -14,6 +14,7 @@ mod determinism;
 mod faults;
 mod growing;
 mod hooks;
+mod incidents;
 mod kill;
 mod kinesis;
 mod layering;

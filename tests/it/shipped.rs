@@ -180,9 +180,12 @@ fn defaults_in_the_example_are_the_defaults() {
     let plain = show(&text);
     let mut tried = 0;
     for Line { key, commented, number } in lines(&text) {
-        // of the sources there may be one at a time; what a calendar or a table says has no default, nor has what a hook is
+        // of the sources there may be one at a time; what calendars, tables and their kin say has no default, nor has what a
+        // hook is
         let other_source = key.starts_with("source.") && !key.starts_with("source.files");
-        let calendar = key.starts_with("detect.calendar") || key.starts_with("reference");
+        let calendar = ["detect.calendar", "reference", "incident.silence", "incident.quiet_hours"]
+            .iter()
+            .any(|of| key.starts_with(of));
         let hook = key == "hook" || key.starts_with("hook.");
         // which are for another input: a test of their own
         let records = key.starts_with("detect.records");

@@ -1,6 +1,7 @@
 //! How a detector that has learned in a backtest becomes the detector of a job: it is written into the job's state as
 //! the next checkpoint, and all else in that state stays as it is. The job goes on with the interval after the last
-//! one that the detector has learned, and finds what it would have found had it been live all the time (D1, D2).
+//! one that the detector has learned, and finds what it would have found had it been live all the time (D1, D2). A state
+//! without incidents gets those of the history, so that what is open goes on.
 //! Nothing is written for the intervals of the history: the anomaly table begins where the job goes on.
 //!
 //! So the detector must have learned exactly what the job has passed:
@@ -16,7 +17,8 @@ use chrono::NaiveDate;
 use super::From;
 use super::walk::End;
 use crate::config::Config;
-use crate::job::checkpoint::{Checkpoint, Checkpoints, Found, Start};
+use crate::incident::Incidents;
+use crate::job::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Start};
 use crate::job::error::JobError;
 use crate::job::judge::Judge;
 use crate::job::lock::{Lock, Locks};
@@ -186,14 +188,19 @@ impl Promotion {
     }
 
     /// Writes the detector into the state.
-    pub(super) async fn finish(mut self, judge: &mut Judge, stopped: bool) -> Result<Promoted, JobError> {
-        let saved = self.save(judge, stopped).await;
+    pub(super) async fn finish(
+        mut self,
+        judge: &mut Judge,
+        incidents: &Incidents,
+        stopped: bool,
+    ) -> Result<Promoted, JobError> {
+        let saved = self.save(judge, incidents, stopped).await;
         self.held.release().await;
         let (target, replaced) = (self.target, self.opened.replaces);
         Ok(Promoted { target, state: self.opened.checkpoints.place().to_owned(), last: saved?, replaced })
     }
 
-    async fn save(&mut self, judge: &mut Judge, stopped: bool) -> Result<Interval, JobError> {
+    async fn save(&mut self, judge: &mut Judge, incidents: &Incidents, stopped: bool) -> Result<Interval, JobError> {
         if stopped {
             return Err(PromoteError::Stopped.into());
         }
@@ -205,6 +212,9 @@ impl Promotion {
         }
         self.held.confirm().await?;
         let Opened { checkpoints, checkpoint, .. } = &mut self.opened;
+        if checkpoint.incidents.is_none() {
+            checkpoint.incidents = Some(incidents.snapshot().map_err(CheckpointError::from)?);
+        }
         detector::save(checkpoints, checkpoint, Some(judge)).await?;
         Ok(last)
     }

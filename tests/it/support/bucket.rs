@@ -54,7 +54,7 @@ impl Bucket {
 
     /// Everything below the prefix but the state.
     pub(crate) fn tree(&self) -> Tree {
-        self.fetch(&["data", "rejects", "anomalies", "revisions"], |_| true)
+        self.fetch(&["data", "rejects", "anomalies", "revisions", "incidents"], |_| true)
     }
 
     /// Everything below the prefix.

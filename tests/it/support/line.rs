@@ -23,6 +23,7 @@ pub(crate) enum Point {
     Part,
     Manifest,
     Anomalies,
+    Incidents,
     Revisions,
     Raises,
     /// What a receiver is to be told; where there is one.
@@ -31,12 +32,13 @@ pub(crate) enum Point {
 }
 
 impl Point {
-    pub(crate) const ALL: [Point; 8] = [
+    pub(crate) const ALL: [Point; 9] = [
         Point::Description,
         Point::Rejects,
         Point::Part,
         Point::Manifest,
         Point::Anomalies,
+        Point::Incidents,
         Point::Revisions,
         Point::Raises,
         Point::Checkpoint,
@@ -48,6 +50,7 @@ impl Point {
             _ if name.starts_with("outbox/") => Point::Outbox,
             "_tidewatch.json" => Point::Description,
             "anomalies.jsonl" => Point::Anomalies,
+            "incidents.jsonl" => Point::Incidents,
             _ if file.starts_with("revisions-") => Point::Revisions,
             _ if file.starts_with("rejects-") => Point::Rejects,
             _ if file.starts_with("part-") => Point::Part,

@@ -18,10 +18,10 @@ pub(crate) type Tree = BTreeMap<String, Vec<u8>>;
 /// Folder of an interval to its rows, sorted; values joined with `|`.
 pub(crate) type RowsByFolder = BTreeMap<String, Vec<String>>;
 
-/// Reads `data/`, `rejects/`, `anomalies/` and `revisions/`.
+/// Reads `data/`, `rejects/`, `anomalies/`, `revisions/` and `incidents/`.
 pub(crate) fn read(url: &Path) -> Tree {
     let mut tree = Tree::new();
-    for area in ["data", "rejects", "anomalies", "revisions"] {
+    for area in ["data", "rejects", "anomalies", "revisions", "incidents"] {
         walk(&url.join(area), area, &mut |name, path| {
             // a job that runs may have moved what was listed
             tree.extend(fs::read(path).ok().map(|bytes| (name.to_owned(), bytes)));
@@ -96,6 +96,12 @@ pub(crate) fn account(tree: &Tree) -> Tally {
 /// The anomaly table: all groups in the order of their intervals.
 pub(crate) fn anomalies(tree: &Tree) -> String {
     let table = tree.iter().filter(|(name, _)| name.starts_with("anomalies/"));
+    table.map(|(_, bytes)| std::str::from_utf8(bytes).unwrap()).collect()
+}
+
+/// The incident table: all lines in the order of their intervals.
+pub(crate) fn incidents(tree: &Tree) -> String {
+    let table = tree.iter().filter(|(name, _)| name.starts_with("incidents/"));
     table.map(|(_, bytes)| std::str::from_utf8(bytes).unwrap()).collect()
 }
 

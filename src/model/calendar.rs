@@ -7,7 +7,7 @@
 //! Who changes a calendar of times to come changes nothing that was learned; who changes one of times past does.
 //! [`Calendars::mark`] is what tells the two apart.
 
-use crate::model::{Interval, SeriesKey, Timestamp, Zone};
+use super::{Interval, SeriesKey, Timestamp, Zone};
 
 const MINUTE_MICROS: i64 = 60_000_000;
 const DAY_MINUTES: u32 = 24 * 60;
@@ -57,6 +57,13 @@ impl Stretch {
     /// When there is nothing between them.
     pub fn new(from: Timestamp, to: Timestamp) -> Result<Stretch, CalendarError> {
         if from < to { Ok(Stretch { from, to }) } else { Err(CalendarError::Empty { from, to }) }
+    }
+
+    /// The time that an interval of this zone took.
+    fn of(interval: Interval, zone: Zone) -> Stretch {
+        let to = interval.end_instant(zone);
+        let from = zone.to_instant(interval.start()).unwrap_or(Timestamp::MIN);
+        Stretch { from: from.min(to), to }
     }
 
     fn meets(self, other: Stretch) -> bool {
@@ -161,6 +168,11 @@ impl Calendar {
         format!("{count} {stretches}{every}{}: {whose}", first.unwrap_or_default())
     }
 
+    /// Whether it holds in some of the time that an interval of this zone takes.
+    pub fn is_at(&self, interval: Interval, zone: Zone) -> bool {
+        self.meets(Stretch::of(interval, zone))
+    }
+
     fn meets(&self, time: Stretch) -> bool {
         let local = |at: Timestamp| self.zone.to_local_micros(at);
         self.stretches.iter().any(|stretch| stretch.meets(time))
@@ -208,7 +220,7 @@ impl Calendars {
     }
 
     /// Those that an interval belongs to.
-    pub(super) fn at(&self, interval: Interval) -> Active<'_> {
+    pub fn at(&self, interval: Interval) -> Active<'_> {
         if self.all.is_empty() {
             return Active(Vec::new());
         }
@@ -217,7 +229,7 @@ impl Calendars {
     }
 
     /// Tells whether two sets of calendars ignore the same up to the end of an interval; 0 where they ignore nothing.
-    pub(super) fn mark(&self, last: Option<Interval>) -> u32 {
+    pub fn mark(&self, last: Option<Interval>) -> u32 {
         let Some(end) = last.filter(|_| !self.all.is_empty()).map(|last| self.time(last).to) else { return 0 };
         let mut lines: Vec<String> = Vec::new();
         for Calendar { stretches, weekly, zone, within, only, .. } in self.iter() {
@@ -236,21 +248,17 @@ impl Calendars {
         crc32fast::hash(lines.join("\n").as_bytes()).max(1)
     }
 
-    /// The time that an interval took.
     fn time(&self, interval: Interval) -> Stretch {
-        let zone = self.zone.unwrap_or(Zone::UTC);
-        let to = interval.end_instant(zone);
-        let from = zone.to_instant(interval.start()).unwrap_or(Timestamp::MIN);
-        Stretch { from: from.min(to), to }
+        Stretch::of(interval, self.zone.unwrap_or(Zone::UTC))
     }
 }
 
 /// The calendars that an interval belongs to.
-pub(super) struct Active<'a>(Vec<&'a Ruled>);
+pub struct Active<'a>(Vec<&'a Ruled>);
 
 impl Active<'_> {
     /// Whether the series of a key are ignored.
-    pub(super) fn ignores(&self, key: &SeriesKey) -> bool {
+    pub fn ignores(&self, key: &SeriesKey) -> bool {
         self.0.iter().any(|ruled| {
             ruled.only.iter().zip(&ruled.calendar.only).all(|(place, (_, values))| {
                 key.values().nth(*place).is_some_and(|value| values.iter().any(|wanted| wanted == value))
@@ -259,7 +267,7 @@ impl Active<'_> {
     }
 
     /// Whether all series are.
-    pub(super) fn ignores_all(&self) -> bool {
+    pub fn ignores_all(&self) -> bool {
         self.0.iter().any(|ruled| ruled.only.is_empty())
     }
 }

@@ -1,0 +1,107 @@
+//! Which incident a sighting belongs to.
+
+use super::life::Life;
+use super::rules::Steps;
+use super::scene::{Scene, Sighting};
+use super::slice::{Lies, Slice};
+use crate::model::{IncidentKind, IncidentState};
+
+/// Of what two slices have together, that those of one incident share.
+const SIMILAR: f64 = 0.5;
+/// Intervals between the beginnings of what broke together.
+const TOGETHER: i64 = 1;
+/// Growth of the impact by which more than a level that was learned has happened.
+const BEYOND: f64 = 2.0;
+
+/// What a sighting is to an incident.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Home {
+    /// A part that it has.
+    Part(usize),
+    /// A part that it gets: this slice of the measure that is sighted, of which the sighting may be a piece.
+    New(Slice),
+    /// What is known to be the new level, or the swing back after its end.
+    Absorbed,
+}
+
+/// How well a sighting fits, the best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    /// The swing to the other side after its end.
+    Echo,
+    /// Another cause of the same measure that began with it.
+    BesideIt,
+    /// It shares half of a slice.
+    Similar,
+    /// It is wider or narrower.
+    Nested,
+    /// The same.
+    Same,
+}
+
+/// The incident that fits best; of several, one that goes on, and of these the oldest.
+pub(super) fn find(
+    lives: &[Life],
+    sighting: &Sighting,
+    scene: &Scene<'_>,
+    steps: &Steps,
+    now: i64,
+) -> Option<(usize, Home)> {
+    let mut best: Option<((Fit, bool), usize, Home)> = None;
+    for (at, life) in lives.iter().enumerate() {
+        let since_end = life.ended.map_or(0, |ended| now - ended.max(life.last + 1));
+        let is_back = life.state == IncidentState::Resolved && since_end <= steps.reopen_within;
+        let is_learned = life.state == IncidentState::LevelShift && since_end <= steps.day;
+        if life.kind == IncidentKind::Data || !(life.is_live() || is_back || is_learned) {
+            continue;
+        }
+        let Some((fit, home)) = fits(life, sighting, scene, (steps, now)) else { continue };
+        let home = match home {
+            Home::New(_) if !life.is_live() => continue,
+            Home::Part(_) if is_learned && sighting.impact < BEYOND * life.impact_max => Home::Absorbed,
+            Home::Part(_) if is_learned => continue,
+            home => home,
+        };
+        let rank = (fit, life.is_live());
+        if best.as_ref().is_none_or(|(there, ..)| *there < rank) {
+            best = Some((rank, at, home));
+        }
+    }
+    best.map(|(_, at, home)| (at, home))
+}
+
+fn fits(life: &Life, sighting: &Sighting, scene: &Scene<'_>, (steps, now): (&Steps, i64)) -> Option<(Fit, Home)> {
+    let mut best: Option<(Fit, Home)> = None;
+    let mut offer = |fit: Fit, home: Home| {
+        if best.as_ref().is_none_or(|(there, _)| *there < fit) {
+            best = Some((fit, home));
+        }
+    };
+    let together = (life.since - sighting.onset).abs() <= TOGETHER;
+    // a weaker signal shows later
+    let soon = sighting.onset >= life.since - TOGETHER && now - life.first <= steps.hour;
+    let is_over = life.state == IncidentState::Closing || !life.is_live();
+    let has_measure = life.parts.iter().any(|part| part.measure == sighting.measure);
+    for (at, part) in life.parts.iter().enumerate() {
+        let is_same = part.measure == sighting.measure && part.direction == sighting.direction;
+        let lies = part.slice.lies(&sighting.slice);
+        let fit = match lies {
+            Lies::Same => Some(Fit::Same),
+            Lies::Around | Lies::Within if is_same => Some(Fit::Nested),
+            Lies::Around => Some(Fit::Nested),
+            _ if scene.overlap(&sighting.measure, &part.slice, &sighting.slice) >= SIMILAR => Some(Fit::Similar),
+            _ => None,
+        };
+        match fit {
+            Some(fit) if is_same => offer(fit, Home::Part(at)),
+            Some(_) if part.measure == sighting.measure && is_over => offer(Fit::Echo, Home::Absorbed),
+            Some(fit) if !has_measure && soon => offer(fit, Home::New(part.slice.clone())),
+            _ => {}
+        }
+        // the causes of one deviation, as long as it is new
+        if is_same && together && sighting.is_cause && part.share != 0.0 && now - life.first <= TOGETHER {
+            offer(Fit::BesideIt, Home::New(sighting.slice.clone()));
+        }
+    }
+    best
+}

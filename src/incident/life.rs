@@ -1,0 +1,482 @@
+//! One incident from its first sign to its end: which parts it has, how it goes from state to state, how severe it is.
+//!
+//! ```text
+//!              2 of 3 intervals, or severe             quiet                 quiet for long enough
+//!   pending ──────────────────────────────> open <───────────> closing ──────────────────────────> resolved
+//!      │ quiet: forgotten                     │    not quiet                                          │
+//!                                             ├─ a day without change, or learned ──> level shift     │ back soon
+//!                                             ├─ two days unattended ──> expired                      │
+//!                                             └──────────────── the same id <─────────────────────────┘
+//! ```
+//!
+//! An interval is *quiet* where nothing is sighted that is as wide as the incident, and the shift of its slices is below
+//! half the bound at which a slice stands out (two standard deviations of four), or below a quarter of its largest.
+//! Each return within a day doubles the time that it must be quiet; from the third on it is flapping.
+
+use serde::{Deserialize, Serialize};
+
+use super::feedback::shifted;
+use super::rules::{Rules, Steps};
+use super::scene::{Scene, Sighting, Sums};
+use super::severity::severity;
+use super::slice::{Lies, Slice};
+use crate::model::{Direction, IncidentKind, IncidentState};
+
+/// Half the bound at which a slice stands out, in standard deviations,
+const HOLD_Z: f64 = 2.0;
+/// and the share of its largest shift below which it is over all the same.
+const HOLD_SHIFT: f64 = 0.25;
+/// Intervals in a row after which an open incident follows its cause to another slice.
+const FOLLOW: u32 = 3;
+/// Intervals of values that are remembered.
+const TRACK: usize = 48;
+/// Standard deviation of the shift, as a share of its mean, below which it is the same all the time.
+const STEADY: f64 = 0.25;
+/// Intervals of activity before a level that was learned is a level shift and no short incident.
+const LEARNED_MIN: i64 = 12;
+/// Points of severity that are worth a line of the table.
+const WRITTEN: f64 = 5.0;
+/// Of its largest shift, that what is expected must have gone by itself.
+const LEARNED: f64 = 0.5;
+/// Of what was expected, below which a shift is taken to be all of it.
+const GONE: f64 = 0.05;
+
+/// One measure and slice of an incident.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Part {
+    pub(super) measure: String,
+    pub(super) direction: Direction,
+    pub(super) slice: Slice,
+    pub(super) share: f64,
+    /// Value, expected value and half the band, as they are shown.
+    pub(super) shown: [f64; 3],
+    /// The largest relative shift.
+    largest: f64,
+    /// Another slice that was sighted instead of its own, and for how many intervals.
+    instead: Option<(Slice, u32)>,
+    /// What was sighted in this interval: its own slice, and how many others.
+    #[serde(skip)]
+    now: Sighted,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Sighted {
+    own: bool,
+    others: Vec<Slice>,
+}
+
+/// An incident with all that its life depends on. Times are numbers of intervals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Life {
+    pub(super) id: String,
+    pub(super) revision: u32,
+    pub(super) kind: IncidentKind,
+    pub(super) state: IncidentState,
+    pub(super) parts: Vec<Part>,
+    pub(super) external: bool,
+    /// First interval, and the one in which it was first seen.
+    pub(super) since: i64,
+    pub(super) first: i64,
+    pub(super) opened: Option<i64>,
+    /// Last interval that was not quiet.
+    pub(super) last: i64,
+    pub(super) ended: Option<i64>,
+    /// The last intervals, the newest in the lowest bit: whether it was sighted.
+    hits: u8,
+    quiet: u32,
+    pub(super) surprise: f64,
+    pub(super) impact: f64,
+    impact_before: f64,
+    pub(super) impact_max: f64,
+    pub(super) severity: f64,
+    pub(super) severity_max: f64,
+    /// Count, mean, and sum of squared differences of the relative shift while it is open.
+    spread: (u32, f64, f64),
+    /// What was expected of its first slice and of all else, an interval ago; and how far the first went by itself since
+    /// it began, as a logarithm.
+    expected: Option<(f64, f64)>,
+    drift: f64,
+    pub(super) returns: Vec<i64>,
+    pub(super) acknowledged: Option<i64>,
+    pub(super) merged_into: Option<String>,
+    pub(super) silenced: Option<String>,
+    pub(super) told: Option<Told>,
+    /// Which reminder is next.
+    pub(super) reminders: u32,
+    pub(super) track: Vec<(f64, f64)>,
+    /// Something that the table shows has changed.
+    #[serde(skip)]
+    pub(super) changed: bool,
+    /// Severity of the strongest anomaly of this interval.
+    #[serde(skip)]
+    strongest: f64,
+    /// What feedback makes of its severity.
+    #[serde(skip)]
+    pub(super) shift: f64,
+    /// Severity in the table.
+    written: f64,
+}
+
+/// What was told last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Told {
+    pub(super) at: i64,
+    pub(super) severity: f64,
+    pub(super) impact: f64,
+    pub(super) parts: Vec<(String, Slice)>,
+}
+
+/// What happened to an incident in an interval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    Opened,
+    Returned,
+    Resolved,
+    LevelShift,
+    Expired,
+    Merged,
+}
+
+impl Part {
+    fn new(sighting: &Sighting) -> Part {
+        Part {
+            measure: sighting.measure.clone(),
+            direction: sighting.direction,
+            slice: sighting.slice.clone(),
+            share: sighting.share,
+            shown: sighting.sums.shown(),
+            largest: 0.0,
+            instead: None,
+            now: Sighted { own: true, others: Vec::new() },
+        }
+    }
+
+    /// Follows its cause to another slice, once that is not by chance.
+    fn follow(&mut self, is_believed: bool) -> bool {
+        let Sighted { own, mut others } = std::mem::take(&mut self.now);
+        let other = if others.len() == 1 { others.pop() } else { None };
+        let Some(other) = other.filter(|_| !own) else {
+            if own {
+                self.instead = None;
+            }
+            return false;
+        };
+        let times = match &self.instead {
+            Some((slice, times)) if *slice == other => times + 1,
+            _ => 1,
+        };
+        if is_believed && times < FOLLOW {
+            self.instead = Some((other, times));
+            return false;
+        }
+        (self.slice, self.instead, self.largest) = (other, None, 0.0);
+        true
+    }
+
+    fn holds(&self, sums: &Sums) -> bool {
+        sums.z(self.direction) >= HOLD_Z && sums.relative(self.direction) >= HOLD_SHIFT * self.largest
+    }
+}
+
+impl Life {
+    /// Begun by a sighting.
+    pub(super) fn of(sighting: &Sighting, id: String, now: i64) -> Life {
+        let parts = vec![Part::new(sighting)];
+        let mut life = Life::new(id, IncidentKind::Values, sighting.onset.min(now), now, parts);
+        life.note(sighting);
+        life
+    }
+
+    /// Begun by data that does not come.
+    pub(super) fn of_data(id: String, now: i64) -> Life {
+        Life::new(id, IncidentKind::Data, now, now, Vec::new())
+    }
+
+    fn new(id: String, kind: IncidentKind, since: i64, now: i64, parts: Vec<Part>) -> Life {
+        Life {
+            id,
+            revision: 0,
+            kind,
+            state: IncidentState::Pending,
+            parts,
+            external: false,
+            since,
+            first: now,
+            opened: None,
+            last: now,
+            ended: None,
+            hits: 0,
+            quiet: 0,
+            surprise: 0.0,
+            impact: 0.0,
+            impact_before: 0.0,
+            impact_max: 0.0,
+            severity: 0.0,
+            severity_max: 0.0,
+            spread: (0, 0.0, 0.0),
+            expected: None,
+            drift: 0.0,
+            returns: Vec::new(),
+            acknowledged: None,
+            merged_into: None,
+            silenced: None,
+            told: None,
+            reminders: 0,
+            track: Vec::new(),
+            changed: false,
+            strongest: 0.0,
+            shift: 0.0,
+            written: 0.0,
+        }
+    }
+
+    /// Side of what opened it.
+    pub(super) fn direction(&self) -> Direction {
+        self.parts.first().map_or(Direction::Low, |part| part.direction)
+    }
+
+    /// Whether sightings belong to it: it goes on, or may.
+    pub(super) fn is_live(&self) -> bool {
+        use IncidentState::{Closing, Expired, Flapping, Open, Pending};
+        matches!(self.state, Pending | Open | Closing | Flapping | Expired)
+    }
+
+    /// Whether it is believed.
+    pub(super) fn is_open(&self) -> bool {
+        use IncidentState::{Closing, Expired, Flapping, Open};
+        matches!(self.state, Open | Closing | Flapping | Expired)
+    }
+
+    fn note(&mut self, sighting: &Sighting) {
+        self.hits |= 1;
+        self.surprise = self.surprise.max(sighting.surprise);
+        self.strongest = self.strongest.max(sighting.severity);
+        self.external |= sighting.external;
+    }
+
+    /// Takes a sighting that belongs to one of its parts.
+    pub(super) fn take(&mut self, at: usize, sighting: &Sighting) {
+        let is_pending = self.state == IncidentState::Pending;
+        if is_pending {
+            self.since = self.since.min(sighting.onset);
+        }
+        let part = &mut self.parts[at];
+        let lies = sighting.slice.lies(&part.slice);
+        // a narrower one is absorbed: that a part of it goes on does not say that all of it does
+        if lies == Lies::Within && !is_pending {
+            return;
+        }
+        if lies == Lies::Same {
+            part.now.own = true;
+        } else {
+            part.now.others.push(sighting.slice.clone());
+        }
+        if sighting.is_cause {
+            part.share = sighting.share;
+        }
+        self.note(sighting);
+    }
+
+    /// Takes a sighting as a new part: another slice or another measure that broke with it.
+    pub(super) fn join(&mut self, sighting: &Sighting, slice: Slice, scene: &Scene<'_>) {
+        let shown = scene.sums(&sighting.measure, &slice).map_or(sighting.sums.shown(), |sums| sums.shown());
+        self.parts.push(Part { slice, shown, ..Part::new(sighting) });
+        self.note(sighting);
+        self.changed |= self.is_open();
+    }
+
+    /// Steps an incident of values over an interval, with its own sightings taken.
+    pub(super) fn step(&mut self, scene: &Scene<'_>, rules: &Rules, steps: &Steps, now: i64) -> Option<Turn> {
+        let (is_open, is_pending) = (self.is_open(), self.state == IncidentState::Pending);
+        for (at, part) in self.parts.iter_mut().enumerate() {
+            let has_moved = part.follow(!is_pending);
+            self.changed |= has_moved && is_open;
+            if at == 0 && has_moved {
+                (self.expected, self.drift) = (None, 0.0);
+            }
+        }
+        let sums: Vec<Option<Sums>> = self.parts.iter().map(|part| scene.sums(&part.measure, &part.slice)).collect();
+        let holds = self.parts.iter().zip(&sums).any(|(part, sums)| sums.as_ref().is_some_and(|sums| part.holds(sums)));
+        let active = self.hits & 1 == 1 || (is_open && holds);
+        for (part, sums) in self.parts.iter_mut().zip(&sums) {
+            let Some(sums) = sums.as_ref().filter(|_| active) else { continue };
+            part.shown = sums.shown();
+            part.largest = part.largest.max(sums.relative(part.direction));
+        }
+        if let Some(Some(lead)) = sums.first() {
+            let [value, expected, _] = lead.shown();
+            self.track.push((value, expected));
+            self.track.drain(..self.track.len().saturating_sub(TRACK));
+            let relative = lead.relative(self.parts[0].direction);
+            let rest = scene.size(&self.parts[0].measure) - lead.size;
+            self.drifts(lead.size, rest);
+            if active && is_open {
+                let (count, mean, squares) = &mut self.spread;
+                *count += 1;
+                let off = relative - *mean;
+                *mean += off / f64::from(*count);
+                *squares += off * (relative - *mean);
+            }
+        }
+        if active {
+            let mut by_measure: Vec<(&str, f64)> = Vec::new();
+            for (part, sums) in self.parts.iter().zip(&sums) {
+                let deviation = sums.as_ref().map_or(0.0, Sums::deviation);
+                match by_measure.iter_mut().find(|(measure, _)| *measure == part.measure) {
+                    Some((_, sum)) => *sum += deviation,
+                    None => by_measure.push((&part.measure, deviation)),
+                }
+            }
+            let impacts = by_measure.iter().map(|(measure, deviation)| scene.impact(measure, *deviation));
+            let impact = impacts.fold(0.0, f64::max);
+            self.impact_before = std::mem::replace(&mut self.impact, impact);
+            self.impact_max = self.impact_max.max(impact);
+        }
+        self.turn(active, rules, steps, now)
+    }
+
+    /// Steps an incident of data: it goes on while data is missing.
+    pub(super) fn step_data(&mut self, missing: Option<f64>, rules: &Rules, steps: &Steps, now: i64) -> Option<Turn> {
+        if let Some(share) = missing {
+            self.hits |= 1;
+            // beyond doubt
+            (self.surprise, self.impact, self.strongest) = (f64::from(u8::MAX), share, 100.0);
+        }
+        self.turn(missing.is_some(), rules, steps, now)
+    }
+
+    fn turn(&mut self, active: bool, rules: &Rules, steps: &Steps, now: i64) -> Option<Turn> {
+        use IncidentState::{Closing, Expired, Flapping, LevelShift, Open, Pending, Resolved};
+        let strongest = std::mem::take(&mut self.strongest);
+        let hits = self.hits;
+        self.hits <<= 1;
+        let window = (1u16 << rules.open_window.min(8)) - 1;
+        let duration = (now - self.since + 1) as f64;
+        let severe = shifted(severity(self.surprise, self.impact, duration), self.shift);
+        let is_believed = (u16::from(hits) & window).count_ones() >= rules.open_intervals
+            || (hits & 1 == 1 && severe.max(strongest) >= rules.open_at_once);
+        // one sighting alone does not bring back what is over
+        if active && (self.state != Resolved || is_believed) {
+            (self.last, self.quiet, self.severity) = (now, 0, severe);
+            self.severity_max = self.severity_max.max(severe);
+        } else {
+            self.quiet = self.quiet.saturating_add(1);
+        }
+        let before = self.state;
+        let turn = match self.state {
+            Pending if is_believed => {
+                (self.state, self.opened) = (Open, Some(now));
+                Some(Turn::Opened)
+            }
+            Open | Closing | Flapping | Expired if active => {
+                if self.state == Closing {
+                    self.state = Open;
+                }
+                self.lasts(steps, now)
+            }
+            Open | Closing | Flapping | Expired if self.quiet >= self.quiet_for(rules, steps) => {
+                let was = self.state;
+                self.ended = Some(self.last + 1);
+                self.state = if self.is_learned() { LevelShift } else { Resolved };
+                let told = if self.state == LevelShift { Turn::LevelShift } else { Turn::Resolved };
+                (was != Expired).then_some(told)
+            }
+            Open => {
+                self.state = Closing;
+                None
+            }
+            Resolved if is_believed => {
+                self.returns.retain(|at| now - at < steps.day);
+                self.returns.push(now);
+                self.state = if self.returns.len() >= rules.flapping_after as usize { Flapping } else { Open };
+                self.ended = None;
+                Some(Turn::Returned)
+            }
+            _ => None,
+        };
+        self.changed |= self.state != before;
+        turn
+    }
+
+    /// What an open incident becomes because it lasts.
+    fn lasts(&mut self, steps: &Steps, now: i64) -> Option<Turn> {
+        let open_for = now - self.opened.unwrap_or(now);
+        let is_steady = {
+            let (count, mean, squares) = self.spread;
+            let sd = (squares / f64::from(count.max(1))).sqrt();
+            count > 1 && sd < STEADY * mean.abs()
+        };
+        let is_values = self.kind == IncidentKind::Values;
+        if self.state == IncidentState::Open && is_values && open_for >= steps.level_shift_after && is_steady {
+            (self.state, self.ended) = (IncidentState::LevelShift, Some(now + 1));
+            return Some(Turn::LevelShift);
+        }
+        if self.state == IncidentState::Open && open_for >= steps.expire_after && self.acknowledged.is_none() {
+            self.state = IncidentState::Expired;
+            return Some(Turn::Expired);
+        }
+        None
+    }
+
+    /// Quiet intervals after which it is over: twice as many for each return within a day.
+    fn quiet_for(&self, rules: &Rules, steps: &Steps) -> u32 {
+        let returns = self.returns.iter().filter(|at| self.last - **at < steps.day).count() as u32;
+        let hold = rules.close_intervals.saturating_mul(1 << returns.min(16));
+        if returns == 0 { hold } else { hold.min(steps.hold_max.max(rules.close_intervals)) }
+    }
+
+    /// Whether it is over because the forecast went to the values, and not the values to the forecast.
+    fn is_learned(&self) -> bool {
+        let Some(lead) = self.parts.first() else { return false };
+        let shift = match lead.direction {
+            Direction::High => libm::log(1.0 + lead.largest),
+            Direction::Low => libm::log((1.0 - lead.largest).max(GONE)),
+        };
+        self.last - self.since >= LEARNED_MIN && shift != 0.0 && self.drift / shift >= LEARNED
+    }
+
+    /// Follows what is expected of the first slice, beside all else: what both do is the time of the day.
+    fn drifts(&mut self, lead: f64, rest: f64) {
+        let rest = if rest > 0.0 { rest } else { 1.0 };
+        if let Some((lead_before, rest_before)) = self.expected {
+            let step = libm::log(lead / lead_before) - libm::log(rest / rest_before);
+            self.drift += if step.is_finite() { step } else { 0.0 };
+        }
+        self.expected = Some((lead, rest));
+    }
+
+    /// Intervals without a verdict have passed.
+    pub(super) fn pass(&mut self, intervals: i64) {
+        let most = u32::try_from(intervals).unwrap_or(u32::MAX);
+        self.hits = self.hits.checked_shl(most).unwrap_or(0);
+        self.quiet = self.quiet.saturating_add(most);
+    }
+
+    /// Whether it was not sighted for so long that it is forgotten, before it was believed.
+    pub(super) fn is_forgotten(&self, rules: &Rules) -> bool {
+        self.state == IncidentState::Pending && self.quiet >= rules.open_window
+    }
+
+    /// Ends as a part of another one.
+    pub(super) fn merge_into(&mut self, other: &str, now: i64) {
+        (self.state, self.ended) = (IncidentState::Merged, Some(now + 1));
+        self.merged_into = Some(other.to_owned());
+        self.changed = true;
+    }
+
+    /// Whether the table is to have a new line of it; then the line is a new revision.
+    pub(super) fn revise(&mut self, is_told: bool) -> bool {
+        let is_new = self.changed || is_told || (self.severity - self.written).abs() >= WRITTEN;
+        if self.opened.is_none() || !is_new {
+            return false;
+        }
+        (self.changed, self.written) = (false, self.severity);
+        self.revision += 1;
+        true
+    }
+
+    /// The impact that two intervals in a row had at least.
+    pub(super) fn held_impact(&self) -> f64 {
+        self.impact.min(self.impact_before)
+    }
+}
