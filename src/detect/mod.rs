@@ -36,6 +36,7 @@ mod intake;
 mod judgement;
 mod margin;
 mod model;
+mod places;
 pub mod records;
 mod refractory;
 mod revision;

@@ -30,11 +30,11 @@ use super::judge::{Judge, Verdict};
 use super::records::{RecordLabels, RecordScore, RecordScorer};
 use super::score::{Labels, Score, Scorer};
 use super::seen::Seen;
-use super::status;
+use super::{status, unjudged};
 use crate::alert::Revision;
 use crate::config::Config;
 use crate::detect::{Detector, records::RecordDetector};
-use crate::model::{AnomalyGroup, Columns, Interval, Rows};
+use crate::model::{AnomalyGroup, ClosedInterval, Columns, Interval, Rows};
 use output::Output;
 use promote::{Promoted, Promotion, Target};
 use walk::{End, Learner};
@@ -160,6 +160,8 @@ struct Run<'a> {
     options: &'a Options,
     config: &'a Config,
     judge: Judge,
+    /// What was taken and is not judged yet.
+    unjudged: Vec<ClosedInterval>,
     labels: Option<Labels>,
     scorer: Scorer,
     record_scorer: Option<RecordScorer>,
@@ -174,15 +176,44 @@ struct Run<'a> {
 
 impl Learner for Run<'_> {
     fn take(&mut self, seen: &Seen) -> Result<(), JobError> {
-        let interval = seen.interval();
-        let Span { from, to, .. } = self.options.span;
-        if interval.date() > to {
+        if let Seen::Cells(closed) = seen {
+            self.unjudged.push(closed.clone());
+            return if unjudged::are_enough(&self.unjudged) { self.judge_waiting() } else { Ok(()) };
+        }
+        if seen.interval().date() > self.options.span.to {
             // beyond what is looked at, and before where a job goes on
             self.judge.learn(seen);
             self.learned_after += 1;
             return Ok(());
         }
-        let Verdict { mut points, mut groups, revisions, records, .. } = self.judge.judge(seen);
+        let verdict = self.judge.judge(seen);
+        self.report_on(seen.interval(), verdict)
+    }
+
+    fn revise(&mut self, late: Interval, with: Interval, rows: &[&Rows]) -> Result<(), JobError> {
+        self.judge_waiting()?;
+        let revisions = self.judge.revise(late, with, rows.iter().copied());
+        self.note(&revisions)
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Judges what waits for it.
+    fn judge_waiting(&mut self) -> Result<(), JobError> {
+        let all = std::mem::take(&mut self.unjudged);
+        let to = self.options.span.to;
+        let (looked_at, beyond) = all.split_at(all.partition_point(|closed| closed.interval.date() <= to));
+        let verdicts = self.judge.judge_all(looked_at);
+        looked_at.iter().zip(verdicts).try_for_each(|(closed, verdict)| self.report_on(closed.interval, verdict))?;
+        // before where a job goes on
+        self.judge.learn_all(beyond);
+        self.learned_after += beyond.len() as u64;
+        Ok(())
+    }
+
+    fn report_on(&mut self, interval: Interval, verdict: Verdict) -> Result<(), JobError> {
+        let from = self.options.span.from;
+        let Verdict { mut points, mut groups, revisions, records, .. } = verdict;
         self.note(&revisions)?;
         if interval.date() < from {
             self.learned += 1;
@@ -221,13 +252,6 @@ impl Learner for Run<'_> {
         Ok(())
     }
 
-    fn revise(&mut self, late: Interval, with: Interval, rows: &[&Rows]) -> Result<(), JobError> {
-        let revisions = self.judge.revise(late, with, rows.iter().copied());
-        self.note(&revisions)
-    }
-}
-
-impl<'a> Run<'a> {
     /// Notes revisions, of those intervals that are reported.
     fn note(&mut self, revisions: &[Revision]) -> Result<(), JobError> {
         let Span { from, to, .. } = self.options.span;
@@ -258,6 +282,7 @@ impl<'a> Run<'a> {
             options,
             config,
             judge,
+            unjudged: Vec::new(),
             record_scorer: record_labels.map(RecordScorer::new),
             labels,
             scorer: Scorer::default(),
@@ -272,6 +297,7 @@ impl<'a> Run<'a> {
     }
 
     fn report(mut self, read: Summary, host: &Host<'_>) -> Result<(Report, Judge), JobError> {
+        self.judge_waiting()?;
         for output in [self.scores.take(), self.anomalies.take(), self.revisions.take()].into_iter().flatten() {
             output.finish()?;
         }
