@@ -1,13 +1,12 @@
 //! From the rows of one interval to its cells: per series the row count and, per measure column, count, sum, minimum and
 //! maximum; then what else measures take of the rows (`intake`). Rows are taken one by one in the order given, so that sums have the same bits live and in a backtest (D1).
 
-use std::collections::HashMap;
-
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringArray};
 
 use super::intake::{Intake, Slot};
+use super::places::Places;
 use crate::model::{Cell, ClosedInterval, Columns, Interval, MeasureType, Rows, SeriesKey, Sketch, Stats};
 
 /// Gathers the rows of one interval after another.
@@ -17,9 +16,8 @@ pub struct Aggregator {
     /// Column index and type of each measure.
     measures: Vec<(usize, MeasureType)>,
     cells: Vec<Cell>,
-    /// From the dimension values, each with its size before it, to the place in `cells`. Only looked up, never walked.
-    places: HashMap<Vec<u8>, usize>,
-    buffer: Vec<u8>,
+    /// From the dimension values to the place in `cells`.
+    places: Places,
     /// What is gathered beside the measure columns, and the place in `cells` of each row of a batch, if anything is.
     slots: Vec<Slot>,
     sketched: Vec<Slot>,
@@ -40,8 +38,7 @@ impl Aggregator {
             dimensions: columns.dimensions.len(),
             measures: measures.map(|(index, (_, kind))| (columns.measure_index(index), *kind)).collect(),
             cells: Vec::new(),
-            places: HashMap::new(),
-            buffer: Vec::new(),
+            places: Places::new(),
             slots: intake.slots().to_vec(),
             sketched: intake.sketched().to_vec(),
             rows_at: Vec::new(),
@@ -115,17 +112,13 @@ impl Aggregator {
     }
 
     fn place(&mut self, keys: &[&StringArray], row: usize) -> usize {
-        self.buffer.clear();
-        for key in keys {
-            let value = key.value(row);
-            self.buffer.extend_from_slice(&(value.len() as u64).to_le_bytes());
-            self.buffer.extend_from_slice(value.as_bytes());
-        }
-        if let Some(place) = self.places.get(&self.buffer) {
-            return *place;
+        let hash = self.places.hash(keys.iter().map(|key| key.value(row).as_bytes()));
+        let is_it = |place: usize| self.cells[place].key.values().eq(keys.iter().map(|key| key.value(row)));
+        if let Some(place) = self.places.find(hash, is_it) {
+            return place;
         }
         let place = self.cells.len();
-        self.places.insert(self.buffer.clone(), place);
+        self.places.push(hash);
         let key = SeriesKey::new(keys.iter().map(|key| key.value(row)));
         let stats = vec![Stats::EMPTY; self.measures.len() + self.slots.len()];
         let sketches = self.sketched.iter().filter_map(Slot::sketch).collect();

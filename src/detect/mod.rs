@@ -35,6 +35,7 @@ mod intake;
 mod judgement;
 mod margin;
 mod model;
+mod places;
 pub mod records;
 mod refractory;
 mod revision;

@@ -9,6 +9,11 @@ pub trait Spread {
     /// Cuts `items` into contiguous runs, in any number, and gives each of them to `work` once, in any order and at
     /// the same time if it likes.
     fn each_run<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut [T]) + Sync));
+
+    /// [`Spread::each_run`] for items each of which is so many times the work of one interval of a series.
+    fn each_heavy_run<T: Send>(&self, items: &mut [T], _weight: usize, work: &(impl Fn(&mut [T]) + Sync)) {
+        self.each_run(items, work);
+    }
 }
 
 /// All work here and now.
@@ -29,6 +34,16 @@ struct Task<'a, T> {
 
 /// Calls `work` on each item exactly once, whatever the spread does.
 pub(super) fn on_each<T: Send>(spread: &impl Spread, items: &mut [T], work: &(impl Fn(&mut T) + Sync)) {
+    on_each_heavy(spread, items, 1, work);
+}
+
+/// [`on_each`] for items each of which is so many times the work of one interval of a series.
+pub(super) fn on_each_heavy<T: Send>(
+    spread: &impl Spread,
+    items: &mut [T],
+    weight: usize,
+    work: &(impl Fn(&mut T) + Sync),
+) {
     let run = |tasks: &mut [Task<'_, T>]| {
         for task in tasks.iter_mut().filter(|task| !task.is_done) {
             work(task.item);
@@ -36,7 +51,7 @@ pub(super) fn on_each<T: Send>(spread: &impl Spread, items: &mut [T], work: &(im
         }
     };
     let mut tasks: Vec<Task<'_, T>> = items.iter_mut().map(|item| Task { item, is_done: false }).collect();
-    spread.each_run(&mut tasks, &run);
+    spread.each_heavy_run(&mut tasks, weight, &run);
     run(&mut tasks);
 }
 

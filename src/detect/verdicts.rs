@@ -460,6 +460,11 @@ impl Verdicts {
         }
     }
 
+    /// Whether late rows wait for an interval.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.common.waiting.is_empty()
+    }
+
     /// What waits for an interval that has been judged; what waited for one before it, which was not, is dropped.
     pub(super) fn waited(&mut self, number: i64) -> Vec<Arrival> {
         let waiting = &mut self.common.waiting;

@@ -32,12 +32,12 @@ use super::judge::{Judge, Verdict};
 use super::records::{RecordLabels, RecordScore, RecordScorer};
 use super::score::{Labels, Score, Scorer};
 use super::seen::Seen;
-use super::status;
+use super::{status, unjudged};
 use crate::alert::Revision;
 use crate::config::Config;
 use crate::detect::{Detector, records::RecordDetector};
 use crate::incident::Incidents;
-use crate::model::{AnomalyGroup, Columns, Interval, Rows};
+use crate::model::{AnomalyGroup, ClosedInterval, Columns, Interval, Rows};
 use output::Output;
 use promote::{Promoted, Promotion, Target};
 use walk::{End, Learner};
@@ -165,6 +165,8 @@ struct Run<'a> {
     options: &'a Options,
     config: &'a Config,
     judge: Judge,
+    /// What was taken and is not judged yet.
+    unjudged: Vec<ClosedInterval>,
     labels: Option<Labels>,
     scorer: Scorer,
     record_scorer: Option<RecordScorer>,
@@ -181,9 +183,11 @@ struct Run<'a> {
 
 impl Learner for Run<'_> {
     fn take(&mut self, seen: &Seen) -> Result<(), JobError> {
-        let interval = seen.interval();
-        let Span { from, to, .. } = self.options.span;
-        if interval.date() > to {
+        if let Seen::Cells(closed) = seen {
+            self.unjudged.push(closed.clone());
+            return if unjudged::are_enough(&self.unjudged) { self.judge_waiting() } else { Ok(()) };
+        }
+        if seen.interval().date() > self.options.span.to {
             // beyond what is looked at, and before where a job goes on
             let verdict = self.judge.judge(seen);
             incidents::follow(&mut self.followed, &self.judge, seen, &verdict);
@@ -191,6 +195,35 @@ impl Learner for Run<'_> {
             return Ok(());
         }
         let verdict = self.judge.judge(seen);
+        self.report_on(seen, verdict)
+    }
+
+    fn revise(&mut self, late: Interval, with: Interval, rows: &[&Rows]) -> Result<(), JobError> {
+        self.judge_waiting()?;
+        let revisions = self.judge.revise(late, with, rows.iter().copied());
+        self.note(&revisions)
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Judges what waits for it.
+    fn judge_waiting(&mut self) -> Result<(), JobError> {
+        let all = std::mem::take(&mut self.unjudged);
+        let to = self.options.span.to;
+        let (looked_at, beyond) = all.split_at(all.partition_point(|closed| closed.interval.date() <= to));
+        let verdicts = self.judge.judge_all(looked_at);
+        let looked_at = looked_at.iter().cloned().map(Seen::Cells);
+        looked_at.zip(verdicts).try_for_each(|(seen, verdict)| self.report_on(&seen, verdict))?;
+        // before where a job goes on
+        for (closed, verdict) in beyond.iter().zip(self.judge.judge_all(beyond)) {
+            incidents::follow(&mut self.followed, &self.judge, &Seen::Cells(closed.clone()), &verdict);
+        }
+        self.learned_after += beyond.len() as u64;
+        Ok(())
+    }
+
+    fn report_on(&mut self, seen: &Seen, verdict: Verdict) -> Result<(), JobError> {
+        let (interval, from) = (seen.interval(), self.options.span.from);
         for (at, changes) in incidents::follow(&mut self.followed, &self.judge, seen, &verdict) {
             if at.date() >= from {
                 self.summary.incidents +=
@@ -239,13 +272,6 @@ impl Learner for Run<'_> {
         Ok(())
     }
 
-    fn revise(&mut self, late: Interval, with: Interval, rows: &[&Rows]) -> Result<(), JobError> {
-        let revisions = self.judge.revise(late, with, rows.iter().copied());
-        self.note(&revisions)
-    }
-}
-
-impl<'a> Run<'a> {
     /// Notes revisions, of those intervals that are reported.
     fn note(&mut self, revisions: &[Revision]) -> Result<(), JobError> {
         let Span { from, to, .. } = self.options.span;
@@ -276,6 +302,7 @@ impl<'a> Run<'a> {
             options,
             config,
             judge,
+            unjudged: Vec::new(),
             record_scorer: record_labels.map(RecordScorer::new),
             labels,
             scorer: Scorer::default(),
@@ -292,6 +319,7 @@ impl<'a> Run<'a> {
     }
 
     fn report(mut self, read: Summary, host: &Host<'_>) -> Result<(Report, Judge, Incidents), JobError> {
+        self.judge_waiting()?;
         let outputs = [self.scores.take(), self.anomalies.take(), self.revisions.take(), self.incidents.take()];
         for output in outputs.into_iter().flatten() {
             output.finish()?;

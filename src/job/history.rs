@@ -13,11 +13,13 @@ use super::seen::{Gatherer, Seen};
 use crate::config::Config;
 use crate::decode::{self, Decoder, Format, Header};
 use crate::model::{Columns, CsvDialect, Rows};
-use crate::partition::{Content, Descriptor, Listed, Reader, Tree};
+use crate::partition::{Content, Descriptor, Listed, Objects, Reader, Tree};
 use crate::store::Store;
 
-/// Intervals that are read ahead, for each thread: while one is decoded, another one is fetched.
+/// Runs of intervals that are read ahead, for each thread: while one is decoded, another one is fetched.
 const AHEAD_PER_THREAD: usize = 2;
+/// Intervals of a run where they lie in a directory: to begin a piece of work takes about as long as to read a small one.
+const RUN_LOCAL: usize = 8;
 
 /// Reads partitions for the detector.
 pub(super) struct History {
@@ -47,9 +49,11 @@ pub(super) struct Read {
 /// A run of intervals that is read.
 pub(super) struct Ahead<'a> {
     readings: Arc<Readings>,
-    listed: std::slice::Iter<'a, Listed>,
-    under_way: VecDeque<JoinHandle<Result<Read, JobError>>>,
+    runs: std::slice::Chunks<'a, Listed>,
+    under_way: VecDeque<JoinHandle<Result<Vec<Read>, JobError>>>,
     count: usize,
+    /// Those of a run that is done.
+    ready: std::vec::IntoIter<Read>,
 }
 
 impl History {
@@ -79,7 +83,9 @@ impl History {
     /// Begins to read a run of intervals.
     pub(super) fn ahead<'a>(&self, listed: &'a [Listed]) -> Ahead<'a> {
         let (readings, count) = (Arc::clone(&self.readings), self.threads * AHEAD_PER_THREAD);
-        Ahead { readings, listed: listed.iter(), under_way: VecDeque::new(), count }
+        let is_small = readings.reader.is_local() && !readings.gatherer.gives_rows();
+        let runs = listed.chunks(if is_small { RUN_LOCAL } else { 1 });
+        Ahead { readings, runs, under_way: VecDeque::new(), count, ready: Vec::new().into_iter() }
     }
 
     /// Takes one of them into account.
@@ -92,28 +98,65 @@ impl History {
 impl Ahead<'_> {
     /// The next interval, none after the last. May be dropped while it waits; nothing is lost.
     pub(super) async fn next(&mut self) -> Option<Result<Read, JobError>> {
-        while self.under_way.len() < self.count
-            && let Some(listed) = self.listed.next()
-        {
-            self.under_way.push_back(tokio::spawn(Arc::clone(&self.readings).read(listed.clone())));
+        loop {
+            if let Some(read) = self.ready.next() {
+                return Some(Ok(read));
+            }
+            while self.under_way.len() < self.count
+                && let Some(run) = self.runs.next()
+            {
+                self.under_way.push_back(tokio::spawn(Arc::clone(&self.readings).read_run(run.to_vec())));
+            }
+            let read = self.under_way.front_mut()?.await;
+            self.under_way.pop_front();
+            match read.unwrap_or(Err(JobError::Thread)) {
+                Ok(run) => self.ready = run.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
         }
-        let read = self.under_way.front_mut()?.await;
-        self.under_way.pop_front();
-        Some(read.unwrap_or(Err(JobError::Thread)))
     }
 }
 
 impl Readings {
+    /// Reads a run of intervals: in one piece of work on another thread where they lie in a directory.
+    async fn read_run(self: Arc<Readings>, run: Vec<Listed>) -> Result<Vec<Read>, JobError> {
+        let (all, readings) = (run.len(), Arc::clone(&self));
+        let (mut read, left) = if self.reader.is_local() {
+            tokio::task::spawn_blocking(move || readings.read_now(run)).await.unwrap_or(Err(JobError::Thread))?
+        } else {
+            (Vec::with_capacity(all), run)
+        };
+        for listed in left {
+            read.push(Arc::clone(&self).read(listed).await?);
+        }
+        Ok(read)
+    }
+
+    /// Reads intervals in this thread, up to one that cannot be read like that; gives those that are left.
+    fn read_now(&self, run: Vec<Listed>) -> Result<(Vec<Read>, Vec<Listed>), JobError> {
+        let mut read = Vec::with_capacity(run.len());
+        let mut left = run.into_iter();
+        while let Some(listed) = left.next() {
+            match self.reader.read_now(&listed) {
+                Some(objects) => read.push(self.gathered(listed, objects)?),
+                None => return Ok((read, std::iter::once(listed).chain(left).collect())),
+            }
+        }
+        Ok((read, Vec::new()))
+    }
+
     async fn read(self: Arc<Readings>, listed: Listed) -> Result<Read, JobError> {
-        let Some(content) = self.reader.read(&listed).await? else {
-            return Ok(Read { listed, closed: None, rejected: 0 });
-        };
-        let work = move || {
-            let (rows, rejected) = self.rows(content)?;
-            let closed = Some(self.gatherer.gather(listed.interval, rows.iter()));
-            Ok(Read { listed, closed, rejected })
-        };
+        let objects = self.reader.read(&listed).await?;
+        let work = move || self.gathered(listed, objects);
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(JobError::Thread))
+    }
+
+    /// What the detector sees of the objects of an interval.
+    fn gathered(&self, listed: Listed, objects: Option<Objects>) -> Result<Read, JobError> {
+        let Some(objects) = objects else { return Ok(Read { listed, closed: None, rejected: 0 }) };
+        let (rows, rejected) = self.rows(self.reader.content(objects)?)?;
+        let closed = Some(self.gatherer.gather(listed.interval, rows.iter()));
+        Ok(Read { listed, closed, rejected })
     }
 
     /// The rows, and how many records are none.

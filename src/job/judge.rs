@@ -119,6 +119,32 @@ impl Judge {
         Verdict { points, groups, revisions, records, news: self.news() }
     }
 
+    /// Judges intervals one after the other, at once where that can be done.
+    pub(super) fn judge_all(&mut self, mut closed: &[ClosedInterval]) -> Vec<Verdict> {
+        if self.sliding.is_some() {
+            // a window over several intervals brings steps of its own
+            return closed.iter().map(|closed| self.judge_series(closed)).collect();
+        }
+        let mut verdicts = Vec::with_capacity(closed.len());
+        while let Some(first) = closed.first() {
+            let Engine::Series(detector) = &mut self.engine else { return verdicts };
+            let run = detector.observe_run_on(closed, &self.threads);
+            closed = closed.get(run.len().max(1)..).unwrap_or_default();
+            let at = verdicts.len();
+            verdicts.extend(run.into_iter().map(|points| self.verdict(points)));
+            // both come with the first of a run
+            if let Some(verdict) = verdicts.get_mut(at) {
+                (verdict.revisions, verdict.news) = (self.revisions(first.interval), self.news());
+            }
+        }
+        verdicts
+    }
+
+    fn verdict(&self, points: Vec<Point>) -> Verdict {
+        let groups = explain::groups(&points, self.dimensions(), |name| self.nature(name));
+        Verdict { points, groups, ..Verdict::default() }
+    }
+
     fn dimensions(&self) -> &[String] {
         &self.intake.columns().dimensions
     }

@@ -1,9 +1,13 @@
 //! `run` and `etl`: the whole line, or the line up to its partitions. Reads like the picture: next batch, push it into
 //! the intervals, commit what closes, judge it, tell; and a checkpoint at the end of each micro-batch.
 
+mod batch;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use batch::{MicroBatch, Step};
 
 use super::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Start};
 use super::deliveries::{self, Deliveries};
@@ -13,16 +17,17 @@ use super::feed::{DRAIN_TIMEOUT, Fed, Feed, Input};
 use super::history::History;
 use super::host::{Event, Host, Summary};
 use super::incidents::{self, Orders};
-use super::judge::Judge;
+use super::judge::{Judge, Verdict};
 use super::lock::Locks;
 use super::prepare::{Prepared, Preparer};
 use super::references::{Look, References};
 use super::revise::LateRows;
 use super::schema;
-use super::seen::Gatherer;
+use super::seen::{Gatherer, Seen};
 use super::silence::Silence;
 use super::spill::Spill;
 use super::status;
+use super::unjudged::Unjudged;
 use crate::alert::{
     AnomalyTable, INCIDENTS, IncidentTable, RECORDS, REVISIONS, RecordTable, Revision, RevisionTable,
     revisions_worth_telling, worth_telling,
@@ -32,7 +37,7 @@ use crate::detect::{Detector, records::RecordDetector};
 use crate::incident::Incidents;
 use crate::interval::{Intervals, Lanes, ResumePoint};
 use crate::model::{Area, Closing};
-use crate::partition::{Descriptor, Listed, Writer};
+use crate::partition::{Committed, Descriptor, Listed, Writer};
 use crate::source::kinesis::Lags;
 use crate::store::{Patience, Place, Store, Sweep};
 
@@ -200,6 +205,7 @@ async fn session<'a>(
         done: Checkpoint { source, ..checkpoint },
         writer,
         judge,
+        unjudged: Unjudged::default(),
         history,
         late: LateRows::new(store.clone()),
         table: AnomalyTable::new(store.clone()),
@@ -246,6 +252,8 @@ struct Live<'a> {
     preparer: Preparer,
     writer: Writer,
     judge: Option<Judge>,
+    /// Committed, and not judged yet; none is when a checkpoint is saved.
+    unjudged: Unjudged,
     /// Reads back what was committed before with other rows.
     history: History,
     late: LateRows,
@@ -273,20 +281,6 @@ struct Live<'a> {
     resumed: bool,
     is_live: bool,
     is_replayable: bool,
-}
-
-/// How much a micro-batch has taken.
-struct MicroBatch {
-    ends: Duration,
-    records: u64,
-    bytes: u64,
-}
-
-enum Step {
-    Fed(Duration, Fed),
-    Prepared(Box<Prepared>),
-    Cut,
-    Stop,
 }
 
 impl<'a> Live<'a> {
@@ -335,6 +329,7 @@ impl<'a> Live<'a> {
                 Step::Cut => {}
                 Step::Stop => break Ending::Stopped,
             }
+            self.judge_due().await?;
             let limits = &self.config.job;
             let is_full = batch.records >= limits.batch_records_max || batch.bytes >= limits.batch_bytes_max;
             let is_over = self.host.clock.elapsed() >= batch.ends;
@@ -391,7 +386,9 @@ impl<'a> Live<'a> {
     }
 
     async fn step(&mut self, feed: &mut Feed, batch: &MicroBatch) -> Result<Step, JobError> {
-        let left = batch.ends.saturating_sub(self.host.clock.elapsed());
+        let now = self.host.clock.elapsed();
+        let left = batch.ends.saturating_sub(now);
+        let left = self.unjudged.left(now).map_or(left, |unjudged| unjudged.min(left));
         tokio::select! {
             biased;
             () = self.host.shutdown.requested() => Ok(Step::Stop),
@@ -415,12 +412,12 @@ impl<'a> Live<'a> {
         Ok(())
     }
 
-    /// Commits all that is on its way.
+    /// Commits all that is on its way, and judges it.
     async fn settle(&mut self) -> Result<(), JobError> {
         while let Some(prepared) = self.preparer.next().await {
             self.commit(prepared?).await?;
         }
-        Ok(())
+        self.judge_waiting().await
     }
 
     /// Commits one closed interval, in the order that `job` tells.
@@ -428,18 +425,60 @@ impl<'a> Live<'a> {
         let Prepared { closing, encoded, seen } = prepared;
         self.locks.confirm().await?;
         let committed = self.writer.commit_encoded(&closing, encoded).await?;
-        let (mut groups, mut revisions, mut records) = (Vec::new(), Vec::new(), Vec::new());
-        let mut notices = Vec::new();
+        let seen = match seen {
+            Some(Seen::Cells(cells)) if !committed.adopted && closing.late.is_empty() => {
+                self.unjudged.push(closing, cells, self.host.clock.elapsed());
+                return self.judge_due().await;
+            }
+            other => other,
+        };
+        // its late rows revise what was said before
+        self.judge_waiting().await?;
+        let mut judged = None;
         if let Some((judge, seen)) = self.judge.as_mut().zip(seen) {
-            let seen = if committed.adopted {
+            let there = if committed.adopted {
                 // what is committed may be the part of an interval that its source's end cut short: not to be judged
                 self.history.closed(&Listed::committed(closing.interval)).await?
             } else {
                 Some(seen)
             };
-            let verdict = seen.as_ref().map(|seen| judge.judge(seen)).unwrap_or_default();
-            let changed =
-                seen.map(|seen| incidents::follow(&mut self.incidents, judge, &seen, &verdict)).unwrap_or_default();
+            judged = there.map(|there| (judge.judge(&there), there));
+        }
+        self.conclude(closing, committed, judged).await
+    }
+
+    /// Judges what waits for it if it has waited long enough.
+    async fn judge_due(&mut self) -> Result<(), JobError> {
+        let left = self.unjudged.left(self.host.clock.elapsed());
+        if left.is_some_and(|left| left.is_zero()) { self.judge_waiting().await } else { Ok(()) }
+    }
+
+    /// Judges what is committed and waits for it.
+    async fn judge_waiting(&mut self) -> Result<(), JobError> {
+        let (closings, cells) = self.unjudged.take();
+        if closings.is_empty() {
+            return Ok(());
+        }
+        self.locks.confirm().await?;
+        let verdicts = self.judge.as_mut().map(|judge| judge.judge_all(&cells)).unwrap_or_default();
+        let judged = verdicts.into_iter().zip(cells.into_iter().map(Seen::Cells));
+        for (closing, judged) in closings.into_iter().zip(judged) {
+            self.conclude(closing, Committed::default(), Some(judged)).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes down and tells what was said of a committed interval, and adds it to the account.
+    async fn conclude(
+        &mut self,
+        closing: Closing,
+        committed: Committed,
+        judged: Option<(Verdict, Seen)>,
+    ) -> Result<(), JobError> {
+        let (mut groups, mut revisions, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let mut notices = Vec::new();
+        if let Some((judge, (verdict, seen))) = self.judge.as_ref().zip(judged) {
+            let changed = incidents::follow(&mut self.incidents, judge, &seen, &verdict);
             if let Some(news) = &verdict.news {
                 self.host.listener.on(Event::Warning(news));
             }
@@ -471,7 +510,7 @@ impl<'a> Live<'a> {
             deliveries.tell_records(closing.interval, &records).await?;
         }
         self.done.tally.add(&closing.tally);
-        self.done.intervals += u64::from(!closing.rows.is_empty());
+        self.done.intervals += u64::from(closing.tally.written > 0);
         self.unsaved += 1;
         Ok(())
     }

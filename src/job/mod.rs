@@ -10,6 +10,10 @@
 //! 4. at the end of the micro-batch one checkpoint: where to read on from, the account so far, an increment of the
 //!    detector's state (`detector`).
 //!
+//! Where intervals close one right after the other, some are committed before the first of them is judged (`unjudged`);
+//! they are judged in their order, and before a checkpoint. A job that is stopped in between finds them committed, and
+//! judges what is there.
+//!
 //! Whether a record is late and when an interval closes depends on the order of records alone (`interval`), so a job
 //! that starts again from its checkpoint makes the same closings as one that was never stopped, finds its commits
 //! done, and goes on. The one thing that is not in the records is a live source that falls silent: the watermark is
@@ -46,6 +50,7 @@ mod silence;
 mod spill;
 pub mod status;
 mod threads;
+mod unjudged;
 
 pub use crate::detect::records::Status as RecordStatus;
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Learned, Start, Stored};

@@ -65,6 +65,11 @@ impl Gatherer {
         self.is_of_records
     }
 
+    /// Whether it gives the rows themselves.
+    pub(super) fn gives_rows(&self) -> bool {
+        self.is_of_records
+    }
+
     /// Whether the detector is given anything of a closing.
     pub(super) fn sees(&self, closing: &Closing) -> bool {
         (closing.complete || self.sees_incomplete()) && !closing.rows.is_empty()

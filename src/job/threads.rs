@@ -63,7 +63,12 @@ impl Threads {
 
 impl Spread for Threads {
     fn each_run<T: Send>(&self, items: &mut [T], work: &(impl Fn(&mut [T]) + Sync)) {
-        let threads = self.count().min(items.len() / ITEMS_LEAST);
+        self.each_heavy_run(items, 1, work);
+    }
+
+    fn each_heavy_run<T: Send>(&self, items: &mut [T], weight: usize, work: &(impl Fn(&mut [T]) + Sync)) {
+        let worth = items.len().saturating_mul(weight) / ITEMS_LEAST;
+        let threads = self.count().min(worth).min(items.len());
         self.spread(items, items.len().div_ceil(RUNS * threads.max(1)), threads, work);
     }
 }
@@ -90,6 +95,21 @@ mod tests {
             });
             assert!(items.iter().all(|item| *item == 1));
             assert_eq!(seen.lock().unwrap().len(), wanted, "{threads} threads, {count} items");
+        }
+    }
+
+    #[test]
+    fn a_few_items_of_more_work_are_worth_another_thread() {
+        for (count, weight, wanted) in [(10, 1, 1), (10, 20, 2), (1, 1000, 1), (0, 9, 0)] {
+            let mut items = vec![0u32; count];
+            let seen = Mutex::new(HashSet::new());
+            Threads::new(NonZeroUsize::new(2).unwrap()).each_heavy_run(&mut items, weight, &|run| {
+                seen.lock().unwrap().extend((!run.is_empty()).then(|| thread::current().id()));
+                thread::sleep(Duration::from_millis(20));
+                run.iter_mut().for_each(|item| *item += 1);
+            });
+            assert!(items.iter().all(|item| *item == 1));
+            assert_eq!(seen.lock().unwrap().len(), wanted, "{count} items of {weight}");
         }
     }
 

@@ -21,7 +21,7 @@ mod write;
 pub use descriptor::{Descriptor, DescriptorError};
 pub use encode::EncodeError;
 pub use manifest::{Manifest, ManifestError, ObjectEntry};
-pub use read::{Content, Listed, ReadError, Reader, Tree};
+pub use read::{Content, Listed, Objects, ReadError, Reader, Tree};
 pub use write::{CommitError, Committed, Encoded, Writer};
 
 /// Largest part object by default, before its format compresses it.

@@ -13,10 +13,11 @@ use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType};
 use bytes::Bytes;
 use chrono::NaiveDate;
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 
-use super::manifest::{Manifest, ManifestError};
+use super::manifest::{Manifest, ManifestError, ObjectEntry};
 use crate::model::{
     Area, Chunk, Columns, Format, Interval, Length, Object, ObjectPath, Position, Rows, RowsError, SourcePartition,
     Timestamp,
@@ -59,6 +60,10 @@ impl Listed {
         Listed { interval, objects: Vec::new(), committed: true }
     }
 }
+
+/// The objects of an interval, by name.
+#[derive(Debug)]
+pub struct Objects(Vec<(String, Bytes)>);
 
 /// What the objects of an interval hold.
 #[derive(Debug)]
@@ -189,24 +194,72 @@ impl Reader {
         Ok(intervals.into_values().filter(is_there).collect())
     }
 
-    /// What came in time for an interval: the objects of revision 0, or all where no manifest is there. None for an
+    /// Reads what came in time for an interval: the objects of revision 0, or all where no manifest is there. None for an
     /// interval that the source's end cut short, if those are not wanted: it is not judged.
     ///
     /// # Errors
-    /// When an object is missing, damaged or cannot be read.
-    pub async fn read(&self, listed: &Listed) -> Result<Option<Content>, ReadError> {
-        if listed.committed && !self.reads_incomplete && !self.manifest(listed.interval).await?.complete {
+    /// When an object is missing or damaged.
+    pub async fn read(&self, listed: &Listed) -> Result<Option<Objects>, ReadError> {
+        let mut objects = Vec::new();
+        if !listed.committed {
+            for name in &listed.objects {
+                // an object that went away since the listing was never committed
+                objects.extend(self.store.get(name).await?.map(|bytes| (name.clone(), bytes)));
+            }
+            return Ok(Some(Objects(objects)));
+        }
+        let name = manifest_name(listed.interval);
+        let manifest = manifest(&name, &self.store.get(&name).await?.unwrap_or_default())?;
+        if !manifest.complete && !self.reads_incomplete {
             return Ok(None);
         }
+        for entry in &manifest.objects {
+            let name = object_name(listed.interval, entry);
+            let bytes = self.store.get(&name).await?;
+            objects.push(described(name, bytes, entry)?);
+        }
+        Ok(Some(Objects(objects)))
+    }
+
+    /// [`Reader::read`] in this thread, which waits for the disk. None where that cannot be done, or does not go well.
+    pub fn read_now(&self, listed: &Listed) -> Option<Option<Objects>> {
+        let get = |name: &str| self.store.get_now(name);
+        if !listed.committed {
+            let objects = listed.objects.iter().map(|name| Some((name.clone(), get(name)?)));
+            return Some(Some(Objects(objects.collect::<Option<_>>()?)));
+        }
+        let name = manifest_name(listed.interval);
+        let manifest = manifest(&name, &get(&name)?).ok()?;
+        if !manifest.complete && !self.reads_incomplete {
+            return Some(None);
+        }
+        let objects = manifest.objects.iter().map(|entry| {
+            let name = object_name(listed.interval, entry);
+            let bytes = get(&name);
+            described(name, bytes, entry).ok()
+        });
+        Some(Some(Objects(objects.collect::<Option<_>>()?)))
+    }
+
+    /// Whether [`Reader::read_now`] can be asked.
+    pub fn is_local(&self) -> bool {
+        self.store.directory().is_some()
+    }
+
+    /// What objects hold. That of Parquet takes a while.
+    ///
+    /// # Errors
+    /// When an object cannot be read.
+    pub fn content(&self, objects: Objects) -> Result<Content, ReadError> {
         let (mut chunks, mut rows) = (Vec::new(), Vec::new());
-        for (name, bytes) in self.objects(listed).await? {
+        for (name, bytes) in objects.0 {
             if name.ends_with(Format::Parquet.extension()) {
                 rows.extend(self.parquet(&name, bytes)?);
             } else {
                 chunks.push(chunk(&name, bytes));
             }
         }
-        Ok(Some(if chunks.is_empty() { Content::Rows(rows) } else { Content::Chunks(chunks) }))
+        Ok(if chunks.is_empty() { Content::Rows(rows) } else { Content::Chunks(chunks) })
     }
 
     fn note(&self, name: &str, intervals: &mut BTreeMap<Interval, Listed>) -> Result<(), ReadError> {
@@ -228,36 +281,14 @@ impl Reader {
         Ok(())
     }
 
-    async fn objects(&self, listed: &Listed) -> Result<Vec<(String, Bytes)>, ReadError> {
-        let mut objects = Vec::new();
-        if !listed.committed {
-            for name in &listed.objects {
-                // an object that went away since the listing was never committed
-                objects.extend(self.store.get(name).await?.map(|bytes| (name.clone(), bytes)));
-            }
-            return Ok(objects);
-        }
-        let folder = ObjectPath::folder(Area::Data, listed.interval);
-        for entry in self.manifest(listed.interval).await?.objects {
-            let name = format!("{folder}/{}", entry.name);
-            match self.store.get(&name).await? {
-                Some(bytes) if entry.describes(&bytes) => objects.push((name, bytes)),
-                _ => return Err(ReadError::Damaged { name, rows: entry.rows }),
-            }
-        }
-        Ok(objects)
-    }
-
-    async fn manifest(&self, interval: Interval) -> Result<Manifest, ReadError> {
-        let object = Object::Manifest { revision: 0 };
-        let name = ObjectPath { area: Area::Data, interval, object }.to_string();
-        let bytes = self.store.get(&name).await?.unwrap_or_default();
-        Manifest::from_json(&bytes).map_err(|source| ReadError::Manifest { name, source })
-    }
-
     fn parquet(&self, name: &str, bytes: Bytes) -> Result<Vec<Rows>, ReadError> {
         let failed = |source: ParquetError| ReadError::Parquet { name: name.to_owned(), source };
-        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| builder.build());
+        let schema = self.columns.schema();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).and_then(|builder| {
+            let wanted = schema.fields().iter().map(|field| field.name().as_str());
+            let wanted = ProjectionMask::columns(builder.parquet_schema(), wanted);
+            builder.with_projection(wanted).build()
+        });
         let mut all = Vec::new();
         for batch in reader.map_err(failed)? {
             let batch = batch.map_err(|error| failed(error.into()))?;
@@ -303,6 +334,26 @@ fn shown(length: Length) -> String {
 
 fn instant(micros: i64) -> Timestamp {
     Timestamp::from_micros(micros).unwrap_or(Timestamp::MIN)
+}
+
+fn manifest_name(interval: Interval) -> String {
+    ObjectPath { area: Area::Data, interval, object: Object::Manifest { revision: 0 } }.to_string()
+}
+
+fn manifest(name: &str, bytes: &[u8]) -> Result<Manifest, ReadError> {
+    Manifest::from_json(bytes).map_err(|source| ReadError::Manifest { name: name.to_owned(), source })
+}
+
+fn object_name(interval: Interval, entry: &ObjectEntry) -> String {
+    format!("{}/{}", ObjectPath::folder(Area::Data, interval), entry.name)
+}
+
+/// An object that a manifest names, if it is what it was.
+fn described(name: String, bytes: Option<Bytes>, entry: &ObjectEntry) -> Result<(String, Bytes), ReadError> {
+    match bytes {
+        Some(bytes) if entry.describes(&bytes) => Ok((name, bytes)),
+        _ => Err(ReadError::Damaged { name, rows: entry.rows }),
+    }
 }
 
 /// A CSV object as a chunk: the first line is its header.

@@ -12,7 +12,7 @@ use crate::model::{
     Closing, Columns, Format, Held, Interval, Length, MeasureType, Position, Reason, Reject, Rows, SourcePartition,
     Tally, Timestamp,
 };
-use crate::store::{Store, StoreError, Watch};
+use crate::store::{self, Store, StoreError, Watch};
 
 fn columns() -> Columns {
     Columns {
@@ -84,6 +84,10 @@ async fn list(reader: &Reader) -> Vec<Listed> {
     reader.list(NaiveDate::MIN, NaiveDate::MAX).await.unwrap()
 }
 
+async fn read(reader: &Reader, listed: &Listed) -> Result<Option<Content>, ReadError> {
+    reader.read(listed).await?.map(|objects| reader.content(objects)).transpose()
+}
+
 #[tokio::test]
 async fn csv_is_quoted_where_needed_and_numbers_are_exact() {
     let store = Store::in_memory();
@@ -101,7 +105,7 @@ async fn csv_is_quoted_where_needed_and_numbers_are_exact() {
     let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
     let listed = list(&reader).await;
     assert!(listed[0].committed);
-    let Some(Content::Chunks(chunks)) = reader.read(&listed[0]).await.unwrap() else { panic!("csv comes as chunks") };
+    let Some(Content::Chunks(chunks)) = read(&reader, &listed[0]).await.unwrap() else { panic!("csv comes as chunks") };
     assert_eq!(chunks[0].header.as_deref(), Some(&b"shop,at,note,views,revenue\n"[..]));
 }
 
@@ -110,7 +114,7 @@ async fn parquet_rows_survive() {
     let store = Store::in_memory();
     Writer::new(store.clone(), columns(), Format::Parquet, 1 << 20).commit(&closing(1, 600, &LINES)).await.unwrap();
     let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
-    let Some(Content::Rows(back)) = reader.read(&list(&reader).await[0]).await.unwrap() else {
+    let Some(Content::Rows(back)) = read(&reader, &list(&reader).await[0]).await.unwrap() else {
         panic!("parquet is rows")
     };
     let written = rows(600, &LINES);
@@ -203,7 +207,7 @@ async fn a_part_is_never_overwritten_and_what_no_manifest_names_goes() {
     assert_eq!(there, ["/_manifest-r0000.json", "/part-r0000-00000-c2.csv", "/part-r0001-00000.csv"]);
     assert_eq!(seen.lock().unwrap().len(), 4, "three attempts and the manifest: {seen:?}");
     let reader = Reader::new(store.clone(), columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
-    let Some(Content::Chunks(chunks)) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("chunks") };
+    let Some(Content::Chunks(chunks)) = read(&reader, &list(&reader).await[0]).await.unwrap() else { panic!("chunks") };
     assert!(chunks.len() == 1 && chunks[0].bytes.starts_with(b"a,1970"));
     // killed between its commit and its tidying: the repeated commit tidies
     store.put(&format!("{FOLDER}/part-r0000-00001.csv"), Bytes::from_static(b"left over")).await.unwrap();
@@ -254,7 +258,7 @@ async fn who_is_overtaken_leaves_the_other_ones_commit_whole() {
     let there = names(&store).await;
     assert_eq!(there.len(), 2, "the parts of the slower one are gone: {there:?}");
     let reader = Reader::new(store.clone(), columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
-    let Some(Content::Chunks(chunks)) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("chunks") };
+    let Some(Content::Chunks(chunks)) = read(&reader, &list(&reader).await[0]).await.unwrap() else { panic!("chunks") };
     assert_eq!(chunks[0].bytes.iter().filter(|byte| **byte == b'\n').count(), 1, "the faster one's only row");
 }
 
@@ -284,7 +288,7 @@ async fn late_rows_make_one_revision_per_closing_and_are_not_among_what_came_in_
         ]
     );
     let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
-    let Some(Content::Chunks(chunks)) = reader.read(&list(&reader).await[0]).await.unwrap() else { panic!("csv") };
+    let Some(Content::Chunks(chunks)) = read(&reader, &list(&reader).await[0]).await.unwrap() else { panic!("csv") };
     assert_eq!(chunks.len(), 1);
 }
 
@@ -336,8 +340,37 @@ async fn damage_is_noticed() {
     let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0000-00000.csv";
     store.put(part, Bytes::from_static(b"shop,at,note,views,revenue\n")).await.unwrap();
     let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
-    let error = reader.read(&list(&reader).await[0]).await.unwrap_err().to_string();
+    let error = read(&reader, &list(&reader).await[0]).await.unwrap_err().to_string();
     assert!(error.contains("part-r0000-00000.csv") && error.contains("damaged"), "{error}");
+}
+
+#[tokio::test]
+async fn a_directory_is_read_in_this_thread_and_what_does_not_go_well_the_other_way() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(&directory.path().display().to_string(), &store::Settings::default()).await.unwrap();
+    let writer = Writer::new(store.clone(), columns(), Format::Csv, 1 << 20);
+    writer.commit(&closing(1, 600, &LINES)).await.unwrap();
+    writer.commit(&closing(2, 900, &LINES)).await.unwrap();
+    writer.commit(&Closing { complete: false, ..closing(3, 1200, &LINES) }).await.unwrap();
+    let reader = |tree| Reader::new(store.clone(), columns(), Length::from_seconds(300).unwrap(), tree);
+    for tree in [Tree::Ours, Tree::Foreign] {
+        let reader = reader(tree);
+        assert!(reader.is_local());
+        for listed in list(&reader).await {
+            let text = |objects: Option<Objects>| format!("{objects:?}");
+            let now = reader.read_now(&listed).unwrap();
+            assert_eq!(now.is_some(), listed.interval != interval(1200));
+            assert_eq!(text(now), text(reader.read(&listed).await.unwrap()));
+        }
+    }
+    let part = "data/intvl_date=1970-01-01/intvl_hhmm=0010/part-r0000-00000.csv";
+    store.put(part, Bytes::from_static(b"shop,at,note,views,revenue\n")).await.unwrap();
+    let reader = reader(Tree::Ours);
+    let listed = list(&reader).await;
+    assert!(reader.read_now(&listed[0]).is_none() && reader.read_now(&listed[1]).is_some());
+    assert!(reader.read(&listed[0]).await.is_err());
+    let elsewhere = Reader::new(Store::in_memory(), columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
+    assert!(!elsewhere.is_local() && elsewhere.read_now(&listed[1]).is_none());
 }
 
 #[tokio::test]
@@ -356,7 +389,7 @@ async fn an_interval_that_was_cut_short_is_committed_and_not_read_back() {
     let cut_short = Closing { complete: false, ..closing(1, 600, &LINES) };
     Writer::new(store.clone(), columns(), Format::Csv, 1 << 20).commit(&cut_short).await.unwrap();
     let reader = Reader::new(store, columns(), Length::from_seconds(300).unwrap(), Tree::Ours);
-    assert!(reader.read(&list(&reader).await[0]).await.unwrap().is_none());
+    assert!(read(&reader, &list(&reader).await[0]).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl Forest {
             sampler: Sampler::new(s.time_decay, s.initial_accept, 0.0),
             random: Random::new(s.seed),
             points: Points::new(s.dims_base, s.shingle),
-            trees: Trees::new(s.trees, s.lanes(), s.box_mass),
+            trees: Trees::new(s.trees, s.lanes(), s.box_mass).expecting(s.sample_size),
             settings,
         }
     }
@@ -196,7 +196,7 @@ impl Forest {
             self.squeeze();
             // what was a forest is one: its points lie as its cuts say
             if let Some(trees) = self.trees.reboxed(mass, &self.points) {
-                (self.trees, self.settings) = (trees, settings);
+                (self.trees, self.settings) = (trees.expecting(settings.sample_size), settings);
             }
         }
         Ok(())

@@ -108,7 +108,7 @@ impl Forest {
             sampler: Sampler::new(settings.time_decay, settings.initial_accept, weight),
             random,
             points,
-            trees,
+            trees: trees.expecting(settings.sample_size),
             settings,
         })
     }

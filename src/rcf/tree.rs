@@ -24,6 +24,7 @@ pub(super) use walk::{Place, Visit};
 
 use super::lanes;
 use super::points::{FIRST, Points};
+use super::settings::box_share;
 
 /// Deepest possible leaf: one node of 255 per level.
 const DEPTH_MAX: usize = 256;
@@ -68,6 +69,8 @@ pub(super) struct Trees {
     /// Nodes without a box reserved per tree.
     loose_room: usize,
     box_mass: u32,
+    /// Nodes without and with a box that a full tree has at least, as a rule.
+    usual: [usize; 2],
     heads: Vec<Head>,
     nodes: Vec<Node>,
     boxes: Vec<u16>,
@@ -104,10 +107,19 @@ impl Trees {
             box_room: 0,
             loose_room: 0,
             box_mass: box_mass as u32,
+            usual: [0; 2],
             heads: vec![Head { mass: 0, root: 0, free: [NONE; 2] }; trees],
             nodes: Vec::new(),
             boxes: Vec::new(),
         }
+    }
+
+    /// Trees that will have so many points each: room for them is made in few steps. A tree of another size only takes
+    /// more of them.
+    pub(super) fn expecting(mut self, sample: usize) -> Trees {
+        let boxes = (sample as f64 * box_share(self.box_mass as usize)) as usize;
+        self.usual = [sample - boxes.min(sample), boxes].map(|nodes| nodes * 7 / 8);
+        self
     }
 
     pub(super) fn len(&self) -> usize {

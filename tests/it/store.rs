@@ -44,6 +44,25 @@ async fn conforms(store: &Store) {
     sizes(store).await;
 }
 
+#[tokio::test]
+async fn what_is_read_at_once_is_what_is_there() {
+    let (_directory, store) = directory().await;
+    let plain = "data/intvl_date=2026-01-05/part-r0000-00000.csv";
+    for name in NAMES.into_iter().chain([plain]) {
+        store.put(name, bytes("here")).await.unwrap();
+        assert!(store.get_now(name).is_none_or(|found| found == bytes("here")), "{name}");
+    }
+    assert_eq!(store.get_now(plain), Some(bytes("here")));
+    let outside = store.directory().unwrap().parent().unwrap().join("outside");
+    std::fs::write(&outside, "not ours").unwrap();
+    for name in ["nowhere", "data", "../outside", "data/../../outside", outside.to_str().unwrap()] {
+        assert_eq!(store.get_now(name), None, "{name}");
+    }
+    let memory = Store::in_memory();
+    memory.put(plain, bytes("here")).await.unwrap();
+    assert_eq!(memory.get_now(plain), None, "only a directory can be");
+}
+
 async fn verbs(store: &Store) {
     assert_eq!(store.get("a/b=1/c.csv").await.unwrap(), None);
     assert_eq!(store.create("a/b=1/c.csv", bytes("one")).await.unwrap(), Created::New);

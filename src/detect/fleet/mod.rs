@@ -30,7 +30,7 @@ use crate::model::SeriesKey;
 
 use plan::{Candidate, INCUMBENT, plan};
 
-pub(super) use step::{Fleet, Said};
+pub(super) use step::{Fleet, Moment, Said};
 
 /// A series without rows for so many intervals is cold.
 const COLD: u32 = 24;
@@ -241,6 +241,11 @@ impl Member {
     /// Whether all have been silent for so long that they may be forgotten.
     pub(super) fn is_gone(&self, per_day: u32) -> bool {
         self.sparse.iter().all(|sparse| sparse.is_gone(per_day))
+    }
+
+    /// Intervals for which it is certain that they will not be ([`Member::is_gone`]).
+    pub(super) fn stays(&self, per_day: u32) -> u32 {
+        self.sparse.iter().map(|sparse| sparse.stays(per_day)).max().unwrap_or(0)
     }
 
     /// Time was skipped.

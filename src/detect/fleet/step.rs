@@ -13,7 +13,7 @@ use crate::detect::model::Place;
 use crate::detect::series::Series;
 use crate::detect::settings::{Measure, Settings};
 use crate::detect::sparse::{Given, Parent};
-use crate::detect::spread::{Spread, on_each};
+use crate::detect::spread::{Spread, on_each, on_each_heavy};
 use crate::model::{Interval, SeriesKey};
 
 /// What a series was given and said.
@@ -34,11 +34,26 @@ pub(in crate::detect) struct Fleet {
     pub(in crate::detect) members: BTreeMap<SeriesKey, Member>,
 }
 
-/// A member in a step, with the places for what its series say.
-struct Task<'a> {
-    member: &'a mut Member,
+/// An interval that is to be judged.
+pub(in crate::detect) struct Moment<'a> {
+    pub(in crate::detect) place: Place,
+    /// Ordered by key.
+    pub(in crate::detect) arrivals: &'a [Arrival],
+    /// What all series have together, one for each measure.
+    pub(in crate::detect) parents: Vec<Parent>,
+}
+
+/// What one interval brings a member.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
     arrival: Option<&'a Arrival>,
     is_ignored: bool,
+}
+
+/// A member in some intervals, with the places for what its series say: interval by interval, measure by measure.
+struct Task<'a> {
+    member: &'a mut Member,
+    turns: &'a [Turn<'a>],
     said: &'a mut [Option<Said>],
 }
 
@@ -91,9 +106,9 @@ impl Fleet {
         arrivals: &[Arrival],
         spread: &impl Spread,
     ) -> Vec<(SeriesKey, Change)> {
+        let is_roomy = self.is_roomy();
         let Fleet { settings, contexts, sizes, members } = self;
         let budget = settings.memory_bytes();
-        let is_roomy = sizes.of_form(Form::Full).saturating_mul(members.len() as u64) <= budget;
         let mut arrivals = arrivals.iter().peekable();
         let mut all = Vec::with_capacity(members.len());
         for (key, member) in members {
@@ -159,45 +174,60 @@ impl Fleet {
         count
     }
 
-    /// Judges an interval: what each series was given and said, in the order of the members and of their measures. Those
-    /// that a calendar ignores pass over it, but for their counters, which go on.
-    pub(in crate::detect) fn judge(
-        &mut self,
-        place: &Place,
-        arrivals: &[Arrival],
-        parents: &[Parent],
-        spread: &impl Spread,
-    ) -> Vec<Option<Said>> {
-        let contexts = &self.contexts;
+    /// How many intervals can be judged at once whose arrivals are all of members that are there: as long as everybody
+    /// keeps its form and nobody is forgotten, a member depends on the others only by what all have together.
+    pub(in crate::detect) fn calm(&self) -> u32 {
+        let per_day = self.settings.length().per_day();
+        let members = self.members.values().map(|member| member.stays(per_day));
+        if self.is_roomy() { members.min().unwrap_or(0) } else { 0 }
+    }
+
+    /// Whether everybody can have the largest form; then, once it is arranged, everybody has.
+    fn is_roomy(&self) -> bool {
+        let count = self.members.len() as u64;
+        self.sizes.of_form(Form::Full).saturating_mul(count) <= self.settings.memory_bytes()
+    }
+
+    /// Judges intervals one after the other: of each, what each series was given and said, in the order of the members
+    /// and of their measures. Those that a calendar ignores pass over it, but for their counters, which go on.
+    ///
+    /// Each series goes through all of them before the next one begins: its forest does not fit into the fastest cache
+    /// together with the others, so that to fetch it takes longer than to ask it.
+    pub(in crate::detect) fn judge(&mut self, moments: &[Moment<'_>], spread: &impl Spread) -> Vec<Vec<Option<Said>>> {
+        let (contexts, measures) = (&self.contexts, self.contexts.len());
         let length = self.settings.length();
-        let active = self.settings.calendars().at(Interval::containing(place.number * length.micros(), length));
-        let mut said: Vec<Option<Said>> = vec![None; self.members.len() * contexts.len()];
-        let mut arrivals = arrivals.iter().peekable();
-        let mut tasks = Vec::with_capacity(self.members.len());
-        for ((key, member), said) in self.members.iter_mut().zip(said.chunks_exact_mut(contexts.len())) {
-            // both sides are ordered by key
-            while arrivals.next_if(|arrival| arrival.key < *key).is_some() {}
-            let arrival = arrivals.next_if(|arrival| arrival.key == *key);
-            tasks.push(Task { member, arrival, is_ignored: active.ignores(key), said });
+        let each = moments.len() * measures;
+        let mut turns: Vec<Turn<'_>> =
+            vec![Turn { arrival: None, is_ignored: false }; self.members.len() * moments.len()];
+        for (at, Moment { place, arrivals, .. }) in moments.iter().enumerate() {
+            let active = self.settings.calendars().at(Interval::containing(place.number * length.micros(), length));
+            let mut arrivals = arrivals.iter().peekable();
+            for (key, turns) in self.members.keys().zip(turns.chunks_exact_mut(moments.len())) {
+                // both sides are ordered by key
+                while arrivals.next_if(|arrival| arrival.key < *key).is_some() {}
+                let arrival = arrivals.next_if(|arrival| arrival.key == *key);
+                turns[at] = Turn { arrival, is_ignored: active.ignores(key) };
+            }
         }
-        on_each(spread, &mut tasks, &|task| {
-            if !task.is_ignored {
-                task.member.weigh(task.arrival);
+        let mut said: Vec<Option<Said>> = vec![None; self.members.len() * each];
+        let members = self.members.values_mut().zip(turns.chunks_exact(moments.len()));
+        let tasks = members.zip(said.chunks_exact_mut(each.max(1)));
+        let mut tasks: Vec<Task<'_>> = tasks.map(|((member, turns), said)| Task { member, turns, said }).collect();
+        on_each_heavy(spread, &mut tasks, moments.len(), &|task| {
+            for turn in task.turns.iter().filter(|turn| !turn.is_ignored) {
+                task.member.weigh(turn.arrival);
             }
             for (index, context) in contexts.iter().enumerate() {
-                let given = task.arrival.and_then(|arrival| arrival.given.get(index));
-                let given = given.copied().unwrap_or(Given::NOTHING);
-                let read = task.member.reading(index, context, given);
-                let to_judge = read.filter(|_| !task.is_ignored);
-                let judgement = match to_judge {
-                    Some(read) => task.member.step(index, context, place, read, parents[index]),
-                    None => task.member.pass(index, context, place, parents[index]),
-                };
-                let value = read.and_then(|read| read.value);
-                task.said[index] = Some(Said { value, judgement, is_judged: to_judge.is_some() });
+                for (at, (turn, moment)) in task.turns.iter().zip(moments).enumerate() {
+                    task.said[at * measures + index] = Some(task.member.say(index, context, *turn, moment));
+                }
             }
         });
-        said
+        if moments.len() == 1 {
+            return vec![said];
+        }
+        let of = |at: usize| said.chunks_exact(each.max(1)).flat_map(move |said| &said[at * measures..][..measures]);
+        (0..moments.len()).map(|at| of(at).copied().collect()).collect()
     }
 
     /// Time was skipped.
@@ -209,6 +239,20 @@ impl Fleet {
     pub(in crate::detect) fn forget(&mut self) {
         let per_day = self.settings.length().per_day();
         self.members.retain(|_, member| !member.is_gone(per_day));
+    }
+}
+
+impl Member {
+    /// Judges measure `index` of an interval, or passes over it.
+    fn say(&mut self, index: usize, context: &Context, turn: Turn<'_>, moment: &Moment<'_>) -> Said {
+        let given = turn.arrival.and_then(|arrival| arrival.given.get(index));
+        let read = self.reading(index, context, given.copied().unwrap_or(Given::NOTHING));
+        let to_judge = read.filter(|_| !turn.is_ignored);
+        let judgement = match to_judge {
+            Some(read) => self.step(index, context, &moment.place, read, moment.parents[index]),
+            None => self.pass(index, context, &moment.place, moment.parents[index]),
+        };
+        Said { value: read.and_then(|read| read.value), judgement, is_judged: to_judge.is_some() }
     }
 }
 

@@ -8,7 +8,7 @@ use super::journal::{Journal, Record};
 use super::round::Round;
 use crate::detect::arrival::Arrival;
 use crate::detect::detector::Detector;
-use crate::detect::fleet::Member;
+use crate::detect::fleet::{Member, Moment};
 use crate::detect::model::Place;
 use crate::detect::series::Series;
 use crate::detect::settings::Settings;
@@ -155,8 +155,10 @@ impl Restoring {
                     if fleet.make(&changes, spread) != changes.len() {
                         return Err(SnapshotError::Inconsistent("a change"));
                     }
-                    let said = fleet.judge(&place, &arrivals, &parents, spread);
-                    self.detector.verdicts.note(&arrivals, &said, fleet.settings().measures(), reach);
+                    let moment = Moment { place, arrivals: &arrivals, parents };
+                    for said in fleet.judge(&[moment], spread) {
+                        self.detector.verdicts.note(&arrivals, &said, fleet.settings().measures(), reach);
+                    }
                     self.detector.forget();
                     self.replayed += 1;
                 }

@@ -114,8 +114,18 @@ impl Sparse {
     /// Whether it has been silent for so long that it may be forgotten: four times as long as it was there, at least
     /// a day and at most two weeks.
     pub(super) fn is_gone(&self, per_day: u32) -> bool {
+        self.absent > self.patience(per_day)
+    }
+
+    /// Intervals for which it is certain that it will not be.
+    pub(super) fn stays(&self, per_day: u32) -> u32 {
+        self.patience(per_day).saturating_sub(self.absent)
+    }
+
+    /// Intervals of silence that it is allowed.
+    fn patience(&self, per_day: u32) -> u32 {
         let there = self.age.saturating_sub(self.absent);
-        self.absent > there.saturating_mul(4).clamp(per_day, per_day.saturating_mul(14))
+        there.saturating_mul(4).clamp(per_day, per_day.saturating_mul(14))
     }
 
     /// Judges an interval and learns from it: a value made of so many rows.

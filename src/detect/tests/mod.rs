@@ -10,4 +10,5 @@ mod revision;
 mod rules;
 mod single;
 mod state;
+mod together;
 mod world;

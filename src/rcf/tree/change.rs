@@ -51,10 +51,14 @@ impl Trees {
         }
     }
 
-    /// Room for six more nodes, or a thirty-second more, of one kind in every tree. Nodes without a box come after those with one, so that
-    /// their names move up when boxes are added.
+    /// Room for more nodes of one kind in every tree: for half as many again while the trees are young, then for six or a
+    /// thirty-second more. Nodes without a box come after those with one, so that their names move up when boxes are added.
     fn make_room(&mut self, boxed: bool, keep: &mut [&mut u16]) {
-        let grown = |room: usize| (room + (room / 32).max(6)).min(SAMPLE_MAX - 1);
+        let usual = self.usual[usize::from(boxed)];
+        let grown = |room: usize| {
+            let more = if room < usual { (room / 2).max(6).min(usual - room) } else { (room / 32).max(6) };
+            (room + more).min(SAMPLE_MAX - 1)
+        };
         let (box_room, loose_room) =
             if boxed { (grown(self.box_room), self.loose_room) } else { (self.box_room, grown(self.loose_room)) };
         self.set_room(box_room, loose_room, keep);
