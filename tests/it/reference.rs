@@ -71,7 +71,7 @@ fn a_table_that_cannot_be_read_stops_a_job_with_a_word() {
     let config = pipeline.write();
     let error = || tidewatch(&["etl", &config]).refused();
     let gone = error();
-    assert!(gone.contains("shops.csv` is not there; hint:"), "{gone}");
+    assert!(gone.contains("shops.csv` is not there") && gone.contains("hint: check `reference.url`"), "{gone}");
     fs::write(directory.path().join("shops.csv"), "id,area\n1,eu\n").unwrap();
     let other = error();
     assert!(other.contains("has no column `region`"), "{other}");
