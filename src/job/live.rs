@@ -2,6 +2,7 @@
 //! the intervals, commit what closes, judge it, tell; and a checkpoint at the end of each micro-batch.
 
 mod batch;
+mod commit;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,34 +11,31 @@ use std::time::Duration;
 use batch::{MicroBatch, Step};
 
 use super::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Start};
-use super::deliveries::{self, Deliveries};
+use super::deliveries::Deliveries;
 use super::detector::{self, Resume};
 use super::error::JobError;
 use super::feed::{DRAIN_TIMEOUT, Fed, Feed, Input};
 use super::history::History;
 use super::host::{Event, Host, Summary};
 use super::incidents::{self, Orders};
-use super::judge::{Judge, Verdict};
+use super::judge::Judge;
 use super::lock::Locks;
-use super::prepare::{Prepared, Preparer};
+use super::prepare::Preparer;
 use super::references::{Look, References};
 use super::revise::LateRows;
 use super::schema;
-use super::seen::{Gatherer, Seen};
+use super::seen::Gatherer;
 use super::silence::Silence;
 use super::spill::Spill;
 use super::status;
 use super::unjudged::Unjudged;
-use crate::alert::{
-    AnomalyTable, INCIDENTS, IncidentTable, RECORDS, REVISIONS, RecordTable, Revision, RevisionTable,
-    revisions_worth_telling, worth_telling,
-};
+use crate::alert::{AnomalyTable, INCIDENTS, IncidentTable, RECORDS, REVISIONS, RecordTable, RevisionTable};
 use crate::config::Config;
 use crate::detect::{Detector, records::RecordDetector};
 use crate::incident::Incidents;
 use crate::interval::{Intervals, Lanes, ResumePoint};
-use crate::model::{Area, Closing};
-use crate::partition::{Committed, Descriptor, Listed, Writer};
+use crate::model::Area;
+use crate::partition::{Descriptor, Writer};
 use crate::source::kinesis::Lags;
 use crate::store::{Patience, Place, Store, Sweep};
 
@@ -397,144 +395,6 @@ impl<'a> Live<'a> {
             fed = feed.next() => fed.map(|(at, fed)| Step::Fed(at, fed)),
             () = tokio::time::sleep(left) => Ok(Step::Cut),
         }
-    }
-
-    /// Sets closed intervals on their way; commits what is ready where too many are.
-    async fn begin_commits(&mut self, closings: Vec<Closing>) -> Result<(), JobError> {
-        for closing in closings {
-            while self.preparer.is_full()
-                && let Some(prepared) = self.preparer.next().await
-            {
-                self.commit(prepared?).await?;
-            }
-            self.preparer.begin(closing);
-        }
-        Ok(())
-    }
-
-    /// Commits all that is on its way, and judges it.
-    async fn settle(&mut self) -> Result<(), JobError> {
-        while let Some(prepared) = self.preparer.next().await {
-            self.commit(prepared?).await?;
-        }
-        self.judge_waiting().await
-    }
-
-    /// Commits one closed interval, in the order that `job` tells.
-    async fn commit(&mut self, prepared: Prepared) -> Result<(), JobError> {
-        let Prepared { closing, encoded, seen } = prepared;
-        self.locks.confirm().await?;
-        let committed = self.writer.commit_encoded(&closing, encoded).await?;
-        let seen = match seen {
-            Some(Seen::Cells(cells)) if !committed.adopted && closing.late.is_empty() => {
-                self.unjudged.push(closing, cells, self.host.clock.elapsed());
-                return self.judge_due().await;
-            }
-            other => other,
-        };
-        // its late rows revise what was said before
-        self.judge_waiting().await?;
-        let mut judged = None;
-        if let Some((judge, seen)) = self.judge.as_mut().zip(seen) {
-            let there = if committed.adopted {
-                // what is committed may be the part of an interval that its source's end cut short: not to be judged
-                self.history.closed(&Listed::committed(closing.interval)).await?
-            } else {
-                Some(seen)
-            };
-            judged = there.map(|there| (judge.judge(&there), there));
-        }
-        self.conclude(closing, committed, judged).await
-    }
-
-    /// Judges what waits for it if it has waited long enough.
-    async fn judge_due(&mut self) -> Result<(), JobError> {
-        let left = self.unjudged.left(self.host.clock.elapsed());
-        if left.is_some_and(|left| left.is_zero()) { self.judge_waiting().await } else { Ok(()) }
-    }
-
-    /// Judges what is committed and waits for it.
-    async fn judge_waiting(&mut self) -> Result<(), JobError> {
-        let (closings, cells) = self.unjudged.take();
-        if closings.is_empty() {
-            return Ok(());
-        }
-        self.locks.confirm().await?;
-        let verdicts = self.judge.as_mut().map(|judge| judge.judge_all(&cells)).unwrap_or_default();
-        let judged = verdicts.into_iter().zip(cells.into_iter().map(Seen::Cells));
-        for (closing, judged) in closings.into_iter().zip(judged) {
-            self.conclude(closing, Committed::default(), Some(judged)).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes down and tells what was said of a committed interval, and adds it to the account.
-    async fn conclude(
-        &mut self,
-        closing: Closing,
-        committed: Committed,
-        judged: Option<(Verdict, Seen)>,
-    ) -> Result<(), JobError> {
-        let (mut groups, mut revisions, mut records) = (Vec::new(), Vec::new(), Vec::new());
-        let mut notices = Vec::new();
-        if let Some((judge, (verdict, seen))) = self.judge.as_ref().zip(judged) {
-            let changed = incidents::follow(&mut self.incidents, judge, &seen, &verdict);
-            if let Some(news) = &verdict.news {
-                self.host.listener.on(Event::Warning(news));
-            }
-            self.table.write(&verdict.groups).await?;
-            self.records.write(closing.interval, &verdict.records.written).await?;
-            if !verdict.records.told.is_empty() {
-                self.host.listener.on(Event::Records(&verdict.records.told));
-            }
-            self.groups += verdict.groups.len() as u64;
-            self.done.findings += verdict.findings();
-            let told = worth_telling(deliveries::shown(self.config), &verdict.groups);
-            if !told.is_empty() {
-                self.host.listener.on(Event::Alert(&told));
-            }
-            for (interval, changes) in changed {
-                self.incident_table.write(interval, &changes.incidents).await?;
-                self.opened += changes.incidents.iter().filter(|incident| incident.revision == 1).count() as u64;
-                notices.extend(changes.notices);
-            }
-            let told = deliveries::worth_showing(self.config, &notices);
-            if !told.is_empty() {
-                self.host.listener.on(Event::Incidents(&told));
-            }
-            (groups, revisions, records) = (verdict.groups, verdict.revisions, verdict.records.told);
-        }
-        let revisions = self.revise(&closing, committed.adopted, revisions).await?;
-        if let Some(deliveries) = &self.deliveries {
-            deliveries.tell_findings(closing.interval, (&groups, &notices), &revisions).await?;
-            deliveries.tell_records(closing.interval, &records).await?;
-        }
-        self.done.tally.add(&closing.tally);
-        self.done.intervals += u64::from(closing.tally.written > 0);
-        self.unsaved += 1;
-        Ok(())
-    }
-
-    /// Holds the late rows of a closing against what was said of their intervals. `revisions` are those that judging its
-    /// own interval has brought.
-    async fn revise(
-        &mut self,
-        closing: &Closing,
-        adopted: bool,
-        mut revisions: Vec<Revision>,
-    ) -> Result<Vec<Revision>, JobError> {
-        let Some(judge) = &mut self.judge else { return Ok(revisions) };
-        let Some(detector) = judge.detector() else { return Ok(revisions) };
-        for (interval, rows) in self.late.of(closing, adopted, detector).await? {
-            revisions.extend(judge.revise(interval, closing.interval, rows.rows()));
-        }
-        self.revisions.write(closing.interval, &revisions).await?;
-        self.done.revisions += revisions.len() as u64;
-        let told = revisions_worth_telling(deliveries::shown(self.config), &revisions);
-        if !told.is_empty() {
-            self.host.listener.on(Event::Revised(&told));
-        }
-        Ok(revisions)
     }
 
     /// Closes intervals that wait for lanes which have been silent for `interval.idle_timeout`. The decision is written

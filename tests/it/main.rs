@@ -11,6 +11,7 @@ mod crash;
 mod deliver;
 mod detect;
 mod determinism;
+mod ecommerce;
 mod faults;
 mod growing;
 mod hooks;
