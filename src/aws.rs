@@ -64,6 +64,14 @@ pub enum AwsError {
 }
 
 impl Settings {
+    /// The same in the region that an ARN names, where none is given. Other names name none.
+    pub fn in_region_of(&self, name: &str) -> Settings {
+        let mut parts = name.split(':');
+        let is_arn = parts.next() == Some("arn");
+        let named = parts.nth(2).filter(|region| is_arn && !region.is_empty()).map(str::to_owned);
+        Settings { region: self.region.clone().or(named), ..self.clone() }
+    }
+
     /// The bytes of the trusted certificates, where there are any besides the system's.
     ///
     /// # Errors

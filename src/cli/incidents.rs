@@ -52,7 +52,8 @@ pub(super) fn acknowledge(config: &Config, args: &Ack, out: &mut impl Write) -> 
         writeln!(out, "{} is {state}: there is nothing to attend to", args.incident)?;
         return Ok(());
     };
-    give(config, Command::Acknowledge { incident: incident.id.clone() }, out)
+    let seen = incident.interval.number();
+    give(config, Command::Acknowledge { incident: incident.id.clone(), seen }, out)
 }
 
 pub(super) fn silence(config: &Config, args: &Silence, out: &mut impl Write) -> Result<(), CliError> {

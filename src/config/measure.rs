@@ -10,6 +10,8 @@ use crate::model::{Filter, Length, nearest};
 
 /// A window reaches over so many intervals at most: each is merged anew for every interval.
 const WINDOW_MAX: u32 = 360;
+/// The same of sketches, which are merged whole.
+const SKETCH_WINDOW_MAX: u32 = 60;
 
 /// One measure.
 #[derive(Clone, Debug)]
@@ -172,7 +174,8 @@ fn of_rows(section: &Section<'_>, columns: &[String], timestamp: Option<&str>, l
         _ => section.required_text("column", "\"views\"").map(Some),
     };
     let filters = filters(section, timestamp);
-    let width = window(section, length);
+    let is_sketched = matches!(aggregation, Aggregation::Distinct | Aggregation::Percentile(_));
+    let width = window(section, length, if is_sketched { SKETCH_WINDOW_MAX } else { WINDOW_MAX });
     let is_counter = section.flag("counter", false);
     if section.has("division_by_zero") {
         section.problem("division_by_zero", "is for an `expression` alone");
@@ -212,14 +215,14 @@ fn of_rows(section: &Section<'_>, columns: &[String], timestamp: Option<&str>, l
     (Some(Origin::Rows { take, aggregation }), Some(usual), is_counter)
 }
 
-/// How many intervals a measure reaches over.
-fn window(section: &Section<'_>, length: Option<Length>) -> u32 {
+/// How many intervals a measure reaches over, up to so many.
+fn window(section: &Section<'_>, length: Option<Length>, most: u32) -> u32 {
     // a length that is wrong has been told
     let one = Duration::from_secs(length.map_or(1, Length::seconds).into());
     if !section.has("window") {
         return 1;
     }
-    let most = if length.is_some() { WINDOW_MAX * one } else { Duration::MAX };
+    let most = if length.is_some() { most * one } else { Duration::MAX };
     let window = section.duration("window", one, one..=most);
     let widths = window.as_millis() / one.as_millis();
     if length.is_some() && !window.as_millis().is_multiple_of(one.as_millis()) {

@@ -289,7 +289,8 @@ impl<'a> Section<'a> {
 
     fn text_of(&self, key: &str, value: &'a Spanned<DeValue<'a>>) -> Option<String> {
         let Some(text) = value.get_ref().as_str() else {
-            self.wrong(key, value, "a text in quotes");
+            // it may be a secret: it is not shown
+            self.context.note(self.key(key), Some(value.span().start), "must be a text in quotes".to_owned());
             return None;
         };
         match substitute(text, self.context.environment) {

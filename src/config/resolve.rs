@@ -397,8 +397,8 @@ fn detect(
             detect::SENSITIVITY_MIN..=detect::SENSITIVITY_MAX,
         ),
         forest: ForestShape {
-            trees: number("trees", shape.trees, 1..=1000),
-            sample: number("sample", shape.sample, 10..=4096),
+            trees: number("trees", shape.trees, 1..=253),
+            sample: number("sample", shape.sample, 10..=256),
             shingle: number("shingle", shape.shingle, 1..=64),
             time_decay: u32_of(section.integer("time_decay", shape.time_decay.into(), 3..=2_147_483_647)),
         },

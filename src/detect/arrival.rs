@@ -31,6 +31,10 @@ impl Arrival {
         };
         let mut given: Vec<Given> = measures.iter().map(given).collect();
         derived::complete(&mut given, measures);
+        if cell.rows == 0 {
+            // there for a window over earlier intervals alone
+            given.iter_mut().filter(|given| given.rows == 0).for_each(|given| *given = Given::NOTHING);
+        }
         Arrival {
             key: cell.key.clone(),
             rows: cell.rows,

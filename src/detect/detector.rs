@@ -31,6 +31,8 @@ pub struct Detector {
     pub(super) journal: Option<Journal>,
 }
 
+/// Verdicts that several intervals judged at once have together.
+const SAID_MAX: usize = 1 << 19;
 /// Intervals without rows that are judged in a row, however short they are.
 const WALKED_MAX: u32 = 1440;
 
@@ -287,7 +289,9 @@ impl Detector {
         let members = &self.fleet.members;
         let is_known = |step: &&Step| step.arrivals.iter().all(|arrival| members.contains_key(&arrival.key));
         let known = 1 + steps[1..].iter().take_while(is_known).count();
-        known.min((self.fleet.calm() as usize).max(1))
+        // what is said of them waits in memory
+        let most = SAID_MAX / (self.fleet.members.len() * self.settings().measures().len()).max(1);
+        known.min(self.fleet.calm() as usize).min(most).max(1)
     }
 
     fn moment<'a>(&mut self, step: &'a Step) -> Moment<'a> {

@@ -3,8 +3,9 @@
 //! same share it. Of columns whose different values are counted, or whose percentiles are asked for, a sketch is kept, in
 //! the same way, in [`Cell::sketches`](crate::model::Cell). Slots are ordered by what they gather, so that a cell does not depend on the order of the measures.
 
-use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray as _;
+use arrow_array::types::Int64Type;
+use arrow_array::{Array as _, RecordBatch};
 
 use super::aggregate::Values;
 use crate::model::{Check, ColumnType, Columns, Distinct, Filter, FilterError, MeasureType, Quantiles, Sketch};
@@ -216,9 +217,15 @@ impl Slot {
     /// # Panics
     /// When the batch does not have the columns that were promised: the caller's mistake, not the data's.
     pub(super) fn gather_bytes(&self, batch: &RecordBatch, mut give: impl FnMut(usize, &[u8])) {
-        let Some((at, _)) = self.input else { return };
-        if let Some(values) = self.numbers(batch) {
+        let Some((at, kind)) = self.input else { return };
+        if kind == ColumnType::Integer {
+            let values = batch.column(at).as_primitive::<Int64Type>();
+            let there = self.passing(batch).filter(|row| values.is_valid(*row));
+            there.for_each(|row| give(row, &values.value(row).to_le_bytes()));
+        } else if let Some(values) = self.numbers(batch) {
             let numbers = self.passing(batch).filter_map(|row| Some((row, values.get(row)?)));
+            // the two zeros are one
+            let numbers = numbers.map(|(row, value)| (row, if value == 0.0 { 0.0 } else { value }));
             numbers.for_each(|(row, value)| give(row, &value.to_bits().to_le_bytes()));
         } else if let Some(texts) = batch.column(at).as_string_opt::<i32>() {
             let texts = self.passing(batch).map(|row| (row, texts.value(row))).filter(|(_, text)| !text.is_empty());

@@ -340,10 +340,10 @@ impl Settings {
     /// Sets the size of the forests.
     ///
     /// # Errors
-    /// Outside 1 to 254 trees, 10 to 256 points, shingle 1 to 64, or with a time decay below 3.
+    /// Outside 1 to 253 trees, 10 to 256 points, shingle 1 to 64, or with a time decay below 3.
     pub fn with_forest(mut self, forest: ForestShape) -> Result<Settings, SettingsError> {
         let ranges =
-            [("trees", forest.trees, 1, 254), ("sample", forest.sample, 10, 256), ("shingle", forest.shingle, 1, 64)];
+            [("trees", forest.trees, 1, 253), ("sample", forest.sample, 10, 256), ("shingle", forest.shingle, 1, 64)];
         for (name, value, low, high) in ranges {
             if value < low || value > high {
                 return Err(SettingsError::Forest { name, value, low, high });

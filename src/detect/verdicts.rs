@@ -509,7 +509,11 @@ impl Verdicts {
                 revised.extend(revision.map(|revision| (at, key.clone(), revision)));
             }
             for (at, measure) in measures.iter().enumerate().filter(|(_, measure)| measure.expression().is_some()) {
-                let known = |operand: usize| recent.0.get(place + operand).and_then(Said::given);
+                // of different values and percentiles what came in time alone is known
+                let known = |operand: usize| {
+                    let said = recent.0.get(place + operand).filter(|_| measures[operand].aggregation().is_joinable());
+                    said.and_then(Said::given)
+                };
                 let Some(now) = derived::given(measures, at, &known) else { continue };
                 let revision = recent.0.get_mut(place + at).and_then(|said| said.rework(number, now, measure));
                 revised.extend(revision.map(|revision| (at, key.clone(), revision)));

@@ -3,6 +3,7 @@
 //! with something else is ended, and the next call starts another. At the end its input is closed, and it may finish.
 
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -47,8 +48,7 @@ impl Processes {
         request: &Bytes,
         read: impl FnOnce(&[u8]) -> Result<T, HookFault>,
     ) -> Result<T, HookFault> {
-        let waiting = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut process = match waiting {
+        let mut process = match self.waiting() {
             Some(process) => process,
             None => self.spawn().map_err(|error| HookFault::Gone(error.to_string()))?,
         };
@@ -57,6 +57,17 @@ impl Processes {
         let read = read(&answer)?;
         self.put_back(process);
         Ok(read)
+    }
+
+    /// A process that waits for a request; those that have ended, or have said more than was asked for, are given up.
+    fn waiting(&self) -> Option<Process> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(mut process) = idle.pop() {
+            if matches!(process.child.try_wait(), Ok(None)) && process.answers.is_empty() {
+                return Some(process);
+            }
+        }
+        None
     }
 
     fn put_back(&self, process: Process) {
@@ -114,6 +125,8 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
+            // who interrupts the job on a terminal does not end what it still needs
+            .process_group(0)
             .spawn()?;
         let (Some(mut input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::ErrorKind::BrokenPipe.into());

@@ -29,9 +29,7 @@ impl fmt::Debug for Function {
 impl Function {
     pub(super) async fn open(settings: &Settings, function: &str, aws: &aws::Settings) -> Result<Function, HookError> {
         let refused = |reason: String| HookError::Client { hook: Arc::clone(&settings.name), reason };
-        // the region of a function is in its ARN
-        let region = aws.region.clone().or_else(|| region(function));
-        let aws = aws::Settings { region, ..aws.clone() };
+        let aws = aws.in_region_of(function);
         let certificates = aws.certificates().map_err(|error| refused(error.to_string()))?;
         let client = client(settings, |client| client, certificates.as_deref())?;
         let service = Service::open(&aws, "lambda", client).await.map_err(|error| refused(error.to_string()))?;
@@ -56,13 +54,6 @@ impl Function {
     }
 }
 
-/// The region that an ARN names.
-fn region(function: &str) -> Option<String> {
-    let mut parts = function.split(':');
-    let is_arn = parts.next() == Some("arn");
-    parts.nth(2).filter(|region| is_arn && !region.is_empty()).map(str::to_owned)
-}
-
 /// As a part of a path.
 fn encoded(function: &str) -> String {
     let mut encoded = String::new();
@@ -84,6 +75,7 @@ mod tests {
     #[test]
     fn a_function_is_named_or_has_an_arn() {
         let arn = "arn:aws:lambda:eu-west-1:123456789012:function:clean:live";
+        let region = |name: &str| aws::Settings::default().in_region_of(name).region;
         assert_eq!(region(arn).as_deref(), Some("eu-west-1"));
         assert_eq!((region("clean"), region("a:b:c:d")), (None, None));
         assert_eq!(encoded("a:b/c"), "a%3Ab%2Fc");

@@ -39,6 +39,8 @@ pub use self::after::{After, Told};
 
 /// At most so many bytes of records are asked about at once; in base 64 they fit into what Lambda takes.
 const BATCH_BYTES_MAX: usize = 3 << 20;
+/// What stands around the data of a record in a request, about.
+const FRAME_BYTES: usize = 400;
 
 /// One hook.
 #[derive(Clone, Debug)]
@@ -84,9 +86,13 @@ impl Target {
     /// Where it is; nothing secret.
     pub fn place(&self) -> String {
         match self {
-            Target::Command(command) => format!("`{}`", command.join(" ")),
-            // what is behind the host may be a key
-            Target::Url { url, .. } => url.split('/').take(3).collect::<Vec<_>>().join("/"),
+            // what is behind the program, before the host and behind it may be a secret
+            Target::Command(command) => format!("`{}`", command.first().map_or("", String::as_str)),
+            Target::Url { url, .. } => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+                let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+                format!("{scheme}://{}", authority.rsplit('@').next().unwrap_or_default())
+            }
             Target::Function { name, .. } => format!("function {name}"),
         }
     }
@@ -257,7 +263,8 @@ fn batches(items: &[Item], records_max: usize) -> Vec<Vec<&Item>> {
     let mut bytes = 0;
     for item in items {
         let State::Live(data) = &item.state else { continue };
-        let is_full = |batch: &Vec<&Item>| batch.len() >= records_max || bytes + data.len() > BATCH_BYTES_MAX;
+        let is_full =
+            |batch: &Vec<&Item>| batch.len() >= records_max || bytes + data.len() + FRAME_BYTES > BATCH_BYTES_MAX;
         match batches.last_mut().filter(|batch| !is_full(batch)) {
             Some(batch) => batch.push(item),
             None => {
@@ -265,7 +272,7 @@ fn batches(items: &[Item], records_max: usize) -> Vec<Vec<&Item>> {
                 bytes = 0;
             }
         }
-        bytes += data.len();
+        bytes += data.len() + FRAME_BYTES;
     }
     batches
 }

@@ -149,6 +149,10 @@ fn batches_are_bounded_by_records_and_bytes() {
 fn secrets_are_not_shown() {
     let header = Header { name: "Authorization".into(), value: "secret".into() };
     assert_eq!(format!("{header:?}"), "Authorization: ***");
+    let url = |url: &str| Target::Url { url: url.to_owned(), headers: Vec::new() }.place();
+    assert_eq!(url("https://user:pw@host:8080/x"), "https://host:8080");
+    assert_eq!(url("https://host?key=s"), "https://host");
+    assert_eq!(Target::Command(["clean", "--token", "s"].map(str::to_owned).to_vec()).place(), "`clean`");
 }
 
 proptest! {

@@ -26,6 +26,9 @@ pub enum Command {
     Acknowledge {
         /// Which.
         incident: String,
+        /// Number of the newest interval that is known of it: a job that says it again, after a crash, obeys behind that.
+        #[serde(default)]
+        seen: i64,
     },
     /// Not to be told for so long.
     Silence {

@@ -231,7 +231,8 @@ impl Incidents {
         }
         let Settings { dimensions, rules, steps, .. } = &self.settings;
         let per_day = steps.per_day;
-        for life in self.state.lives.iter_mut().filter(|life| life.kind == IncidentKind::Values) {
+        let of_values = |life: &&mut Life| life.kind == IncidentKind::Values && life.state != IncidentState::Merged;
+        for life in self.state.lives.iter_mut().filter(of_values) {
             life.shift = life.parts.first().map_or(0.0, |part| {
                 let about = (part.measure.as_str(), &part.slice, part.direction);
                 self.state.feedback.shift(scene, dimensions, about, (now, per_day))
@@ -301,9 +302,13 @@ impl Incidents {
     fn obey(&mut self, interval: Interval) {
         let now = interval.number();
         let seconds = u64::from(interval.length().seconds());
-        for Order { name, command } in std::mem::take(&mut self.state.orders) {
+        let is_early = |order: &Order| matches!(order.command, Command::Acknowledge { seen, .. } if seen >= now);
+        let (early, due): (Vec<Order>, Vec<Order>) =
+            std::mem::take(&mut self.state.orders).into_iter().partition(is_early);
+        self.state.orders = early;
+        for Order { name, command } in due {
             match command {
-                Command::Acknowledge { incident } => {
+                Command::Acknowledge { incident, .. } => {
                     let told = self.state.lives.iter_mut().find(|life| life.id == incident && life.is_live());
                     if let Some(life) = told.filter(|life| life.acknowledged.is_none()) {
                         (life.acknowledged, life.changed) = (Some(now), true);

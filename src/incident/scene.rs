@@ -9,6 +9,11 @@ use super::Seen;
 use super::slice::{Lies, Slice};
 use crate::model::{AnomalyGroup, Direction, Finding, Point, PointState};
 
+/// A deviation counts as so many times what was expected at most: where hardly anything was, more says no more.
+const SHARE_MAX: f64 = 1e3;
+/// A value is not known better than this share of it, and none is larger than that.
+const EXACT: f64 = 1e-6;
+const VALUE_MAX: f64 = 1e60;
 /// Standard deviations from what was expected to the nearer end of a band, at the least that a user may choose.
 const BAND: f64 = 4.0;
 /// Of its size, where the band has no width or no end.
@@ -57,9 +62,10 @@ impl Sums {
         if self.variance > 0.0 { deviation / self.variance.sqrt() } else { 0.0 }
     }
 
-    /// The deviation in a direction as a share of what was expected.
+    /// The deviation in a direction as a share of what was expected; where hardly anything was, it is a large one.
     pub(super) fn relative(&self, direction: Direction) -> f64 {
-        toward(direction, self.deviation()) / self.size.max(f64::MIN_POSITIVE.sqrt())
+        let share = toward(direction, self.deviation()) / self.size.max(f64::MIN_POSITIVE.sqrt());
+        share.clamp(-SHARE_MAX, SHARE_MAX)
     }
 
     /// Value, expected value, and half the width of the band: of the sum where values add up, else of the mean.
@@ -144,7 +150,8 @@ impl<'a> Scene<'a> {
     /// A deviation as a share of all that was expected of a measure.
     pub(super) fn impact(&self, measure: &str, deviation: f64) -> f64 {
         let size = self.measured(measure).map_or(0.0, |measured| measured.all.size);
-        if size > 0.0 { deviation.abs() / size } else { 0.0 }
+        let deviation = deviation.abs();
+        if deviation > 0.0 { deviation / size.max(deviation / SHARE_MAX) } else { 0.0 }
     }
 
     /// What two slices of a measure share, of what they have together: by what was expected of their series.
@@ -256,7 +263,8 @@ fn surprise(z: f64, series: usize) -> f64 {
 fn sums<'a>(points: impl Iterator<Item = &'a Point>, adds_up: bool) -> Sums {
     let mut sums = Sums { adds_up, ..Sums::default() };
     for point in points {
-        let Some(value) = point.value.or(adds_up.then_some(0.0)) else { continue };
+        let value = point.value.or(adds_up.then_some(0.0)).map(|value| value.clamp(-VALUE_MAX, VALUE_MAX));
+        let Some(value) = value else { continue };
         if matches!(point.state, PointState::Learning { .. }) {
             continue;
         }
@@ -266,6 +274,7 @@ fn sums<'a>(points: impl Iterator<Item = &'a Point>, adds_up: bool) -> Sums {
             if lower <= 0.0 && expected >= 0.0 { upper - expected } else { (expected - lower).min(upper - expected) };
         let deviation =
             if room.is_finite() && room > 0.0 { room / BAND } else { UNKNOWN * value.abs().max(expected.abs()) };
+        let deviation = deviation.max(EXACT * value.abs().max(expected.abs()));
         sums.series += 1;
         sums.value += value;
         sums.expected += expected;

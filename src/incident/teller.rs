@@ -12,6 +12,9 @@ use super::slice::{Lies, Slice};
 use super::words;
 use crate::model::{Dimensions, Incident, IncidentState, Interval, Notice, NoticeKind};
 
+/// Notices that wait for a digest, the newest, and those of them that it shows.
+const HELD_MAX: usize = 1000;
+const SHOWN_MAX: usize = 200;
 /// Growth of the impact that is news.
 const GROWTH: f64 = 2.0;
 /// Severity by which an acknowledged incident must rise to be told again.
@@ -147,6 +150,7 @@ impl Teller {
             return Some(notice);
         };
         let Notice { thread, kind, title, severity, score, measures, slices, .. } = notice;
+        self.held.drain(..(self.held.len() + 1).saturating_sub(HELD_MAX));
         self.held.push(Held { due, incident: thread, kind, title, severity, score, measures, slices });
         None
     }
@@ -176,7 +180,11 @@ fn digest(held: &[Held], interval: Interval) -> Notice {
         slices.extend(line.slices.iter().filter(|slice| !slices.contains(slice)).cloned().collect::<Vec<_>>());
     }
     let most = |of: &dyn Fn(&Held) -> f64| held.iter().map(of).fold(0.0, f64::max);
-    let lines: Vec<String> = held.iter().map(|line| format!("{}  ({})", line.title, line.incident)).collect();
+    let shown = &held[..held.len().min(SHOWN_MAX)];
+    let mut lines: Vec<String> = shown.iter().map(|line| format!("{}  ({})", line.title, line.incident)).collect();
+    if shown.len() < held.len() {
+        lines.push(format!("and {} more", held.len() - shown.len()));
+    }
     let title = format!("{} notices about {} incidents", held.len(), incidents.len());
     let id = format!("digest-{}", interval.start().format("%Y%m%d-%H%M"));
     let entry = |line: &Held| serde_json::json!({ "incident": line.incident, "notice": line.kind, "title": line.title, "severity": line.severity });
@@ -191,7 +199,7 @@ fn digest(held: &[Held], interval: Interval) -> Notice {
         score: most(&|line| line.score),
         text: [std::slice::from_ref(&title), &lines[..lines.len().min(5)]].concat().join("\n"),
         long_text: [std::slice::from_ref(&title), &lines].concat().join("\n"),
-        body: serde_json::json!({ "id": id, "notices": held.iter().map(entry).collect::<Vec<_>>() }),
+        body: serde_json::json!({ "id": id, "notices": shown.iter().map(entry).collect::<Vec<_>>() }),
         title,
         id,
     }

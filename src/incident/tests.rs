@@ -306,7 +306,7 @@ fn somebody_is_reminded_until_they_attend() {
 
     let mut world = World::new(rules());
     let opened = world.run(0..30, &plot);
-    world.order("a", Command::Acknowledge { incident: opened[0].thread.clone() });
+    world.order("a", Command::Acknowledge { incident: opened[0].thread.clone(), seen: 0 });
     let later = world.run(30..20 + 288 * 3, &plot);
     assert!(later.is_empty(), "{:?}", kinds(&later));
     let life = &world.incidents.state.lives[0];
@@ -471,4 +471,21 @@ fn what_comes_back_soon_has_the_same_id_and_later_another() {
     assert_eq!(ids.len(), 3, "{:?}", kinds(&notices));
     assert!(ids[0] == ids[1] && ids[1] != ids[2], "{ids:?}");
     assert!(notices[2].title.starts_with("Back: "), "{}", notices[2].title);
+}
+
+#[test]
+fn what_breaks_where_nothing_was_expected_can_be_kept() {
+    for expected in [0.0, 1e-150] {
+        let mut world = World::new(rules());
+        world.restores = true;
+        let plot = |_: &str, market: &str, platform: &str, step: i64| {
+            let is_broken = (market, platform) == ("de", "app") && (20..30).contains(&step);
+            (Some(if is_broken { 90_000.0 + step as f64 } else { 0.0 }), expected)
+        };
+        let told = world.run(0..40, &plot);
+        assert!(told.iter().any(|notice| notice.kind == NoticeKind::Opened), "{told:?}");
+        assert!(
+            told.iter().all(|notice| notice.score.is_finite() && !notice.body.to_string().contains("null,\"impact"))
+        );
+    }
 }

@@ -111,6 +111,7 @@ async fn locked(
     let mut tracked = incidents::resume(config, &columns, found.as_ref().map(|found| &found.checkpoint), start)?;
     let mut done = found.map(|found| found.checkpoint).unwrap_or_default();
     if learned_anew {
+        done.incidents = Some(tracked.snapshot().map_err(super::CheckpointError::from)?);
         detector::save(&mut checkpoints, &mut done, Some(&mut judge)).await?;
     }
     let deliveries = Deliveries::open(config, &state, &store, &host.clock).await?;

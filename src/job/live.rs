@@ -230,6 +230,7 @@ async fn session<'a>(
     if let Some(before) = so_far {
         summary.read += before.read;
         summary.groups += before.groups;
+        summary.incidents += before.incidents;
         summary.resumed = before.resumed;
     }
     Ok((summary, ending, host))
@@ -338,7 +339,7 @@ impl<'a> Live<'a> {
                     let slowest = self.intervals.slowest().filter(|_| self.intervals.held() > 0);
                     self.host.listener.on(Event::Batch { records, watermark, slowest, lags_ms: &lags.millis() });
                 }
-                if is_over && self.has_news(references).await {
+                if self.has_news(references).await {
                     break Ending::Reopen;
                 }
                 batch = self.micro_batch();

@@ -33,6 +33,8 @@ pub struct Committed {
     pub late_revisions: u64,
     /// The interval had been committed before with other rows, in another order of reading; that commit stands.
     pub adopted: bool,
+    /// The interval had been committed before with the same rows; beside them, what is there may have other columns.
+    pub repeated: bool,
 }
 
 /// A commit that failed.
@@ -117,7 +119,10 @@ impl Writer {
                 self.revision(head, rows, encoded, &mut committed).await?;
             }
             // a job that was killed after its commit may have left parts that it does not name
-            Some(there) if there.sources == rows.sources() => self.tidy(&there).await?,
+            Some(there) if there.sources == rows.sources() => {
+                committed.repeated = true;
+                self.tidy(&there).await?;
+            }
             Some(_) => {
                 committed.adopted = true;
                 self.late(*interval, *sequence, rows, &mut committed).await?;

@@ -152,7 +152,8 @@ impl Courier {
         let now = (self.now)();
         let mut outcomes = {
             let notices: Vec<&Notice> = batch.iter().map(|pending| &pending.notice).collect();
-            let requests = if self.limits.one_by_one { u32::try_from(notices.len()).unwrap_or(u32::MAX) } else { 1 };
+            // a batch that is cut in parts begins none after one time-out, and the last part may take another one
+            let requests = if self.limits.one_by_one { u32::try_from(notices.len()).unwrap_or(u32::MAX) } else { 2 };
             let limit = self.pace.timeout.saturating_mul(requests);
             let silent = || vec![Outcome::down("Timeout", "no answer in time"); notices.len()];
             timeout(limit, self.receiver.deliver(&notices, now)).await.unwrap_or_else(|_| silent())
@@ -172,10 +173,13 @@ impl Courier {
             let open: u64 = courier.open.values().map(|open| open.bytes).sum();
             open + courier.waiting.iter().map(|entry| entry.bytes).sum::<u64>()
         };
-        while held(self) > self.pace.outbox_bytes_max {
+        // what a buffer gathers does not wait for the receiver
+        let buffered = self.limits.buffer.map_or(0, |_| (self.limits.bytes as u64).saturating_mul(2));
+        let most = self.pace.outbox_bytes_max.max(buffered);
+        while held(self) > most {
             let Some(entry) = self.waiting.front().cloned() else { break };
             if let Some(Content { arrival, notices }) = self.read(&entry).await? {
-                let message = format!("more than {} bytes wait for the receiver", self.pace.outbox_bytes_max);
+                let message = format!("more than {most} bytes wait for the receiver");
                 let trouble = Trouble { code: "OutboxFull".into(), message };
                 let failed = |(notice, _): &(Notice, usize)| self.failed(notice, 0, arrival, trouble.clone());
                 let failed: Vec<Failed> = notices.iter().map(failed).collect();

@@ -355,6 +355,20 @@ async fn a_buffer_waits_until_it_is_full_or_old_or_flushed() {
 }
 
 #[tokio::test]
+async fn what_a_buffer_gathers_is_not_too_much() {
+    let size = serde_json::to_vec(&notice("n00", "n00")).unwrap().len();
+    let limits = Limits { bytes: 3 * size, buffer: Some(Duration::from_secs(60)), ..batches(100) };
+    let around = Surroundings::new();
+    let pace = Pace { outbox_bytes_max: size as u64, ..PACE };
+    let outbox = around.open(limits, pace, |_, _| Outcome::Delivered).await;
+    put(&outbox, 0, &["n00"]).await;
+    put(&outbox, 1, &["n01"]).await;
+    assert_eq!(outbox.drain(LONG, LONG).await, 0);
+    assert_eq!(around.asked(), ["n00", "n01"]);
+    assert!(around.undelivered().await.0.is_empty());
+}
+
+#[tokio::test]
 async fn a_retry_after_is_waited_for() {
     let around = Surroundings::new();
     let again = Duration::from_millis(30);

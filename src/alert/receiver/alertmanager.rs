@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use reqwest::Client;
 use serde_json::{Map, Value, json};
+use tokio::time::Instant;
 
 use super::http::{Header, Url, ask, client};
 use super::{Limits, Outcome, Receiver, ReceiverError, Writes};
@@ -36,12 +37,13 @@ pub(super) struct Alertmanager {
     client: Client,
     settings: Settings,
     writes: Writes,
+    timeout: Duration,
 }
 
 impl Alertmanager {
     pub(super) fn open(settings: &Settings, writes: Writes, timeout: Duration) -> Result<Alertmanager, ReceiverError> {
         let client = client(timeout, settings.ca_bundle.as_ref())?;
-        Ok(Alertmanager { client, settings: settings.clone(), writes })
+        Ok(Alertmanager { client, settings: settings.clone(), writes, timeout })
     }
 
     fn alert(&self, notice: &Notice, now: Option<Timestamp>) -> Value {
@@ -71,11 +73,17 @@ impl Alertmanager {
         })
     }
 
+    /// What became of the first of them; the rest was not tried where the parts take too long.
     async fn send(&self, notices: &[&Notice], now: Timestamp) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(notices.len());
         // one alert that is refused refuses its whole request
         let mut parts = vec![notices];
+        let begun = Instant::now();
         while let Some(part) = parts.pop() {
+            // what is delivered is not to be forgotten for the rest
+            if !outcomes.is_empty() && begun.elapsed() >= self.timeout {
+                break;
+            }
             let alerts: Vec<Value> = part.iter().map(|notice| self.alert(notice, Some(now))).collect();
             let mut request = self.client.post(self.settings.url.joined("api/v2/alerts"));
             for header in &self.settings.headers {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use reqwest::Client;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::http::{Url, ask, client};
 use super::{Limits, Outcome, Receiver, ReceiverError, Trouble, Writes};
@@ -82,12 +83,13 @@ pub(super) struct Elasticsearch {
     client: Client,
     settings: Settings,
     writes: Writes,
+    timeout: Duration,
 }
 
 impl Elasticsearch {
     pub(super) fn open(settings: &Settings, writes: Writes, timeout: Duration) -> Result<Elasticsearch, ReceiverError> {
         let client = client(timeout, settings.ca_bundle.as_ref())?;
-        Ok(Elasticsearch { client, settings: settings.clone(), writes })
+        Ok(Elasticsearch { client, settings: settings.clone(), writes, timeout })
     }
 
     fn document(&self, notice: &Notice) -> Value {
@@ -104,11 +106,17 @@ impl Elasticsearch {
         format!("{}\n{}\n", json!({ verb: { "_index": index, "_id": id } }), self.document(notice))
     }
 
+    /// What became of the first of them; the rest was not tried where the parts take too long.
     async fn send(&self, notices: &[&Notice], now: Timestamp) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(notices.len());
         // cut in half as often as the server wants it
         let mut parts = vec![notices];
+        let begun = Instant::now();
         while let Some(part) = parts.pop() {
+            // what is delivered is not to be forgotten for the rest
+            if !outcomes.is_empty() && begun.elapsed() >= self.timeout {
+                break;
+            }
             let mut request = self.client.post(self.settings.url.joined("_bulk"));
             request = match &self.settings.login {
                 Login::None => request,

@@ -6,6 +6,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Limits, Outcome, Receiver, Writes};
 use crate::model::{Notice, Timestamp};
@@ -21,11 +22,13 @@ pub struct Settings {
 pub(super) struct File {
     settings: Settings,
     writes: Writes,
+    /// A write that is under way, perhaps one that nobody waited for any longer.
+    writing: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl File {
     pub(super) fn new(settings: Settings, writes: Writes) -> File {
-        File { settings, writes }
+        File { settings, writes, writing: None }
     }
 }
 
@@ -45,9 +48,14 @@ impl Receiver for File {
             lines.push(b'\n');
         }
         let (path, header) = (self.settings.path.clone(), self.writes.format.header());
+        let writing = &mut self.writing;
         Box::pin(async move {
-            // a disk may hang
-            let written = tokio::task::spawn_blocking(move || append(&path, header, &lines)).await;
+            // a disk may hang; what it was given before comes again, as nobody knows of it
+            if let Some(earlier) = writing.as_mut() {
+                let _ = earlier.await;
+            }
+            let written = writing.insert(spawn_blocking(move || append(&path, header, &lines))).await;
+            *writing = None;
             let outcome = match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
                 Ok(()) => Outcome::Delivered,
                 Err(error) => Outcome::down("File", error.to_string()),
@@ -63,7 +71,8 @@ fn append(path: &Path, header: Option<Vec<u8>>, lines: &[u8]) -> io::Result<()> 
     }
     let mut file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
     let mut bytes = Vec::with_capacity(lines.len());
-    if file.metadata()?.len() == 0 {
+    let before = file.metadata()?.len();
+    if before == 0 {
         if let Some(header) = header {
             bytes.extend(header);
             bytes.push(b'\n');
@@ -77,6 +86,10 @@ fn append(path: &Path, header: Option<Vec<u8>>, lines: &[u8]) -> io::Result<()> 
         }
     }
     bytes.extend(lines);
-    file.write_all(&bytes)?;
-    file.sync_data()
+    let written = file.write_all(&bytes).and_then(|()| file.sync_data());
+    if written.is_err() {
+        // it comes again whole; why it failed says more than why it cannot be undone
+        let _ = file.set_len(before);
+    }
+    written
 }

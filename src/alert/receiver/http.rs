@@ -14,6 +14,8 @@ use crate::model::Timestamp;
 
 /// So much of an answer is kept for whoever reads why a notice was refused.
 const SAID_CHARACTERS_MAX: usize = 300;
+/// Answers are read up to this: one of `_bulk` has about a megabyte.
+const BODY_BYTES_MAX: usize = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Shorter than a server keeps a connection that nobody uses.
 const IDLE: Duration = Duration::from_secs(15);
@@ -166,12 +168,18 @@ pub(super) struct Answer {
 /// # Errors
 /// With the outcome, where there is no whole answer.
 pub(super) async fn ask(request: RequestBuilder, now: Timestamp) -> Result<Answer, Outcome> {
-    let response = request.send().await.map_err(|error| unanswered(&error))?;
+    let mut response = request.send().await.map_err(|error| unanswered(&error))?;
     let status = response.status();
     let retry_after = response.headers().get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.and_then(|text| retry_after_of(text, now));
     let headers = response.headers().clone();
-    let body = response.bytes().await.map_err(|error| unanswered(&error))?;
+    let mut body = Vec::new();
+    while let Some(more) = response.chunk().await.map_err(|error| unanswered(&error))? {
+        body.extend_from_slice(&more[..more.len().min(BODY_BYTES_MAX - body.len())]);
+        if body.len() == BODY_BYTES_MAX {
+            break;
+        }
+    }
     Ok(Answer { status, retry_after, body: String::from_utf8_lossy(&body).into_owned(), headers })
 }
 

@@ -38,7 +38,8 @@ pub(super) struct Kinesis {
 
 impl Kinesis {
     pub(super) async fn open(settings: &Settings, writes: Writes, timeout: Duration) -> Result<Kinesis, ReceiverError> {
-        let service = Amazon::open(&settings.aws, "kinesis", timeout).await?;
+        let aws = settings.aws.in_region_of(&settings.stream);
+        let service = Amazon::open(&aws, "kinesis", timeout).await?;
         Ok(Kinesis { service, settings: settings.clone(), writes })
     }
 

@@ -30,7 +30,8 @@ pub(super) struct Lambda {
 
 impl Lambda {
     pub(super) async fn open(settings: &Settings, writes: Writes, timeout: Duration) -> Result<Lambda, ReceiverError> {
-        let service = Amazon::open(&settings.aws, "lambda", timeout).await?;
+        let aws = settings.aws.in_region_of(&settings.function);
+        let service = Amazon::open(&aws, "lambda", timeout).await?;
         Ok(Lambda { service, settings: settings.clone(), writes })
     }
 

@@ -1,9 +1,13 @@
 //! Mail. Each notice is a message: its title is the subject, the text its body. The message's id follows from the notice's,
-//! so a repeat is known as one, and all messages of a thread name the same reference, so that they are shown together.
+//! so a repeat is known as one, and all messages of a thread name the same reference, so that they are shown together. It
+//! goes to each recipient by itself, so that one mailbox that is closed keeps no other from it.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt as _};
+use lettre::address::Envelope;
 use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::Error;
@@ -14,6 +18,9 @@ use super::{Limits, Outcome, Receiver, ReceiverError, Trouble, Writes, one_by_on
 use crate::alert::outbox::hash;
 use crate::alert::secret::Secret;
 use crate::model::{Notice, Timestamp};
+
+/// Of so many notices it is known who has them already; each is sent again to those alone that do not.
+const KNOWN_MAX: usize = 1000;
 
 /// Which server, and who writes to whom.
 #[derive(Clone, Debug)]
@@ -66,7 +73,12 @@ pub(super) struct Smtp {
     transport: AsyncSmtpTransport<Tokio1Executor>,
     settings: Settings,
     writes: Writes,
+    /// Of each notice that is not done with: which recipients have it, or why they do not take it.
+    known: Mutex<BTreeMap<String, Known>>,
 }
+
+/// By the recipient's place.
+type Known = BTreeMap<usize, Result<(), Trouble>>;
 
 impl Smtp {
     pub(super) fn open(settings: &Settings, writes: Writes, timeout: Duration) -> Result<Smtp, ReceiverError> {
@@ -85,7 +97,8 @@ impl Smtp {
         if let Some((user, password)) = &settings.login {
             builder = builder.credentials(Credentials::new(user.clone(), password.reveal().to_owned()));
         }
-        Ok(Smtp { transport: builder.build(), settings: settings.clone(), writes })
+        let known = Mutex::default();
+        Ok(Smtp { transport: builder.build(), settings: settings.clone(), writes, known })
     }
 
     fn message(&self, notice: &Notice) -> Result<Message, lettre::error::Error> {
@@ -108,10 +121,58 @@ impl Smtp {
             Ok(message) => message,
             Err(error) => return Outcome::refused("Message", error.to_string()),
         };
-        match self.transport.send(message).await {
+        let bytes = message.formatted();
+        let mut known = self.known().get(&notice.id).cloned().unwrap_or_default();
+        let mut failed = None;
+        for (place, to) in self.settings.to.iter().enumerate() {
+            if known.contains_key(&place) {
+                continue;
+            }
+            let answer = match self.send_to(to, &bytes).await {
+                Outcome::Refused(trouble) => Err(trouble),
+                Outcome::Failed { is_down: true, trouble, retry_after } => {
+                    failed = Some(Outcome::Failed { is_down: true, trouble, retry_after });
+                    break;
+                }
+                Outcome::Failed { trouble, retry_after, .. } => {
+                    failed = failed.or(Some(Outcome::Failed { is_down: false, trouble, retry_after }));
+                    continue;
+                }
+                Outcome::Delivered | Outcome::Untried => Ok(()),
+            };
+            known.insert(place, answer);
+            // at once: who asks may not wait for the others
+            self.known().insert(notice.id.clone(), known.clone());
+        }
+        failed.unwrap_or_else(|| self.settled(notice, &known))
+    }
+
+    async fn send_to(&self, to: &Address, message: &[u8]) -> Outcome {
+        let envelope = match Envelope::new(Some(self.settings.from.0.email.clone()), vec![to.0.email.clone()]) {
+            Ok(envelope) => envelope,
+            Err(error) => return Outcome::refused("Message", error.to_string()),
+        };
+        match self.transport.send_raw(&envelope, message).await {
             Ok(_) => Outcome::Delivered,
             Err(error) => outcome(&error),
         }
+    }
+
+    /// All have answered: it is delivered if anyone has it.
+    fn settled(&self, notice: &Notice, known: &Known) -> Outcome {
+        let refused = || known.iter().filter_map(|(place, answer)| Some((*place, answer.as_ref().err()?)));
+        if let Some((_, trouble)) = refused().next().filter(|_| refused().count() == known.len()) {
+            return Outcome::Refused(trouble.clone());
+        }
+        for (place, trouble) in refused() {
+            let to = self.settings.to.get(place).map(|to| to.0.email.to_string()).unwrap_or_default();
+            tracing::warn!("`{to}` does not take the mail about {}, others have it: {trouble}", notice.id);
+        }
+        Outcome::Delivered
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,7 +187,20 @@ impl Receiver for Smtp {
 
     fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], _now: Timestamp) -> BoxFuture<'a, Vec<Outcome>> {
         let receiver = &*self;
-        Box::pin(one_by_one(notices, move |notice| receiver.send(notice)))
+        let settle = move |outcomes: Vec<Outcome>| {
+            let mut known = receiver.known();
+            for (notice, outcome) in notices.iter().zip(&outcomes) {
+                if matches!(outcome, Outcome::Delivered | Outcome::Refused(_)) {
+                    known.remove(&notice.id);
+                }
+            }
+            // of those that the outbox has given up nothing more is heard
+            while known.len() > KNOWN_MAX {
+                known.pop_first();
+            }
+            outcomes
+        };
+        Box::pin(one_by_one(notices, move |notice| receiver.send(notice)).map(settle))
     }
 }
 

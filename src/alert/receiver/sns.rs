@@ -39,7 +39,8 @@ pub(super) struct Sns {
 
 impl Sns {
     pub(super) async fn open(settings: &Settings, writes: Writes, timeout: Duration) -> Result<Sns, ReceiverError> {
-        let service = Amazon::open(&settings.aws, "sns", timeout).await?;
+        let aws = settings.aws.in_region_of(&settings.topic_arn);
+        let service = Amazon::open(&aws, "sns", timeout).await?;
         Ok(Sns { service, settings: settings.clone(), writes })
     }
 

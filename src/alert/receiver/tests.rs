@@ -212,3 +212,55 @@ async fn a_file_that_cannot_be_written_is_tried_again() {
     let outcomes = open(&settings, &Format::Text).await.deliver(&[&notice], now()).await;
     assert!(matches!(&outcomes[0], Outcome::Failed { trouble, .. } if trouble.code == "File"), "{outcomes:?}");
 }
+
+async fn hook(url: &str, batch_records: usize) -> Box<dyn Receiver> {
+    let settings = crate::hook::Settings {
+        name: "told".into(),
+        target: crate::hook::Target::Url { url: url.to_owned(), headers: Vec::new() },
+        timeout: SECOND,
+        retries: 1,
+        batch_records,
+        in_flight: 1,
+        answer_bytes_max: 10_000,
+    };
+    open(&Settings::Hook(Box::new(settings)), &Format::Tidewatch).await
+}
+
+#[tokio::test]
+async fn a_notice_that_a_hook_chokes_on_is_found_and_holds_up_no_other() {
+    let has = |id: &str| (200, "", serde_json::json!({ "records": [{ "recordId": id, "result": "Ok" }] }).to_string());
+    let chokes = || (500, "", String::new());
+    let answers =
+        vec![chokes(), has("a"), chokes(), chokes(), chokes(), has("c"), chokes(), has("d"), has("q"), has("e")];
+    let (url, _asked) = stub(answers).await;
+    let mut hook = hook(&url, 10).await;
+    let [a, p, q, c, d, e] = ["a", "p", "q", "c", "d", "e"].map(|id| notice(id, id));
+    let is_down = |outcome: &Outcome| matches!(outcome, Outcome::Failed { is_down: true, .. });
+    let outcomes = hook.deliver(&[&a, &p, &q, &c], now()).await;
+    assert!(outcomes.len() == 4 && outcomes.iter().all(is_down), "{outcomes:?}");
+    assert_eq!(hook.deliver(&[&a, &p, &q, &c], now()).await, [Outcome::Delivered], "the first alone");
+    let outcomes = hook.deliver(&[&p, &q, &c], now()).await;
+    assert!(outcomes.len() == 3 && outcomes.iter().all(is_down), "nor for the next one: {outcomes:?}");
+    let outcomes = hook.deliver(&[&p, &q, &c], now()).await;
+    assert!(matches!(&outcomes[0], Outcome::Failed { is_down: false, .. }), "{outcomes:?}");
+    assert_eq!(outcomes[1..], [Outcome::Untried, Outcome::Delivered]);
+    let outcomes = hook.deliver(&[&p, &q, &d], now()).await;
+    assert!(matches!(&outcomes[0], Outcome::Refused(trouble) if trouble.code == "hook_status"), "{outcomes:?}");
+    assert_eq!(outcomes[1..], [Outcome::Untried, Outcome::Delivered]);
+    assert_eq!(hook.deliver(&[&q], now()).await, [Outcome::Delivered]);
+    assert_eq!(hook.deliver(&[&e], now()).await, [Outcome::Delivered]);
+}
+
+#[tokio::test]
+async fn a_hook_that_answers_nothing_is_down_for_all() {
+    let (url, _asked) = stub(vec![(500, "", String::new())]).await;
+    let mut hook = hook(&url, 1).await;
+    assert_eq!(hook.limits().notices, 2, "the second shows whose fault it is");
+    let (one, two) = (notice("one", "a"), notice("two", "b"));
+    assert_eq!(hook.deliver(&[&one, &two], now()).await.len(), 1, "asked about one by one");
+    for _ in 0..3 {
+        let outcomes = hook.deliver(&[&one, &two], now()).await;
+        let is_down = |outcome: &Outcome| matches!(outcome, Outcome::Failed { is_down: true, .. });
+        assert!(outcomes.len() == 2 && outcomes.iter().all(is_down), "{outcomes:?}");
+    }
+}

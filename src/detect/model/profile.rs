@@ -153,7 +153,8 @@ impl Profile {
             let gain = (ADOPTION_GAIN / f64::from(self.per_bin)).max(WEEKLY_ADOPTION_GAIN);
             self.learn_weekly(place, value, gain);
         } else {
-            self.learn_daily(place, value, ADOPTION_GAIN);
+            // one of several intervals that share the slot
+            self.learn_daily(place, value, ADOPTION_GAIN / f64::from(self.per_slot));
         }
     }
 

@@ -136,7 +136,7 @@ impl Feed {
     pub(in crate::job) async fn drain(&mut self) -> Result<Option<Batch>, JobError> {
         self.stop.store(true, Ordering::Relaxed);
         loop {
-            match tokio::time::timeout(DRAIN_TIMEOUT, self.next()).await {
+            match tokio::time::timeout(self.drain_timeout, self.next()).await {
                 Ok(Ok((_, Fed::Batch(batch, _)))) => return Ok(Some(*batch)),
                 Ok(Ok((_, Fed::Idle(_)))) => {}
                 Ok(Ok((_, Fed::End))) | Err(_) => return Ok(None),

@@ -39,8 +39,9 @@ impl Live<'_> {
         let Prepared { closing, encoded, seen } = prepared;
         self.locks.confirm().await?;
         let committed = self.writer.commit_encoded(&closing, encoded).await?;
+        let is_there = committed.adopted || committed.repeated;
         let seen = match seen {
-            Some(Seen::Cells(cells)) if !committed.adopted && closing.late.is_empty() => {
+            Some(Seen::Cells(cells)) if !is_there && closing.late.is_empty() => {
                 self.unjudged.push(closing, cells, self.host.clock.elapsed());
                 return self.judge_due().await;
             }
@@ -50,8 +51,9 @@ impl Live<'_> {
         self.judge_waiting().await?;
         let mut judged = None;
         if let Some((judge, seen)) = self.judge.as_mut().zip(seen) {
-            let there = if committed.adopted {
-                // what is committed may be the part of an interval that its source's end cut short: not to be judged
+            let there = if is_there {
+                // what is committed counts: it may be the part of an interval that its source's end cut short, not to be
+                // judged, or have been joined and hooked in another way
                 self.history.closed(&Listed::committed(closing.interval)).await?
             } else {
                 Some(seen)

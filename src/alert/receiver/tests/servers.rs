@@ -334,3 +334,30 @@ async fn a_mail_has_subject_text_and_a_stable_id() {
     let outcomes = mail("busy@example.com").await;
     assert!(matches!(&outcomes[0], Outcome::Failed { is_down: false, .. }), "{outcomes:?}");
 }
+
+#[tokio::test]
+async fn a_mailbox_that_is_closed_or_busy_keeps_no_other_from_the_mail() {
+    let (port, mut taken) = mail_server().await;
+    let to = |names: &[&str]| Smtp {
+        host: "127.0.0.1".into(),
+        port: Some(port),
+        encryption: Encryption::None,
+        login: None,
+        from: Address::parse("Shop <shop@example.com>").unwrap(),
+        to: names.iter().map(|name| Address::parse(&format!("{name}@example.com")).unwrap()).collect(),
+    };
+    let one = plain("one", "thread");
+    let closed = Settings::Smtp(Box::new(to(&["nobody", "on-call", "shop"])));
+    let outcomes = open(&closed, &Format::Text).await.deliver(&[&one], now()).await;
+    assert_eq!(outcomes, [Outcome::Delivered]);
+    for _ in 0..2 {
+        assert!(taken.recv().await.unwrap().contains("To: nobody@example.com"), "all see who was to get it");
+    }
+    let busy = Settings::Smtp(Box::new(to(&["busy", "on-call"])));
+    let mut busy = open(&busy, &Format::Text).await;
+    for _ in 0..2 {
+        let outcomes = busy.deliver(&[&one], now()).await;
+        assert!(matches!(&outcomes[0], Outcome::Failed { is_down: false, .. }), "{outcomes:?}");
+    }
+    assert!(taken.try_recv().is_ok() && taken.try_recv().is_err(), "who has it does not get it again");
+}

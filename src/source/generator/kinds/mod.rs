@@ -117,7 +117,7 @@ impl Settings {
     pub(super) fn truth(&self) -> Option<Truth> {
         match self.kind() {
             KindName::StockTrades => Some(self.labelled(&["id"])),
-            KindName::IotSensor => Some(self.labelled(&["iotName"])),
+            KindName::IotSensor => Some(self.labelled(&["iotName", "iotValue"])),
             KindName::Clickstream => Some(self.bursts()),
             KindName::Template(_) => None,
         }

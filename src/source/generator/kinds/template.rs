@@ -48,7 +48,7 @@ const LETTERS_MAX: u64 = 1000;
 /// How a date is written where nothing is said.
 const ISO: &str = "%Y-%m-%dT%H:%M:%S%.3fZ";
 /// The words of a date format, and what they are here. Longer ones come before those that they begin with.
-const DATE_WORDS: [(&str, &str); 9] = [
+const DATE_WORDS: [(&str, &str); 10] = [
     ("YYYY", "%Y"),
     ("MMM", "%b"),
     ("MM", "%m"),
@@ -57,7 +57,8 @@ const DATE_WORDS: [(&str, &str); 9] = [
     ("mm", "%M"),
     ("SSS", "%3f"),
     ("ss", "%S"),
-    ("Z", "+0000"),
+    ("ZZ", "+0000"),
+    ("Z", "+00:00"),
 ];
 
 /// A template that cannot be used.
@@ -246,17 +247,18 @@ impl Piece {
 fn number(arguments: Option<&Json>) -> Option<Piece> {
     let Some(arguments) = arguments else { return Some(Piece::Number(0, NUMBER_MAX)) };
     if let Some(high) = arguments.as_i64() {
-        return (high >= 0).then_some(Piece::Number(0, high));
+        return (0..i64::MAX).contains(&high).then_some(Piece::Number(0, high));
     }
     let bound = |name: &str, usual| arguments.as_object()?.get(name).map_or(Some(usual), Json::as_i64);
     let (low, high) = (bound("min", 0)?, bound("max", NUMBER_MAX)?);
-    (low <= high).then_some(Piece::Number(low, high))
+    let is_countable = high.checked_sub(low).is_some_and(|span| (0..i64::MAX).contains(&span));
+    is_countable.then_some(Piece::Number(low, high))
 }
 
 fn float(arguments: Option<&Json>) -> Option<Piece> {
     let bound = |name: &str| arguments?.as_object()?.get(name)?.as_f64();
     let (low, high) = (bound("min")?, bound("max")?);
-    (low <= high).then_some(Piece::Float(low, high))
+    (low <= high && (high - low).is_finite()).then_some(Piece::Float(low, high))
 }
 
 fn one_of(arguments: Option<&Json>) -> Option<Piece> {

@@ -76,7 +76,7 @@ fn trades_and_sensors_are_within_their_ranges_and_labelled() {
         let sensor = settings(KindName::IotSensor, |p| p.seed = seed);
         let truth = sensor.truth().unwrap();
         let odd = records(&sensor).iter().filter(|record| record["iotValue"].as_i64().unwrap() >= 100).count() as u64;
-        assert_eq!((truth.csv.lines().next(), truth.count), (Some("event_time,iotName"), odd));
+        assert_eq!((truth.csv.lines().next(), truth.count), (Some("event_time,iotName,iotValue"), odd));
         assert!((270..450).contains(&odd), "{odd}");
     }
 }
@@ -119,7 +119,8 @@ fn a_template_is_filled_in() {
     let text = r#"{"at": "{{date.now("YYYY-MM-DD HH:mm:ss.SSS")}}", "t": {{date.timestamp}},
         "n": {{random.number({"min":10,"max":20})}}, "small": {{random.number(3)}}, "f": {{ random.float({"min":1,"max":2}) }},
         "one": "{{random.arrayElement(["a","b}}",3])}}", "w": "{{random.weightedArrayElement({"weights":[0.9,0.1],"data":["often","rarely"]})}}",
-        "u": "{{random.uuid}}", "b": {{random.boolean}}, "x": "{{random.alphaNumeric(8)}}", "ip": "{{internet.ip}}", "iso": "{{date.utc}}"}"#;
+        "u": "{{random.uuid}}", "b": {{random.boolean}}, "x": "{{random.alphaNumeric(8)}}", "ip": "{{internet.ip}}", "iso": "{{date.utc}}",
+        "log": "{{date.now("DD/MMM/YYYY:HH:mm:ss ZZ")}}", "zone": "{{date.now("HH:mmZ")}}"}"#;
     let template = Template::parse(text).unwrap_or_else(|error| panic!("{error}"));
     let settings = settings(KindName::Template(template), |p| p.seconds = 100);
     assert_eq!((settings.truth(), settings.header(Format::Csv)), (None, None));
@@ -128,6 +129,10 @@ fn a_template_is_filled_in() {
     assert_eq!(
         (all[1]["iso"].as_str(), all[1]["t"].as_i64()),
         (Some("2024-03-04T00:00:00.100Z"), Some(1_709_510_400_100))
+    );
+    assert_eq!(
+        (all[0]["log"].as_str(), all[0]["zone"].as_str()),
+        (Some("04/Mar/2024:00:00:00 +0000"), Some("00:00+00:00"))
     );
     let values = |name: &str| all.iter().map(|record| record[name].to_string()).collect::<BTreeSet<String>>();
     assert_eq!((values("n").len(), values("small").len(), values("one").len()), (11, 4, 3));
@@ -150,6 +155,9 @@ fn a_template_that_is_wrong_says_so() {
         ("{{random.nmber(3)}}", "the function `random.nmber`, which is not known; hint: did you mean `random.number`?"),
         ("{{name.firstName}}", "which is not known; hint: known are random.number, random.float"),
         ("{{random.number({\"min\":3,\"max\":2})}}", "whose arguments are wrong; hint: a largest whole number"),
+        ("{{random.number({\"min\":-9223372036854775808,\"max\":9})}}", "whose arguments are wrong; hint: a largest"),
+        ("{{random.number(9223372036854775807)}}", "whose arguments are wrong; hint: a largest"),
+        ("{{random.float({\"min\":-1e308,\"max\":1e308})}}", "whose arguments are wrong"),
         ("{{random.number(min)}}", "hint: they are JSON"),
         ("{{random.arrayElement([])}}", "hint: some values"),
         ("{{random.weightedArrayElement({\"weights\":[1],\"data\":[1,2]})}}", "hint: as many weights as values"),
