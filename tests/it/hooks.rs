@@ -378,7 +378,8 @@ fn a_hook_behind_the_line_gets_all_that_was_found() {
     for path in files(&pipeline.url.join("undelivered")) {
         for line in fs::read_to_string(path).unwrap().lines() {
             let line: Value = serde_json::from_str(line).unwrap();
-            assert_eq!(line["errorCode"], "hook_delivery_failed");
+            // what was said last: a 500 for one alone, whose neighbour is taken, counts as a refusal
+            assert!(["hook_delivery_failed", "hook_status"].iter().any(|code| line["errorCode"] == *code), "{line}");
             undelivered.insert(line["id"].as_str().unwrap().to_owned());
         }
     }
