@@ -357,3 +357,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn of_several_pumps_behind_a_forest_the_lowest_score_holds() {
+    let pump = |name: &str, filter: &str| {
+        format!(
+            "{TRADES}CREATE OR REPLACE PUMP \"{name}\" AS INSERT INTO \"ARCHIVE\" SELECT STREAM * FROM \"TEMP_STREAM\" {filter};\n"
+        )
+    };
+    let threshold = |text: &str| {
+        let imported = imported(&[text]);
+        assert_left(&imported, "WHERE ANOMALY_SCORE of several pumps");
+        let toml = table(&imported);
+        toml["detect"]["records"].get("score_threshold").and_then(toml::Value::as_float)
+    };
+    assert_eq!(threshold(&pump("ALL", "")), Some(0.0), "one of them keeps every record");
+    assert_eq!(threshold(&pump("MORE", "WHERE ANOMALY_SCORE > 0.5")), Some(0.5));
+}

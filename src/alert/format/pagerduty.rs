@@ -9,6 +9,8 @@ use crate::model::{Notice, NoticeKind};
 
 /// A longer key is refused.
 const KEY_CHARACTERS_MAX: usize = 255;
+/// An event of more than 512 kB is refused.
+const DETAILS_BYTES_MAX: usize = 400_000;
 
 pub(super) fn event(key: &Secret, notice: &Notice, about: &About) -> Value {
     let dedup_key: String = notice.thread.chars().take(KEY_CHARACTERS_MAX).collect();
@@ -23,13 +25,22 @@ pub(super) fn event(key: &Secret, notice: &Notice, about: &About) -> Value {
             "severity": severity(notice.severity),
             "timestamp": instant(notice, about.zone).to_string(),
             "component": notice.measures.first(),
-            "custom_details": ours(notice),
+            "custom_details": details(notice),
         },
     });
     if let (Some(description), Some(payload)) = (&about.description, event["payload"].as_object_mut()) {
         payload.insert("group".into(), description.clone().into());
     }
     event
+}
+
+/// The body, or, where it makes the event too large to be taken, what it comes to.
+fn details(notice: &Notice) -> Value {
+    let all = ours(notice);
+    if all.to_string().len() <= DETAILS_BYTES_MAX {
+        return all;
+    }
+    json!({ "notice_id": notice.id, "notice_kind": notice.kind.name(), "notice_thread": notice.thread, "text": notice.text })
 }
 
 fn action(kind: NoticeKind) -> &'static str {

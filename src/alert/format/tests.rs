@@ -130,6 +130,10 @@ fn pagerduty_joins_by_thread_and_resolves() {
         },
     });
     assert_eq!(told, expected);
+    let large = Notice { body: json!({ "text": "x".repeat(500_000) }), ..plain("one", "thread") };
+    let told = json_of(&format, &large);
+    assert_eq!(told["payload"]["custom_details"]["notice_id"], "one");
+    assert!(told.to_string().len() < 10_000, "an event that is too large is refused");
     for (kind, action) in [
         (NoticeKind::Updated, "trigger"),
         (NoticeKind::Resolved, "resolve"),

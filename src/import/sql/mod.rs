@@ -130,26 +130,41 @@ fn last_window(world: &World, draft: &mut Draft) -> Result<Flow, String> {
     Err(reason)
 }
 
-/// The least score that comes out at the end: of the forest's pump, and of those that read what it fills.
+/// The least score that comes out at the end: of the forest's pump, and of those that read what it fills. Where these differ,
+/// the lowest of them holds, so that nothing is lost that one of them kept.
 fn threshold(world: &World, target: &str, select: &Select, draft: &mut Draft) -> Option<f64> {
     let reads =
         |select: &Select| select.from.iter().any(|from| matches!(from, From::Stream { name } if name == target));
     let behind = world.pumps.iter().map(|(_, _, select)| select).filter(|select| reads(select));
+    let of_pump = least_score(select, draft);
+    let of_those: Vec<Option<f64>> = behind.map(|select| least_score(select, draft)).collect();
+    // none lets all pass
+    let lowest = of_those.iter().copied().reduce(|a, b| a.zip(b).map(|(a, b)| a.min(b))).flatten();
+    if of_those.iter().any(|score| *score != lowest) {
+        draft.left(
+            "WHERE ANOMALY_SCORE of several pumps",
+            "the lowest holds for all; give each `[[deliver]]` its `score_threshold`",
+        );
+    }
+    [of_pump, lowest].into_iter().flatten().reduce(f64::max)
+}
+
+/// The least score that a pump lets pass; what else it asks for is named.
+fn least_score(select: &Select, draft: &mut Draft) -> Option<f64> {
     let mut least: Option<f64> = None;
-    for select in [select].into_iter().chain(behind) {
-        for filter in &select.filters {
-            match score_above(filter) {
-                Some(score) => least = Some(least.map_or(score, |least| least.max(score))),
-                None => draft
-                    .left(&format!("WHERE {}", show(filter)), "behind the forest only a least ANOMALY_SCORE is kept"),
+    for filter in &select.filters {
+        match score_above(filter) {
+            Some(score) => least = Some(least.map_or(score, |least| least.max(score))),
+            None => {
+                draft.left(&format!("WHERE {}", show(filter)), "behind the forest only a least ANOMALY_SCORE is kept")
             }
         }
-        for by in &select.order {
-            let is_known = matches!(plain(by), Expr::Window(_) | Expr::Time)
-                || matches!(plain(by), Expr::Column(name) if ADDED.contains(&name.as_str()));
-            if !is_known {
-                draft.left(&format!("ORDER BY {}", show(by)), "scored records come by second, and within it by score");
-            }
+    }
+    for by in &select.order {
+        let is_known = matches!(plain(by), Expr::Window(_) | Expr::Time)
+            || matches!(plain(by), Expr::Column(name) if ADDED.contains(&name.as_str()));
+        if !is_known {
+            draft.left(&format!("ORDER BY {}", show(by)), "scored records come by second, and within it by score");
         }
     }
     least
