@@ -10,7 +10,7 @@
 //! by side.
 //!
 //! A forest takes half a megabyte, and keys may be without number. Their forests stay within [`Settings::memory_bytes`]:
-//! see [`keys`] for who has one of its own and what becomes of the others.
+//! see `keys` for who has one of its own and what becomes of the others.
 //!
 //! Read in this order: [`Settings`], `scale` (what columns of different size mean), `model` (one forest), `keys`,
 //! [`RecordDetector`], [`Choice`] (which of the scored records are told, and in which order).
