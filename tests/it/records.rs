@@ -18,10 +18,11 @@ fn shipped(name: &str, directory: &Path, changes: &[(&str, &str)]) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut text = fs::read_to_string(root.join(format!("config/{name}.toml"))).unwrap();
     let out = directory.join("out").display().to_string();
-    for (from, to) in changes.iter().copied().chain([(format!("out/{name}").as_str(), out.as_str())]) {
+    for (from, to) in changes {
         assert_eq!(text.matches(from).count(), 1, "`{from}` in config/{name}.toml");
         text = text.replace(from, to);
     }
+    let text = text.replace(&format!("out/{name}"), &out);
     fs::create_dir_all(directory).unwrap();
     let path = directory.join("changed.toml");
     fs::write(&path, text).unwrap();
@@ -62,8 +63,34 @@ fn sensor_values_are_found_on_five_seeds() {
     finds_what_is_planted("iot-sensor", &["--seconds", "3600", "--per-second", "5"]);
 }
 
+#[test]
+fn trades_that_are_told_are_delivered_once_as_they_were() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = shipped("stock-trades", directory.path(), &[SHORT]);
+    tidewatch(&["run", &config.display().to_string()]).good();
+    let out = directory.path().join("out");
+    let ids = |objects: BTreeMap<String, String>| {
+        let lines = objects.into_values().flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+        let id =
+            |line: String| serde_json::from_str::<Value>(&line).unwrap()["ANOMALY_ID"].as_str().unwrap().to_owned();
+        let mut ids: Vec<String> = lines.map(id).collect();
+        ids.sort();
+        ids
+    };
+    let delivered = below(&out, "delivered");
+    let name = delivered.keys().next().unwrap();
+    assert_eq!(name.split('/').map(str::len).collect::<Vec<_>>()[..5], ["delivered".len(), 4, 2, 2, 2], "{name}");
+    let told = ids(table(&out));
+    assert!(told.len() > 50 && ids(delivered) == told, "{}", told.len());
+}
+
 /// The objects of the table of records, by name.
 fn table(out: &Path) -> BTreeMap<String, String> {
+    below(out, "records")
+}
+
+/// The objects of lines below a folder, by name.
+fn below(out: &Path, folder: &str) -> BTreeMap<String, String> {
     fn walk(folder: &Path, root: &Path, found: &mut BTreeMap<String, String>) {
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
@@ -76,7 +103,7 @@ fn table(out: &Path) -> BTreeMap<String, String> {
         }
     }
     let mut found = BTreeMap::new();
-    walk(&out.join("records"), out, &mut found);
+    walk(&out.join(folder), out, &mut found);
     found
 }
 
