@@ -10,11 +10,6 @@ use std::collections::{BTreeMap, HashMap};
 use super::lattice::{self, Amount, Basis, Explanation, Kind, Leaves};
 use crate::model::{Cause, Dimensions, Point, PointState, RootCause, SeriesKey, SharesOf};
 
-/// Standard deviations from what was expected to the nearer end of a band, at the least that a user may choose.
-const BAND: f64 = 4.0;
-/// Of its size, where the band has no width or no end.
-const UNKNOWN: f64 = 0.1;
-
 /// Why the points deviate. They are of one measure and one interval.
 pub(super) fn root_cause<'a>(
     points: impl Iterator<Item = &'a Point>,
@@ -88,13 +83,7 @@ fn leaf(point: &Point, adds_up: bool) -> Option<(Amount, f64)> {
         return None;
     }
     let value = point.value.or(adds_up.then_some(0.0))?;
-    let Point { expected, lower, upper, .. } = *point;
-    // a band that was cut at 0 has one end that says how far is far
-    let room =
-        if lower <= 0.0 && expected >= 0.0 { upper - expected } else { (expected - lower).min(upper - expected) };
-    let deviation =
-        if room.is_finite() && room > 0.0 { room / BAND } else { UNKNOWN * value.abs().max(expected.abs()) };
-    Some((Amount { value, expected }, deviation))
+    Some((Amount { value, expected: point.expected }, point.deviation(value)))
 }
 
 fn named(said: &Explanation, names: &[String], values: &[Vec<&str>]) -> RootCause {

@@ -14,10 +14,6 @@ const SHARE_MAX: f64 = 1e3;
 /// A value is not known better than this share of it, and none is larger than that.
 const EXACT: f64 = 1e-6;
 const VALUE_MAX: f64 = 1e60;
-/// Standard deviations from what was expected to the nearer end of a band, at the least that a user may choose.
-const BAND: f64 = 4.0;
-/// Of its size, where the band has no width or no end.
-const UNKNOWN: f64 = 0.1;
 /// Series beside any cause that are looked at, of each measure, the most severe first.
 const ISOLATED_MAX: usize = 64;
 
@@ -71,7 +67,7 @@ impl Sums {
     /// Value, expected value, and half the width of the band: of the sum where values add up, else of the mean.
     pub(super) fn shown(&self) -> [f64; 3] {
         let by = if self.adds_up { 1.0 } else { (self.series as f64).max(1.0) };
-        [self.value / by, self.expected / by, BAND * self.variance.sqrt() / by]
+        [self.value / by, self.expected / by, Point::BAND * self.variance.sqrt() / by]
     }
 }
 
@@ -268,13 +264,8 @@ fn sums<'a>(points: impl Iterator<Item = &'a Point>, adds_up: bool) -> Sums {
         if matches!(point.state, PointState::Learning { .. }) {
             continue;
         }
-        let Point { expected, lower, upper, .. } = *point;
-        // a band that was cut at 0 has one end that says how far is far
-        let room =
-            if lower <= 0.0 && expected >= 0.0 { upper - expected } else { (expected - lower).min(upper - expected) };
-        let deviation =
-            if room.is_finite() && room > 0.0 { room / BAND } else { UNKNOWN * value.abs().max(expected.abs()) };
-        let deviation = deviation.max(EXACT * value.abs().max(expected.abs()));
+        let expected = point.expected;
+        let deviation = point.deviation(value).max(EXACT * value.abs().max(expected.abs()));
         sums.series += 1;
         sums.value += value;
         sums.expected += expected;

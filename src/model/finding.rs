@@ -72,6 +72,23 @@ pub struct Point {
     pub state: PointState,
 }
 
+impl Point {
+    /// Standard deviations from what was expected to the nearer end of a band, at the least that a user may choose.
+    pub const BAND: f64 = 4.0;
+    /// Of its size, where the band has no width or no end.
+    const UNKNOWN: f64 = 0.1;
+
+    /// The standard deviation of a value of this series here, by its band.
+    pub fn deviation(&self, value: f64) -> f64 {
+        let Point { expected, lower, upper, .. } = *self;
+        // a band that was cut at 0 has one end that says how far is far
+        let room =
+            if lower <= 0.0 && expected >= 0.0 { upper - expected } else { (expected - lower).min(upper - expected) };
+        let is_known = room.is_finite() && room > 0.0;
+        if is_known { room / Point::BAND } else { Point::UNKNOWN * value.abs().max(expected.abs()) }
+    }
+}
+
 /// Names and values of dimensions, in the configured order, all of them or some; a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Dimensions(Vec<(String, String)>);
