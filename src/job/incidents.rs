@@ -53,13 +53,9 @@ pub(super) fn resume(
 /// Takes in what was said of an interval, and of those without a row before it.
 pub(super) fn follow(incidents: &mut Incidents, judge: &Judge, seen: &Gathered, verdict: &Verdict) -> Vec<Changed> {
     // of records there are no incidents
-    let (Some(detector), Gathered::Cells(closed)) = (judge.detector(), seen) else { return Vec::new() };
+    let Gathered::Cells(closed) = seen else { return Vec::new() };
     let rows_in_time: u64 = closed.cells.iter().map(|cell| cell.rows).sum();
-    let adds_up = |name: &str| {
-        let measures = detector.settings().measures();
-        let measure = measures.iter().find(|measure| &**measure.name() == name);
-        measure.is_some_and(|measure| measure.aggregation().empty_is_zero() || measure.is_counter())
-    };
+    let adds_up = |name: &str| judge.adds_up(name);
     let mut changed = Vec::new();
     let mut groups = verdict.groups.as_slice();
     for points in verdict.points.chunk_by(|a, b| a.interval == b.interval) {

@@ -153,6 +153,11 @@ impl Judge {
         self.detector()?.settings().measures().iter().find(|measure| &**measure.name() == name)
     }
 
+    /// Whether the values of a measure's series add up.
+    pub(super) fn adds_up(&self, name: &str) -> bool {
+        matches!(self.nature(name), Nature::AddsUp)
+    }
+
     /// How the values of a measure's series become that of all of them.
     fn nature(&self, name: &str) -> Nature<'_> {
         let Some(measure) = self.measure(name) else { return Nature::Apart };
