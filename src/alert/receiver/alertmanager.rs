@@ -8,10 +8,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use reqwest::Client;
 use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 
 use super::http::{Header, Url, ask, client};
-use super::{Limits, Outcome, Receiver, ReceiverError, Writes};
+use super::{Limits, Outcome, Receiver, ReceiverError, Writes, in_halves};
 use crate::alert::format::instant;
 use crate::model::{Notice, NoticeKind, Timestamp};
 
@@ -73,35 +72,20 @@ impl Alertmanager {
         })
     }
 
-    /// What became of the first of them; the rest was not tried where the parts take too long.
-    async fn send(&self, notices: &[&Notice], now: Timestamp) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(notices.len());
-        // one alert that is refused refuses its whole request
-        let mut parts = vec![notices];
-        let begun = Instant::now();
-        while let Some(part) = parts.pop() {
-            // what is delivered is not to be forgotten for the rest
-            if !outcomes.is_empty() && begun.elapsed() >= self.timeout {
-                break;
-            }
-            let alerts: Vec<Value> = part.iter().map(|notice| self.alert(notice, Some(now))).collect();
-            let mut request = self.client.post(self.settings.url.joined("api/v2/alerts"));
-            for header in &self.settings.headers {
-                request = header.add(request);
-            }
-            let body = Value::from(alerts).to_string();
-            let outcome = match ask(request.header("content-type", "application/json").body(body), now).await {
-                Ok(answer) => answer.outcome(),
-                Err(outcome) => outcome,
-            };
-            if part.len() > 1 && matches!(outcome, Outcome::Refused(_)) {
-                let (first, second) = part.split_at(part.len() / 2);
-                parts.extend([second, first]);
-            } else {
-                outcomes.extend(vec![outcome; part.len()]);
-            }
+    /// What became of them, and whether they should be cut: one alert that is refused refuses its whole request.
+    async fn send(&self, notices: &[&Notice], now: Timestamp) -> (Vec<Outcome>, bool) {
+        let alerts: Vec<Value> = notices.iter().map(|notice| self.alert(notice, Some(now))).collect();
+        let mut request = self.client.post(self.settings.url.joined("api/v2/alerts"));
+        for header in &self.settings.headers {
+            request = header.add(request);
         }
-        outcomes
+        let body = Value::from(alerts).to_string();
+        let outcome = match ask(request.header("content-type", "application/json").body(body), now).await {
+            Ok(answer) => answer.outcome(),
+            Err(outcome) => outcome,
+        };
+        let is_refused = matches!(outcome, Outcome::Refused(_));
+        (vec![outcome; notices.len()], is_refused)
     }
 }
 
@@ -115,6 +99,7 @@ impl Receiver for Alertmanager {
     }
 
     fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], now: Timestamp) -> BoxFuture<'a, Vec<Outcome>> {
-        Box::pin(self.send(notices, now))
+        let receiver = &*self;
+        Box::pin(in_halves(notices, receiver.timeout, move |part| receiver.send(part, now)))
     }
 }

@@ -8,10 +8,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use reqwest::Client;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::http::{Url, ask, client};
-use super::{Limits, Outcome, Receiver, ReceiverError, Trouble, Writes};
+use super::{Limits, Outcome, Receiver, ReceiverError, Trouble, Writes, in_halves};
 use crate::alert::format::{instant, ours};
 use crate::alert::outbox::hash;
 use crate::alert::secret::Secret;
@@ -106,37 +105,25 @@ impl Elasticsearch {
         format!("{}\n{}\n", json!({ verb: { "_index": index, "_id": id } }), self.document(notice))
     }
 
-    /// What became of the first of them; the rest was not tried where the parts take too long.
-    async fn send(&self, notices: &[&Notice], now: Timestamp) -> Vec<Outcome> {
-        let mut outcomes = Vec::with_capacity(notices.len());
-        // cut in half as often as the server wants it
-        let mut parts = vec![notices];
-        let begun = Instant::now();
-        while let Some(part) = parts.pop() {
-            // what is delivered is not to be forgotten for the rest
-            if !outcomes.is_empty() && begun.elapsed() >= self.timeout {
-                break;
+    /// What became of them, and whether the server wants them cut.
+    async fn send(&self, notices: &[&Notice], now: Timestamp) -> (Vec<Outcome>, bool) {
+        let mut request = self.client.post(self.settings.url.joined("_bulk"));
+        request = match &self.settings.login {
+            Login::None => request,
+            Login::Basic(user, password) => request.basic_auth(user, Some(password.reveal())),
+            Login::ApiKey(key) => request.header("authorization", format!("ApiKey {}", key.reveal())),
+        };
+        let body: String = notices.iter().map(|notice| self.lines(notice)).collect();
+        match ask(request.header("content-type", "application/x-ndjson").body(body), now).await {
+            Ok(answer) => {
+                let outcomes = match answer.outcome() {
+                    Outcome::Delivered => results(&answer.body, notices.len()),
+                    other => vec![other; notices.len()],
+                };
+                (outcomes, answer.status.as_u16() == 413)
             }
-            let mut request = self.client.post(self.settings.url.joined("_bulk"));
-            request = match &self.settings.login {
-                Login::None => request,
-                Login::Basic(user, password) => request.basic_auth(user, Some(password.reveal())),
-                Login::ApiKey(key) => request.header("authorization", format!("ApiKey {}", key.reveal())),
-            };
-            let body: String = part.iter().map(|notice| self.lines(notice)).collect();
-            match ask(request.header("content-type", "application/x-ndjson").body(body), now).await {
-                Ok(answer) if answer.status.as_u16() == 413 && part.len() > 1 => {
-                    let (first, second) = part.split_at(part.len() / 2);
-                    parts.extend([second, first]);
-                }
-                Ok(answer) => match answer.outcome() {
-                    Outcome::Delivered => outcomes.extend(results(&answer.body, part.len())),
-                    other => outcomes.extend(vec![other; part.len()]),
-                },
-                Err(outcome) => outcomes.extend(vec![outcome; part.len()]),
-            }
+            Err(outcome) => (vec![outcome; notices.len()], false),
         }
-        outcomes
     }
 }
 
@@ -150,7 +137,8 @@ impl Receiver for Elasticsearch {
     }
 
     fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], now: Timestamp) -> BoxFuture<'a, Vec<Outcome>> {
-        Box::pin(self.send(notices, now))
+        let receiver = &*self;
+        Box::pin(in_halves(notices, receiver.timeout, move |part| receiver.send(part, now)))
     }
 }
 

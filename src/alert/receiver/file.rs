@@ -6,8 +6,8 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 
 use futures::future::BoxFuture;
-use tokio::task::{JoinHandle, spawn_blocking};
 
+use super::writing::Writing;
 use super::{Limits, Outcome, Receiver, Writes};
 use crate::model::{Notice, Timestamp};
 
@@ -22,13 +22,12 @@ pub struct Settings {
 pub(super) struct File {
     settings: Settings,
     writes: Writes,
-    /// A write that is under way, perhaps one that nobody waited for any longer.
-    writing: Option<JoinHandle<io::Result<()>>>,
+    writing: Writing,
 }
 
 impl File {
     pub(super) fn new(settings: Settings, writes: Writes) -> File {
-        File { settings, writes, writing: None }
+        File { settings, writes, writing: Writing::default() }
     }
 }
 
@@ -42,21 +41,11 @@ impl Receiver for File {
     }
 
     fn deliver<'a>(&'a mut self, notices: &'a [&'a Notice], _now: Timestamp) -> BoxFuture<'a, Vec<Outcome>> {
-        let mut lines = Vec::new();
-        for notice in notices {
-            lines.extend(self.writes.payload(notice));
-            lines.push(b'\n');
-        }
+        let lines = self.writes.lines(notices);
         let (path, header) = (self.settings.path.clone(), self.writes.format.header());
         let writing = &mut self.writing;
         Box::pin(async move {
-            // a disk may hang; what it was given before comes again, as nobody knows of it
-            if let Some(earlier) = writing.as_mut() {
-                let _ = earlier.await;
-            }
-            let written = writing.insert(spawn_blocking(move || append(&path, header, &lines))).await;
-            *writing = None;
-            let outcome = match written.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            let outcome = match writing.run(move || append(&path, header, &lines)).await {
                 Ok(()) => Outcome::Delivered,
                 Err(error) => Outcome::down("File", error.to_string()),
             };

@@ -16,11 +16,13 @@ mod smtp;
 mod sns;
 mod stdout;
 mod webhook;
+mod writing;
 
 use std::fmt;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 
 use super::format::{About, Format};
 use super::route::Pace;
@@ -270,6 +272,16 @@ pub(super) struct Writes {
 }
 
 impl Writes {
+    /// What these notices are as lines.
+    fn lines(&self, notices: &[&Notice]) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for notice in notices {
+            lines.extend(self.payload(notice));
+            lines.push(b'\n');
+        }
+        lines
+    }
+
     fn payload(&self, notice: &Notice) -> Vec<u8> {
         self.format.payload(notice, &self.about)
     }
@@ -281,6 +293,34 @@ impl Writes {
             format => format.payload(notice, &self.about),
         }
     }
+}
+
+/// Sends notices together, in parts that are cut in half as long as `send` says that they should be. What became of the
+/// first of them: the rest was not tried where the parts take too long, for what is delivered is not to be forgotten.
+pub(super) async fn in_halves<'a, F>(
+    notices: &'a [&'a Notice],
+    timeout: Duration,
+    send: impl Fn(&'a [&'a Notice]) -> F,
+) -> Vec<Outcome>
+where
+    F: Future<Output = (Vec<Outcome>, bool)>,
+{
+    let mut outcomes = Vec::with_capacity(notices.len());
+    let mut parts = vec![notices];
+    let begun = Instant::now();
+    while let Some(part) = parts.pop() {
+        if !outcomes.is_empty() && begun.elapsed() >= timeout {
+            break;
+        }
+        let (of_part, is_too_much) = send(part).await;
+        if is_too_much && part.len() > 1 {
+            let (first, second) = part.split_at(part.len() / 2);
+            parts.extend([second, first]);
+        } else {
+            outcomes.extend(of_part);
+        }
+    }
+    outcomes
 }
 
 /// Sends notices one after the other. The rest is left alone once the receiver is down, and a notice waits for the
