@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::parse::{Expr, From, Item, Select};
+use super::syntax::{Expr, From, Item, Select};
 use crate::import::draft::Draft;
 
 /// More pumps in a row than anyone has; fewer than a circle of them.

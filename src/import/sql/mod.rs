@@ -7,10 +7,11 @@
 
 mod flow;
 mod parse;
+mod syntax;
 mod token;
 
 use self::flow::{Flow, Origin, World, plain, show, trace};
-use self::parse::{Expr, From, Select, Statement};
+use self::syntax::{Expr, From, Select, Statement};
 use self::token::{Kind, Token};
 use super::draft::{Draft, shown};
 use crate::model::Length;
