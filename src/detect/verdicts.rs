@@ -32,17 +32,19 @@
 //! their order (D1), and part of the detector's state (D2): the ring of a key is written with its series, the rest with
 //! what all series have together.
 
+mod said;
+
 use std::collections::{BTreeMap, VecDeque};
+
+pub use said::Outcome;
+pub(super) use said::{Anomaly, Revision};
+use said::{Said, joined};
 
 use super::arrival::Arrival;
 use super::derived;
 use super::fleet;
-use super::judgement::{Judgement, State};
-use super::margin::Margin;
-use super::settings::{Aggregation, Measure};
-use super::severity::severity;
+use super::settings::Measure;
 use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
-use super::sparse::Given;
 use crate::model::SeriesKey;
 
 /// Bytes that may be remembered.
@@ -51,238 +53,6 @@ const BYTES: usize = 64 << 20;
 const REACH_MAX: u32 = 1440;
 /// Keys that may wait in one interval that is not judged yet; beyond that it is not revised.
 const WAITING_MAX: usize = 1 << 16;
-
-/// What a revision does to a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
-    /// It was anomalous and is.
-    Confirmed,
-    /// It was anomalous and is not.
-    Withdrawn,
-    /// It was normal and is not.
-    Raised,
-}
-
-/// The state of a verdict.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Said {
-    /// Nothing was said, and nothing will be.
-    Nothing,
-    /// The same, of a measure that others follow from: its value is known, and made of so many rows.
-    Known(Option<f64>, u64),
-    Normal(Band),
-    Anomalous(Band, Anomaly),
-}
-
-/// A value, and what it was held against.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Band {
-    value: Option<f64>,
-    /// Rows with a value.
-    rows: u64,
-    expected: f64,
-    lower: f64,
-    upper: f64,
-}
-
-// there is one of these for every series and interval that is remembered: small numbers take few bytes
-impl Codec for Band {
-    fn write(&self, to: &mut Writer) {
-        let Band { value, rows, expected, lower, upper } = self;
-        value.write(to);
-        to.small(*rows);
-        [*expected, *lower, *upper].write(to);
-    }
-    fn read(from: &mut Reader<'_>) -> Result<Band, SnapshotError> {
-        let (value, rows) = (Option::read(from)?, from.small()?);
-        let [expected, lower, upper] = <[f64; 3]>::read(from)?;
-        Ok(Band { value, rows, expected, lower, upper })
-    }
-}
-
-/// What an anomalous interval is part of.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Anomaly {
-    pub(super) high: bool,
-    /// Number of its first interval.
-    pub(super) since: i64,
-    pub(super) severity: f64,
-}
-
-codec!(Anomaly { high, since, severity });
-
-/// What became of one verdict.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Revision {
-    pub(super) outcome: Outcome,
-    pub(super) before: Option<f64>,
-    pub(super) value: f64,
-    pub(super) expected: f64,
-    pub(super) lower: f64,
-    pub(super) upper: f64,
-    /// The anomaly as it was told, none where there was none.
-    pub(super) told: Option<Anomaly>,
-    /// What the revised value is by itself.
-    pub(super) high: bool,
-    pub(super) severity: f64,
-}
-
-impl Said {
-    fn of(said: &fleet::Said, rows: u64, measure: &Measure) -> Said {
-        let fleet::Said { value, judgement, is_judged } = *said;
-        let nothing = if measure.is_operand() { Said::Known(value, rows) } else { Said::Nothing };
-        if !is_judged || measure.is_counter() {
-            return nothing;
-        }
-        let Judgement { expected, lower, upper, has_scale, severity, state, .. } = judgement;
-        let band = Band { value, rows, expected, lower, upper };
-        match state {
-            State::Learning { .. } => nothing,
-            State::Normal if upper > lower && has_scale => Said::Normal(band),
-            State::Normal => nothing,
-            State::Anomalous { high, since } => Said::Anomalous(band, Anomaly { high, since, severity }),
-        }
-    }
-
-    /// Adds late rows to interval `number`.
-    fn revise(&mut self, number: i64, late: Given, measure: &Measure) -> Option<Revision> {
-        if let Said::Known(value, rows) = self {
-            let known = joined(Given { value: *value, rows: *rows }, late, measure.aggregation())?;
-            (*value, *rows) = (known.value, known.rows);
-            return None;
-        }
-        let (revised, value) = self.band()?.with(late, measure.aggregation())?;
-        self.replace(number, revised, value, measure)
-    }
-
-    /// The value that it rests on, if it is remembered; as much as the rows so far have brought.
-    fn given(&self) -> Option<Given> {
-        match self {
-            Said::Nothing => None,
-            Said::Known(value, rows) => Some(Given { value: *value, rows: *rows }),
-            Said::Normal(band) | Said::Anomalous(band, _) => Some(Given { value: band.value, rows: band.rows }),
-        }
-    }
-
-    fn band(&self) -> Option<Band> {
-        match self {
-            Said::Nothing | Said::Known(..) => None,
-            Said::Normal(band) | Said::Anomalous(band, _) => Some(*band),
-        }
-    }
-
-    /// Puts another value of interval `number` in, that of a measure that follows from others.
-    fn rework(&mut self, number: i64, now: Given, measure: &Measure) -> Option<Revision> {
-        let (band, value) = (self.band()?, now.value?);
-        let is_new = band.value.is_none_or(|before| before.total_cmp(&value).is_ne());
-        let revised = Band { value: Some(value), rows: now.rows, ..band };
-        if is_new { self.replace(number, revised, value, measure) } else { None }
-    }
-
-    /// Holds a revised value against the band.
-    fn replace(&mut self, number: i64, revised: Band, value: f64, measure: &Measure) -> Option<Revision> {
-        let (aggregation, margin) = (measure.aggregation(), measure.margin());
-        let band = self.band()?;
-        let told = if let Said::Anomalous(_, anomaly) = self { Some(*anomaly) } else { None };
-        let judged = revised.judge(value, margin);
-        let Judgement { expected, lower, upper, severity, .. } = judged;
-        let (high, since) = (value >= expected, told.map_or(number, |told| told.since));
-        let now = Anomaly { high, since, severity };
-        let was_off = |value| is_off(&band.judge(value, margin));
-        let was_outside = match told {
-            // that nothing came may be the anomaly
-            Some(_) => band.value.is_none_or(was_off),
-            None => band.compared(aggregation).is_some_and(was_off),
-        };
-        let (outcome, said) = match (told, is_off(&judged)) {
-            (Some(_), true) => (Some(Outcome::Confirmed), Said::Anomalous(revised, now)),
-            (Some(_), false) if was_outside => (Some(Outcome::Withdrawn), Said::Normal(revised)),
-            (Some(told), false) => (None, Said::Anomalous(revised, told)),
-            (None, true) if !was_outside => (Some(Outcome::Raised), Said::Anomalous(revised, now)),
-            (None, _) => (None, Said::Normal(revised)),
-        };
-        *self = said;
-        let before = band.value;
-        outcome.map(|outcome| Revision { outcome, before, value, expected, lower, upper, told, high, severity })
-    }
-}
-
-impl Band {
-    /// The value that is held against the band, if any.
-    fn compared(&self, aggregation: Aggregation) -> Option<f64> {
-        self.value.or(aggregation.empty_is_zero().then_some(0.0))
-    }
-
-    /// What a value by itself is here, as for one that came in time: outside the band and the margins it is anomalous.
-    fn judge(&self, value: f64, margin: Margin) -> Judgement {
-        let Band { expected, lower, upper, .. } = *self;
-        let high = value >= expected;
-        let width = if high { upper - expected } else { expected - lower };
-        let severity = severity((value - expected).abs() / width.max(f64::MIN_POSITIVE));
-        let is_outside = value < lower || value > upper;
-        let state = if is_outside { State::Anomalous { high, since: 0 } } else { State::Normal };
-        margin.told(Judgement { expected, lower, upper, has_scale: true, score: 0.0, severity, state }, value, 0.0)
-    }
-
-    /// With late rows, and the value of all; none where the rows have no value.
-    fn with(&self, late: Given, aggregation: Aggregation) -> Option<(Band, f64)> {
-        let Given { value, rows } = joined(Given { value: self.value, rows: self.rows }, late, aggregation)?;
-        value.map(|known| (Band { value, rows, ..*self }, known))
-    }
-}
-
-fn is_off(judgement: &Judgement) -> bool {
-    matches!(judgement.state, State::Anomalous { .. })
-}
-
-/// What rows bring together that came one after the other; none where the later ones have no value.
-#[expect(clippy::cast_precision_loss, reason = "counts of one interval stay far below 2^53")]
-fn joined(first: Given, late: Given, aggregation: Aggregation) -> Option<Given> {
-    let added = late.value.filter(|_| late.rows > 0)?;
-    let rows = first.rows.saturating_add(late.rows);
-    let value = match (first.value, aggregation) {
-        // it is worked out when those that it follows from have been joined, or is not known
-        (_, aggregation) if !aggregation.is_joinable() => return None,
-        (None, _) => added,
-        (Some(value), Aggregation::Sum | Aggregation::Count) => value + added,
-        (Some(value), Aggregation::Avg) => value + (added - value) * (late.rows as f64 / rows as f64),
-        (Some(value), Aggregation::Min) => value.min(added),
-        (Some(value), Aggregation::Max) => value.max(added),
-        (Some(_), Aggregation::Distinct | Aggregation::Percentile(_) | Aggregation::Expression) => return None,
-    };
-    Some(Given { value: Some(value.clamp(f64::MIN, f64::MAX)), rows })
-}
-
-impl Codec for Said {
-    fn write(&self, to: &mut Writer) {
-        match self {
-            Said::Nothing => 0u8.write(to),
-            Said::Normal(band) => {
-                1u8.write(to);
-                band.write(to);
-            }
-            Said::Anomalous(band, anomaly) => {
-                2u8.write(to);
-                band.write(to);
-                anomaly.write(to);
-            }
-            Said::Known(value, rows) => {
-                3u8.write(to);
-                value.write(to);
-                to.small(*rows);
-            }
-        }
-    }
-    fn read(from: &mut Reader<'_>) -> Result<Said, SnapshotError> {
-        match u8::read(from)? {
-            0 => Ok(Said::Nothing),
-            1 => Band::read(from).map(Said::Normal),
-            2 => Ok(Said::Anomalous(Band::read(from)?, Anomaly::read(from)?)),
-            3 => Ok(Said::Known(Option::read(from)?, from.small()?)),
-            _ => Err(SnapshotError::Inconsistent("a verdict")),
-        }
-    }
-}
 
 /// Adds what came later of the same key.
 fn join(all: &mut Arrival, late: &Arrival, measures: &[Measure]) {
@@ -530,4 +300,17 @@ fn back(last: i64, number: i64) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_remembered_or_what_fits() {
+        assert_eq!(Verdicts::reach(288, 0), 288);
+        assert_eq!(Verdicts::reach(288, 100), 288);
+        assert_eq!(Verdicts::reach(1, 100), 1);
+        let fleet = Verdicts::reach(288, 20_000);
+        assert!((20..288).contains(&fleet), "{fleet}");
+        assert!(fleet * 20_000 * size_of::<Said>() <= BYTES);
+        assert_eq!(Verdicts::reach(288, usize::MAX), 1);
+    }
+}

@@ -161,14 +161,3 @@ fn nothing_is_noted_of_what_was_passed_over_and_of_counters() {
     assert_eq!(Said::of(&said(false), 1, &most), Said::Nothing);
     assert_eq!(Said::of(&said(true), 1, &most.with_counter().unwrap()), Said::Nothing);
 }
-
-#[test]
-fn a_day_is_remembered_or_what_fits() {
-    assert_eq!(Verdicts::reach(288, 0), 288);
-    assert_eq!(Verdicts::reach(288, 100), 288);
-    assert_eq!(Verdicts::reach(1, 100), 1);
-    let fleet = Verdicts::reach(288, 20_000);
-    assert!((20..288).contains(&fleet), "{fleet}");
-    assert!(fleet * 20_000 * size_of::<Said>() <= BYTES);
-    assert_eq!(Verdicts::reach(288, usize::MAX), 1);
-}
