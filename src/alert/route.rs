@@ -59,7 +59,7 @@ impl Default for Pace {
     }
 }
 
-/// What a receiver is told about. What late rows did to findings is told in both cases.
+/// What a receiver is told about. What late rows did to findings is told with incidents and with findings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tells {
     /// Incidents, from their first interval to their end.
@@ -67,4 +67,8 @@ pub enum Tells {
     Incidents,
     /// The findings of every measure in every interval.
     Findings,
+    /// Scored records that are told.
+    Records,
+    /// All scored records.
+    EveryRecord,
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::raw::Section;
 use super::receiver::receiver;
+use super::records::RecordsOutput;
 use super::resolve::Detect;
 use super::units::{DAY, MB, SECOND};
 use crate::alert::format::{Format, Lookout, Template};
@@ -60,7 +61,10 @@ fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<
     let receiver = receiver(section);
     let pace = pace(section, receiver.as_ref().ok().and_then(Option::as_ref));
     let given = section.text("name");
-    let tells = tells(section, of, format.as_ref().and_then(Option::as_ref));
+    let tells = match of {
+        Of::Findings => tells(section, format.as_ref().and_then(Option::as_ref)),
+        Of::Records => tells_of_records(section, &filter, known),
+    };
     section.finish();
     if of == Of::Records && matches!(receiver, Ok(None)) {
         section.section_problem("has no receiver; hint: for example `[deliver.file]` with `path = \"scores.jsonl\"`");
@@ -90,13 +94,34 @@ fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<
 }
 
 /// Incidents, if it is not said; findings in the shapes that were made for them.
-fn tells(section: &Section<'_>, of: Of, format: Option<&Format>) -> Tells {
+fn tells(section: &Section<'_>, format: Option<&Format>) -> Tells {
     let usual = match format {
         Some(Format::Lookout(_) | Format::Csv) => Tells::Findings,
         _ => Tells::Incidents,
     };
     let choices = [("incidents", Tells::Incidents), ("findings", Tells::Findings)];
-    if of == Of::Findings { section.choice("about", usual, &choices) } else { usual }
+    section.choice("about", usual, &choices)
+}
+
+/// Records that are told; all of them where scores below the threshold are asked for and are there.
+pub(super) fn tells_of_records(section: &Section<'_>, filter: &Filter, known: &Known<'_>) -> Tells {
+    let records = known.detect.and_then(|detect| detect.records.as_ref());
+    let lower = records.filter(|records| filter.score_threshold < records.choice.score_threshold);
+    match lower.filter(|_| section.has("score_threshold")) {
+        None => Tells::Records,
+        Some(records) if records.output == RecordsOutput::All => Tells::EveryRecord,
+        Some(records) => {
+            if filter.score_threshold > 0.0 {
+                let (least, told) = (filter.score_threshold, records.choice.score_threshold);
+                let hint = "add `output = \"all\"` to `[detect.records]`";
+                section.problem(
+                    "score_threshold",
+                    &format!("is `{least}`, and no score below `detect.records.score_threshold`, {told}, is told; hint: {hint}"),
+                );
+            }
+            Tells::Records
+        }
+    }
 }
 
 /// The name that is given, or that of the receiver's kind with a number behind it where that is taken.

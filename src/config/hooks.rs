@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::aws::aws;
-use super::deliver::{Known, Of, filter, format, name, pace};
+use super::deliver::{Known, Of, filter, format, name, pace, tells_of_records};
 use super::raw::Section;
 use super::units::{KB, MB, SECOND, u32_of, usize_of};
 use crate::alert::format::Format;
@@ -107,6 +107,7 @@ fn hook(section: &Section<'_>, at: usize, known: &Known<'_>, names: &mut BTreeSe
     if !section.has("severity_threshold") {
         filter.severity_threshold = 0.0;
     }
+    let tells = if scores_records { tells_of_records(section, &filter, known) } else { Tells::Findings };
     let name = name(section, given, "hook", names);
     let hook = Settings { in_flight: 1, ..settings(&name, target?) };
     let delivery = Delivery {
@@ -114,13 +115,7 @@ fn hook(section: &Section<'_>, at: usize, known: &Known<'_>, names: &mut BTreeSe
         receiver: receiver::Settings::Hook(Box::new(hook)),
         pace: Pace { timeout, ..pace },
     };
-    Some(Hook::After(Box::new(Route {
-        name,
-        description: None,
-        filter,
-        delivery: Some(delivery),
-        tells: Tells::Findings,
-    })))
+    Some(Hook::After(Box::new(Route { name, description: None, filter, delivery: Some(delivery), tells })))
 }
 
 fn target(section: &Section<'_>) -> Option<Target> {

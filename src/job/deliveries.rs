@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::clock::Clock;
 use super::error::JobError;
+use super::records::Said;
 use crate::alert::format::About;
 use crate::alert::outbox::{self, OUTBOX, Outbox, OutboxError, Undelivered};
 use crate::alert::receiver::ReceiverError;
@@ -41,11 +42,14 @@ pub enum DeliveryError {
 }
 
 /// What there is to tell: records for `[[deliver]]`, all others for `[[alert]]`.
+#[derive(Default)]
 struct Told<'a> {
     groups: &'a [Notice],
     incidents: &'a [Notice],
     revisions: &'a [Notice],
     records: &'a [Notice],
+    /// Those that are not told among them.
+    every_record: &'a [Notice],
 }
 
 /// The routes of a job, with their outboxes.
@@ -114,31 +118,32 @@ impl Deliveries {
         }
         let groups: Vec<Notice> = groups.iter().map(notice::of_group).collect();
         let revisions: Vec<Notice> = revisions.iter().filter_map(notice::of_revision).collect();
-        self.tell(interval, &Told { groups: &groups, incidents, revisions: &revisions, records: &[] }).await
+        self.tell(interval, &Told { groups: &groups, incidents, revisions: &revisions, ..Told::default() }).await
     }
 
     /// Tells of scored records of an interval. A job judges series or records: it tells of an interval once.
-    pub(super) async fn tell_records(&self, interval: Interval, records: &[ScoredRecord]) -> Result<(), JobError> {
-        if self.records.is_empty() || records.is_empty() {
-            return Ok(());
-        }
-        let records: Vec<Notice> = records.iter().map(record_notice).collect();
-        self.tell(interval, &Told { groups: &[], incidents: &[], revisions: &[], records: &records }).await
+    pub(super) async fn tell_records(&self, interval: Interval, said: &Said) -> Result<(), JobError> {
+        let wants_every = |(route, _): &(Route, Outbox)| route.tells == Tells::EveryRecord;
+        let notices = |records: &[ScoredRecord], is_wanted: bool| -> Vec<Notice> {
+            records.iter().filter(|_| is_wanted).map(record_notice).collect()
+        };
+        let every_record = notices(&said.written, self.records.iter().any(wants_every));
+        let records = notices(&said.told, !self.records.iter().all(wants_every));
+        self.tell(interval, &Told { records: &records, every_record: &every_record, ..Told::default() }).await
     }
 
     /// Puts notices into the outbox of each route that takes them. They are durable when this returns.
     async fn tell(&self, interval: Interval, told: &Told<'_>) -> Result<(), JobError> {
-        for (routes, of_records) in [(&self.findings, false), (&self.records, true)] {
-            for (route, outbox) in routes {
-                let (first, then) = match route.tells {
-                    _ if of_records => (told.records, &[][..]),
-                    Tells::Incidents => (told.incidents, told.revisions),
-                    Tells::Findings => (told.groups, told.revisions),
-                };
-                let taken = first.iter().chain(then).filter(|notice| route.filter.lets_pass(notice));
-                let put = outbox.put(interval, &taken.collect::<Vec<_>>()).await;
-                put.map_err(|error| Box::new(DeliveryError::from(error)))?;
-            }
+        for (route, outbox) in self.findings.iter().chain(&self.records) {
+            let (first, then) = match route.tells {
+                Tells::Incidents => (told.incidents, told.revisions),
+                Tells::Findings => (told.groups, told.revisions),
+                Tells::Records => (told.records, &[][..]),
+                Tells::EveryRecord => (told.every_record, &[][..]),
+            };
+            let taken = first.iter().chain(then).filter(|notice| route.filter.lets_pass(notice));
+            let put = outbox.put(interval, &taken.collect::<Vec<_>>()).await;
+            put.map_err(|error| Box::new(DeliveryError::from(error)))?;
         }
         Ok(())
     }

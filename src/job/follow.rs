@@ -171,7 +171,7 @@ async fn locked(
                 host.listener.on(Event::Incidents(&told));
             }
             deliveries.tell_findings(listed.interval, (&verdict.groups, &notices), &[]).await?;
-            deliveries.tell_records(listed.interval, &verdict.records.told).await?;
+            deliveries.tell_records(listed.interval, &verdict.records).await?;
             host.listener.on(Event::Judged { intervals: number, total: waiting.len() as u64 });
             if unsaved >= CHECKPOINT_INTERVALS {
                 save(&mut checkpoints, &mut done, &mut judge, (&tracked, &mut orders), &mut unsaved).await?;

@@ -3,31 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 
 use crate::support::process::{Running, tidewatch, wait_until};
+use crate::support::shipped::shipped;
 
 const RECALL_MIN: f64 = 0.95;
 const PRECISION_MIN: f64 = 0.9;
 const SEEDS: [u64; 5] = [1, 2, 3, 4, 5];
-
-/// A shipped configuration with some of its text changed.
-fn shipped(name: &str, directory: &Path, changes: &[(&str, &str)]) -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut text = fs::read_to_string(root.join(format!("config/{name}.toml"))).unwrap();
-    let out = directory.join("out").display().to_string();
-    for (from, to) in changes {
-        assert_eq!(text.matches(from).count(), 1, "`{from}` in config/{name}.toml");
-        text = text.replace(from, to);
-    }
-    let text = text.replace(&format!("out/{name}"), &out);
-    fs::create_dir_all(directory).unwrap();
-    let path = directory.join("changed.toml");
-    fs::write(&path, text).unwrap();
-    path
-}
 
 /// The number behind a word at the beginning of a line.
 fn figure(printed: &str, word: &str) -> f64 {

@@ -6,6 +6,7 @@ use super::super::host::Event;
 use super::super::incidents;
 use super::super::judge::Verdict;
 use super::super::prepare::Prepared;
+use super::super::records::Said;
 use super::super::seen::Seen;
 use super::Live;
 use crate::alert::{Revision, revisions_worth_telling, worth_telling};
@@ -91,7 +92,7 @@ impl Live<'_> {
         committed: Committed,
         judged: Option<(Verdict, Seen)>,
     ) -> Result<(), JobError> {
-        let (mut groups, mut revisions, mut records) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut groups, mut revisions, mut records) = (Vec::new(), Vec::new(), Said::default());
         let mut notices = Vec::new();
         if let Some((judge, (verdict, seen))) = self.judge.as_ref().zip(judged) {
             let changed = incidents::follow(&mut self.incidents, judge, &seen, &verdict);
@@ -118,7 +119,7 @@ impl Live<'_> {
             if !told.is_empty() {
                 self.host.listener.on(Event::Incidents(&told));
             }
-            (groups, revisions, records) = (verdict.groups, verdict.revisions, verdict.records.told);
+            (groups, revisions, records) = (verdict.groups, verdict.revisions, verdict.records);
         }
         let revisions = self.revise(&closing, committed.adopted, revisions).await?;
         if let Some(deliveries) = &self.deliveries {

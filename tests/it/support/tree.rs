@@ -30,6 +30,13 @@ pub(crate) fn read(url: &Path) -> Tree {
     tree
 }
 
+/// Reads one more area, such as `records`.
+pub(crate) fn below(url: &Path, area: &str) -> Tree {
+    let mut tree = Tree::new();
+    walk(&url.join(area), area, &mut |name, path| drop(tree.insert(name.to_owned(), fs::read(path).unwrap())));
+    tree
+}
+
 /// All files below a directory; one that is not there has none.
 fn walk(directory: &Path, name: &str, visit: &mut impl FnMut(&str, &Path)) {
     let Ok(entries) = fs::read_dir(directory) else { return };
