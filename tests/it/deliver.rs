@@ -1,7 +1,7 @@
 //! What is found reaches those who are told, at least once, whatever they and the job suffer (A1): the receiver fails, is
 //! down, hangs; the job is stopped at each point of a commit, and killed. The line itself is never held up by it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::thread;
@@ -22,6 +22,7 @@ use crate::support::pipeline::Pipeline;
 use crate::support::process::{Running, command, ended, tidewatch};
 use crate::support::rig::environment;
 use crate::support::servers::kinesis::Kinesis;
+use crate::support::servers::mail::Mail;
 use crate::support::servers::ministack::Ministack;
 use crate::support::servers::s3::{S3, WRITER};
 use crate::support::stream::{REGION, Stream};
@@ -150,9 +151,9 @@ fn a_job_killed_while_its_receiver_fails_every_third_time_loses_nothing() {
 }
 
 #[test]
-fn a_receiver_that_is_down_or_hangs_stops_nothing_and_is_told_later() {
+fn a_receiver_that_is_down_or_hangs_or_is_locked_stops_nothing_and_is_told_later() {
     let reference = Reference::new();
-    for manner in [Manner::IsDown, Manner::Hangs] {
+    for manner in [Manner::IsDown, Manner::Hangs, Manner::IsLocked] {
         let hook = Hook::listen(manner);
         let pipeline = reference.telling(&format!("{manner:?}"), &webhook(&hook, "timeout = \"100ms\""));
         let path = pipeline.write();
@@ -235,6 +236,74 @@ fn a_topic_gets_every_message_and_hands_it_on() {
     assert!(kinds.clone().any(|kind| kind == "opened"), "{:?}", kinds.collect::<Vec<_>>());
     let told = messages.iter().map(|message| message["Message"].as_str().unwrap().as_bytes().to_vec());
     assert_eq!(ids(told), reference.expected);
+}
+
+#[test]
+fn a_function_gets_every_message_though_every_third_call_of_it_fails() {
+    let reference = Reference::new();
+    let server = Ministack::shared();
+    let asked = reference.directory.path().join("asked.jsonl");
+    let code = format!(
+        "import json\n\n\ndef handler(event, context):\n    with open({:?}, 'a+') as file:\n        \
+         file.write(json.dumps(event) + '\\n')\n        file.seek(0)\n        if len(file.readlines()) % 3 == 0:\n            \
+         raise RuntimeError('every third')\n    return 'thanks'\n",
+        asked.display().to_string()
+    );
+    server.function("on-alert", &code);
+    let receiver = format!(
+        "back_off = \"10ms\"\nback_off_max = \"50ms\"\n[alert.lambda]\nfunction = \"on-alert\"\nregion = \"{REGION}\"\n\
+         endpoint_url = \"{}\"\n",
+        server.endpoint()
+    );
+    let pipeline = reference.telling("function", &receiver);
+    let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    ended(command(&["run", &pipeline.write()]).envs(keys).output().unwrap()).good();
+    let asked = lines(&asked);
+    assert_eq!(asked.iter().cloned().collect::<BTreeSet<_>>(), reference.expected);
+    assert!(asked.len() > reference.expected.len(), "a call that fails is made again");
+    println!("every third call fails: {} of {} calls", asked.len() - reference.expected.len(), asked.len());
+    reference.assert_same(&pipeline, "function");
+}
+
+#[test]
+fn mailboxes_get_every_message_once() {
+    let reference = Reference::new();
+    let server = Mail::start();
+    let receiver = |password: &str, encryption: &str, retry_for: &str| {
+        format!(
+            "retry_for = \"{retry_for}\"\nback_off = \"10ms\"\nback_off_max = \"50ms\"\n[alert.smtp]\nhost = \"127.0.0.1\"\nport = {}\n\
+             encryption = \"{encryption}\"\nusername = \"shop\"\npassword = \"{password}\"\nfrom = \"Shop <shop@example.com>\"\n\
+             to = [\"nobody@example.com\", \"busy@example.com\", \"on-call@example.com\"]\n",
+            server.port(),
+        )
+    };
+    // a wrong password, and a server that cannot encrypt where that is wanted: nothing is sent
+    for (name, password, encryption) in [("locked", "wrong", "none"), ("clear", "hush", "starttls")] {
+        let pipeline = reference.telling(name, &receiver(password, encryption, "0s"));
+        tidewatch(&["run", &pipeline.write()]).good();
+        assert!(server.taken().is_empty());
+        reference.assert_same(&pipeline, name);
+    }
+    let pipeline = reference.telling("mail", &receiver("hush", "none", "1d"));
+    tidewatch(&["run", &pipeline.write()]).good();
+    let mut taken: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for mail in server.taken() {
+        let message = mail["message"].as_str().unwrap().replace("\r\n", "\n");
+        assert!(message.contains("From: Shop <shop@example.com>\n") && message.contains("Subject: "), "{message}");
+        let id = message.lines().find_map(|line| line.strip_prefix("id ")).unwrap().to_owned();
+        taken.entry(mail["to"][0].as_str().unwrap().to_owned()).or_default().push(id);
+    }
+    // who is not there keeps nobody else from the mail, and who turns it away once gets it later
+    assert_eq!(taken.keys().collect::<Vec<_>>(), ["busy@example.com", "on-call@example.com"]);
+    for (to, ids) in taken {
+        assert_eq!(
+            (ids.iter().cloned().collect::<BTreeSet<_>>(), ids.len()),
+            (reference.expected.clone(), ids.len()),
+            "{to}"
+        );
+        assert_eq!(ids.len(), reference.expected.len(), "{to} gets each once");
+    }
+    reference.assert_same(&pipeline, "mail");
 }
 
 #[test]

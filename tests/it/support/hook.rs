@@ -16,6 +16,8 @@ pub(crate) enum Manner {
     IsDown,
     /// It never answers.
     Hangs,
+    /// It does not know who asks.
+    IsLocked,
 }
 
 /// A program that listens; it ends with the tests.
@@ -80,6 +82,7 @@ impl Shared {
         };
         let status = match manner {
             Manner::Takes => "200 OK",
+            Manner::IsLocked => "401 Unauthorized",
             Manner::FailsEveryThird if count.is_multiple_of(3) => "500 Internal Server Error",
             Manner::FailsEveryThird => "204 No Content",
             Manner::IsDown => return None,

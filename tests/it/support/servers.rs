@@ -1,5 +1,5 @@
-//! Real servers on 127.0.0.1, installed by `scripts/servers`: [`kinesis`], [`s3`] and [`ministack`]. Here is what every server needs:
-//! free ports, readiness, its log when it fails, and an end. A server never outlives the tests: the shell that started
+//! Real servers on 127.0.0.1, installed by `scripts/servers`: [`kinesis`], [`s3`], [`ministack`] and [`mail`]. Here is what
+//! every server needs: free ports, readiness, its log when it fails, and an end. A server never outlives the tests: the shell that started
 //! it ends it by its process id when its own standard input closes, which it does however the tests end, even for a
 //! server in a static, which is never dropped. One that cannot start fails the test.
 
@@ -12,6 +12,7 @@ use std::time::Duration;
 use std::{env, fs, io};
 
 pub(crate) mod kinesis;
+pub(crate) mod mail;
 pub(crate) mod ministack;
 pub(crate) mod s3;
 
@@ -78,6 +79,10 @@ impl Server {
 
     pub(crate) fn port(&self) -> u16 {
         self.ports[0]
+    }
+
+    pub(crate) fn ports(&self) -> &[u16] {
+        &self.ports
     }
 
     pub(crate) fn endpoint(&self) -> String {
@@ -172,6 +177,12 @@ impl Drop for Server {
 /// What `scripts/servers` installed.
 pub(crate) fn installed(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/servers").join(path)
+}
+
+/// Python as `scripts/servers` used it.
+pub(crate) fn python() -> Command {
+    let python = installed("python/bin/python");
+    Command::new(if python.exists() { python } else { "python3".into() })
 }
 
 /// The status of the answer to a request such as `GET /`. A PUT has a short body.

@@ -1,17 +1,20 @@
 //! ministack: topics, queues and functions of Amazon. It verifies signatures, and runs functions.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tidewatch::aws::{Service, Settings};
 use tidewatch::job::{Clock as _, SystemClock};
 use tokio::runtime::{Builder, Runtime};
 
-use super::{Kind, Server, installed};
+use super::{Kind, Server, installed, python};
 use crate::support::stream::REGION;
 
 /// Any twelve digits; this is what it takes keys that it does not know for.
@@ -48,6 +51,30 @@ impl Ministack {
         let endpoint = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{name}");
         topics.form(&format!("Action=Subscribe&Version=2010-03-31&TopicArn={topic}&Protocol=sqs&Endpoint={endpoint}"));
         (topic, queue)
+    }
+
+    /// A function of this name; the code has `handler(event, context)`.
+    pub(crate) fn function(&self, name: &str, code: &str) {
+        let may = json!({ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole" });
+        let policy = json!({ "Version": "2012-10-17", "Statement": [may] }).to_string();
+        let policy: String = policy.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let role = format!("Action=CreateRole&Version=2010-05-08&RoleName={name}&AssumeRolePolicyDocument={policy}");
+        Client::of(self, "iam").form(&role);
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("index.py"), code).unwrap();
+        let zip = ["-m", "zipfile", "-c", "code.zip", "index.py"];
+        assert!(python().args(zip).current_dir(&directory).status().unwrap().success());
+        let zip = STANDARD.encode(fs::read(directory.path().join("code.zip")).unwrap());
+        let function = json!({
+            "FunctionName": name,
+            "Runtime": "python3.12",
+            "Role": format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
+            "Handler": "index.handler",
+            "Code": { "ZipFile": zip },
+            "Timeout": 60,
+        });
+        let headers = [("content-type", "application/json".to_owned())];
+        Client::of(self, "lambda").ask("/2015-03-31/functions", &headers, function.to_string());
     }
 }
 
@@ -97,10 +124,10 @@ impl Client {
         Client { runtime, service }
     }
 
-    fn ask(&self, headers: &[(&'static str, String)], body: String) -> String {
+    fn ask(&self, path: &str, headers: &[(&'static str, String)], body: String) -> String {
         let now = SystemClock::start().now().micros();
         self.runtime.block_on(async {
-            let request = self.service.post("/", headers, body.into_bytes(), now).await.unwrap();
+            let request = self.service.post(path, headers, body.into_bytes(), now).await.unwrap();
             let answer = request.send().await.unwrap();
             let (status, text) = (answer.status(), answer.text().await.unwrap());
             assert!(status.is_success(), "{status}: {text}");
@@ -110,17 +137,16 @@ impl Client {
 
     fn json(&self, target: &str, body: &Value) -> Value {
         let headers = [("x-amz-target", target.to_owned()), ("content-type", "application/x-amz-json-1.0".to_owned())];
-        serde_json::from_str(&self.ask(&headers, body.to_string())).unwrap_or_default()
+        serde_json::from_str(&self.ask("/", &headers, body.to_string())).unwrap_or_default()
     }
 
     fn form(&self, body: &str) {
-        self.ask(&[("content-type", "application/x-www-form-urlencoded".to_owned())], body.to_owned());
+        self.ask("/", &[("content-type", "application/x-www-form-urlencoded".to_owned())], body.to_owned());
     }
 }
 
 fn command(ports: &[u16], directory: &Path) -> Command {
-    let python = installed("python/bin/python");
-    let mut command = Command::new(if python.exists() { python } else { "python3".into() });
+    let mut command = python();
     command.args(["-c", "from ministack.app import main; main()"]).env("PYTHONPATH", installed("ministack"));
     command.env("BIND_HOST", "127.0.0.1").env("GATEWAY_PORT", ports[0].to_string()).env("AUTH", "true");
     command.env("HOME", directory);
