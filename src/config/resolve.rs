@@ -133,7 +133,7 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let partition = partition(&root.section("partition"));
     let job = job(&root.section("job"), partition.as_ref());
     let decode = decode(&root.section("decode"));
-    let source = source(&root.section("source"), decode.as_ref());
+    let mut source = source(&root.section("source"), decode.as_ref());
     let is_measured = root.section("detect").has("measure");
     let select = select(&root.section("select"), is_measured);
     let interval = interval(&root.section("interval"), source.as_ref());
@@ -152,6 +152,9 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let mut alerts = alerts(root, &known, &mut names);
     let mut deliveries = deliveries(root, &known, &mut names);
     let (hooks, after) = hooks(root, &known, &mut names);
+    if let Some(Source::Kinesis(stream)) = source.as_mut().filter(|_| !hooks.is_empty()) {
+        stream.keeps_origins = true;
+    }
     let scores_records = detect.as_ref().is_some_and(|detect| detect.records.is_some());
     if scores_records {
         deliveries.extend(after)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::Hooked;
 use super::wire::Outcome;
-use crate::model::{Chunk, Framing, HookFault, Places, Position, Reason, Reject};
+use crate::model::{Chunk, Framing, HookFault, Origin, Origins, Places, Position, Reason, Reject};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -22,6 +22,8 @@ pub(super) struct Item {
     bytes: u64,
     /// Tells what became of one record apart; unique in a chunk, and the same when the record comes again.
     pub(super) id: String,
+    /// What the source knows of it besides.
+    pub(super) origin: Option<Origin>,
     pub(super) state: State,
 }
 
@@ -45,12 +47,13 @@ pub(super) fn split(chunk: &Chunk, framing: Framing, record_bytes_max: usize) ->
         let record = chunk.bytes.slice(start..start + without_line_end(&chunk.bytes[start..end]).len());
         if !is_blank(&record) {
             let place = chunk.places.at(chunk.offset + start as u64);
+            let origin = chunk.origins.at(chunk.offset + start as u64).cloned();
             let state = match record.len() > record_bytes_max {
                 true => State::Rejected(record, Reason::TooLong(record_bytes_max)),
                 false => State::Live(record),
             };
             let id = format!("{}:{place}", chunk.partition);
-            items.push(Item { source: items.len(), place, bytes: (end - start) as u64, id, state });
+            items.push(Item { source: items.len(), place, bytes: (end - start) as u64, id, origin, state });
         }
         start = end;
     }
@@ -139,6 +142,8 @@ pub(super) fn assemble(chunk: Chunk, items: Vec<Item>, last: &Arc<str>) -> Hooke
         }
         bytes.push(b'\n');
     }
-    let chunk = Chunk { offset: 0, places: Places::Mapped(places.into()), bytes: bytes.into(), ..chunk };
+    // what is decoded has no more use for where it comes from
+    let (places, origins) = (Places::Mapped(places.into()), Origins::default());
+    let chunk = Chunk { offset: 0, places, bytes: bytes.into(), origins, ..chunk };
     Hooked { chunk, rejects, dropped }
 }

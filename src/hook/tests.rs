@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::records::{assemble, split};
 use super::wire::{Outcome, outcomes, request};
 use super::*;
-use crate::model::{CsvDialect, HookFault, Places, Position, SourcePartition};
+use crate::model::{CsvDialect, HookFault, Origin, Origins, Places, Position, SourcePartition};
 
 const FRAMING: Framing = Framing::Lines;
 
@@ -66,6 +66,25 @@ fn the_request_is_that_of_kinesis_analytics() {
         "records": [record("a.jsonl:100", "b25l", "100"), record("a.jsonl:105", "dHdv", "105")]
     });
     assert_eq!(request, expected);
+}
+
+#[test]
+fn a_record_of_a_stream_is_asked_about_with_its_key_and_its_arrival() {
+    let origin = |key: &str, arrival_ms| Origin { partition_key: Some(key.into()), arrival_ms };
+    let origins = Origins::new(vec![(100, origin("a", Some(1_700_000_000_123))), (104, origin("b", None))]);
+    let chunk = Chunk { origins, ..chunk("one\ntwo\n") };
+    let items = split(&chunk, FRAMING, 50);
+    // as it is behind an earlier hook that made two of the first
+    let mut after = Vec::new();
+    for item in &items {
+        item.become_all(data("x\ny"), &Arc::from("h"), FRAMING, &mut after);
+    }
+    let all: Vec<&Item> = after.iter().collect();
+    let request: serde_json::Value = serde_json::from_slice(&request(&surroundings(), &chunk, &all)).unwrap();
+    let metadata = |at: usize| &request["records"][at]["kinesisStreamRecordMetadata"];
+    let told = |at| (metadata(at)["partitionKey"].as_str(), metadata(at)["approximateArrivalTimestamp"].as_i64());
+    let (a, b) = ((Some("a"), Some(1_700_000_000_123)), (Some("b"), None));
+    assert_eq!([told(0), told(1), told(2), told(3)], [a, a, b, b]);
 }
 
 #[test]

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! `data` is base 64. A record's id is made of its source partition and its place, so it is the same when the record
-//! comes again. What a source does not know (the partition key and the arrival of a record) is null.
+//! comes again. The partition key and the arrival of a record, in milliseconds since 1970, are those of the record of a
+//! Kinesis stream that it came in; other sources do not know them, and then they are null.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -75,9 +76,9 @@ fn asked<'a>(chunk: &'a Chunk, item: &'a Item) -> Option<Asked<'a>> {
     let State::Live(data) = &item.state else { return None };
     let metadata = Metadata {
         shard_id: chunk.partition.name(),
-        partition_key: None,
+        partition_key: item.origin.as_ref().and_then(|origin| origin.partition_key.as_deref()),
         sequence_number: sequence_number(item.place()),
-        approximate_arrival_timestamp: None,
+        approximate_arrival_timestamp: item.origin.as_ref().and_then(|origin| origin.arrival_ms),
     };
     Some(Asked { record_id: &item.id, data: STANDARD.encode(data), kinesis_stream_record_metadata: metadata })
 }

@@ -28,7 +28,7 @@ mod show;
 mod time;
 
 pub use calendar::{Active, Calendar, CalendarError, Calendars, Stretch, Weekly};
-pub use chunk::Chunk;
+pub use chunk::{Chunk, Origin, Origins};
 pub use closing::{Away, Closing, Held, Piece, SourceRange};
 pub use distinct::Distinct;
 pub use filter::{Check, Filter, FilterError, WrongColumn};

@@ -21,6 +21,8 @@ use crate::support::pipeline::Pipeline;
 use crate::support::process::{Running, command as command_line, ended, tidewatch, wait_until};
 use crate::support::proxy::http::{Body, Head};
 use crate::support::rig::Rig;
+use crate::support::servers::ministack::Ministack;
+use crate::support::stream::REGION;
 use crate::support::tree::{self, Tree};
 
 const RECORDS: u64 = 600;
@@ -292,6 +294,30 @@ fn a_lambda_function_is_invoked_with_a_signed_request() {
 }
 
 #[test]
+fn a_function_that_is_really_run_cleans_as_a_program_does() {
+    let server = Ministack::shared();
+    let script = fs::read_to_string(script()).unwrap();
+    let (script, _) = script.rsplit_once("main()").unwrap();
+    // the first batch fails with an error of the function, and is asked again
+    let bench = Bench::new(RECORDS);
+    let failed = bench.path("failed");
+    let handler = format!(
+        "def handler(event, context):\n    if not os.path.exists({failed:?}):\n        open({failed:?}, 'w').close()\n        \
+         raise RuntimeError('not yet')\n    return answers('clean', event)\n"
+    );
+    server.function("clean", &format!("{script}\n{handler}"));
+    let hook = format!(
+        "[[hook]]\nstage = \"before\"\nfunction = \"clean\"\nregion = \"{REGION}\"\nbatch_records = 50\nendpoint_url = \"{}\"\n",
+        server.endpoint()
+    );
+    let mut job = command_line(&["run", &bench.config("out", &hook)]);
+    let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    ended(job.envs(keys).output().unwrap()).good();
+    assert_cleaned(&bench.tree("out"), RECORDS);
+    assert!(Path::new(&failed).exists());
+}
+
+#[test]
 fn the_shipped_hook_cleans_the_shipped_records() {
     let directory = tempfile::tempdir().unwrap();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -393,10 +419,10 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn records_of_a_stream_keep_their_places_over_kills() {
+fn records_of_a_stream_are_told_of_with_their_origin_and_keep_their_places_over_kills() {
     const MORE: u64 = 1500;
     let mut rig = Rig::shared("hooked", 2, 2000);
-    rig.configure("[select]", &format!("{}[select]", command("pass", "retries = 5")));
+    rig.configure("[select]", &format!("{}[select]", command("stream", "retries = 5")));
     let mut job = rig.start();
     for packed in [1, 10, 1, 10] {
         let before = rig.sent();

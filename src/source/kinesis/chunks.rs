@@ -12,7 +12,7 @@ use memchr::memchr;
 
 use super::aggregate::{HashKeys, Unpacked, unpack};
 use super::lines;
-use crate::model::{Chunk, Framing, Places, Position, SequenceNumber, SourcePartition};
+use crate::model::{Chunk, Framing, Origin, Origins, Places, Position, SequenceNumber, SourcePartition};
 
 /// About how many bytes one chunk has.
 const CHUNK_BYTES: usize = 1 << 20;
@@ -22,6 +22,8 @@ const CHUNK_BYTES: usize = 1 << 20;
 pub(super) struct Record {
     pub(super) sequence: SequenceNumber,
     pub(super) data: Bytes,
+    pub(super) partition_key: Option<String>,
+    pub(super) arrival_ms: Option<i64>,
 }
 
 /// Makes chunks of one shard's records.
@@ -32,6 +34,7 @@ pub(super) struct Chunker {
     framing: Framing,
     /// Records that chunks must end behind, ascending.
     cuts: VecDeque<SequenceNumber>,
+    keeps_origins: bool,
     strays: u64,
     open: Open,
 }
@@ -41,6 +44,7 @@ pub(super) struct Chunker {
 struct Open {
     bytes: Vec<u8>,
     places: Vec<(u64, SequenceNumber)>,
+    origins: Vec<(u64, Origin)>,
     last: Option<SequenceNumber>,
 }
 
@@ -53,13 +57,20 @@ impl Chunker {
         mut cuts: Vec<SequenceNumber>,
     ) -> Chunker {
         cuts.sort_unstable();
-        Chunker { shard, hash_keys, framing, cuts: cuts.into(), strays: 0, open: Open::default() }
+        let (cuts, keeps_origins, open) = (cuts.into(), false, Open::default());
+        Chunker { shard, hash_keys, framing, cuts, keeps_origins, strays: 0, open }
+    }
+
+    /// The same with the origins of the records, where they are wanted. What was packed into a record of the stream has that
+    /// record's.
+    pub(super) fn keeping_origins(self, keeps_origins: bool) -> Chunker {
+        Chunker { keeps_origins, ..self }
     }
 
     /// The chunks that hold these records.
     pub(super) fn chunks(&mut self, records: impl IntoIterator<Item = Record>) -> Vec<Chunk> {
         let mut chunks = Vec::new();
-        for Record { sequence, data } in records {
+        for Record { sequence, data, partition_key, arrival_ms } in records {
             let is_past_cut = self.cuts.front().is_some_and(|cut| *cut < sequence);
             while self.cuts.front().is_some_and(|cut| *cut < sequence) {
                 self.cuts.pop_front();
@@ -69,7 +80,8 @@ impl Chunker {
             if is_past_cut || stands_alone || self.open.bytes.len() + lines.len() > CHUNK_BYTES {
                 chunks.extend(self.finish());
             }
-            self.open.push(sequence, &lines);
+            let origin = || Origin { partition_key: partition_key.map(Arc::from), arrival_ms };
+            self.open.push(sequence, &lines, self.keeps_origins.then(origin));
             if stands_alone {
                 chunks.extend(self.finish());
             }
@@ -129,15 +141,17 @@ impl Chunker {
     }
 
     fn finish(&mut self) -> Option<Chunk> {
-        let Open { bytes, places, last } = mem::take(&mut self.open);
-        let read_to = Position::after(last?);
-        Some(Chunk { bytes: bytes.into(), places: Places::Records(places.into()), read_to, ..self.end(Vec::new()) })
+        let Open { bytes, places, origins, last } = mem::take(&mut self.open);
+        let (read_to, places, origins) =
+            (Position::after(last?), Places::Records(places.into()), Origins::new(origins));
+        Some(Chunk { bytes: bytes.into(), places, origins, read_to, ..self.end(Vec::new()) })
     }
 }
 
 impl Open {
-    fn push(&mut self, sequence: SequenceNumber, lines: &[u8]) {
+    fn push(&mut self, sequence: SequenceNumber, lines: &[u8], origin: Option<Origin>) {
         if !lines.is_empty() {
+            self.origins.extend(origin.map(|origin| (self.bytes.len() as u64, origin)));
             self.places.push((self.bytes.len() as u64, sequence));
             self.bytes.extend_from_slice(lines);
         }
@@ -153,6 +167,7 @@ pub(super) fn end(shard: SourcePartition, successors: Vec<SourcePartition>) -> C
         offset: 0,
         places: Places::Records(Arc::from([])),
         bytes: Bytes::new(),
+        origins: Origins::default(),
         read_to: Position::End,
         successors,
     }
@@ -175,9 +190,13 @@ mod tests {
         Chunker::new(SourcePartition::new("shardId-000000000000"), 0..=u128::MAX, framing, cuts)
     }
 
+    fn record(at: u64, data: Bytes) -> Record {
+        let (partition_key, arrival_ms) = (Some(format!("key-{at}")), i64::try_from(at).ok());
+        Record { sequence: number(at), data, partition_key, arrival_ms }
+    }
+
     fn records(data: &[&str]) -> Vec<Record> {
-        let numbered = (1..).zip(data);
-        numbered.map(|(at, data)| Record { sequence: number(at), data: Bytes::from(data.to_string()) }).collect()
+        (1..).zip(data).map(|(at, data)| record(at, Bytes::from(data.to_string()))).collect()
     }
 
     /// Text and last record of each chunk.
@@ -194,6 +213,19 @@ mod tests {
         assert_eq!(place(8), Position::Record { sequence: number(3), byte: 0 });
         assert_eq!(place(16), Position::Record { sequence: number(3), byte: 8 });
         assert_eq!(chunks[0].offset, 0);
+    }
+
+    #[test]
+    fn records_tell_their_origin_where_it_is_wanted() {
+        let records = || records(&["{\"a\":1}", "", "{\"b\":2}\n{\"c\":3}\n"]);
+        let chunks = chunker(Framing::Lines, &[]).keeping_origins(true).chunks(records());
+        let origin =
+            |offset| chunks[0].origins.at(offset).map(|origin| (origin.partition_key.as_deref(), origin.arrival_ms));
+        assert_eq!(
+            [origin(0), origin(8), origin(16)],
+            [("key-1", 1), ("key-3", 3), ("key-3", 3)].map(|(key, at)| Some((Some(key), Some(at))))
+        );
+        assert_eq!(chunker(Framing::Lines, &[]).chunks(records())[0].origins, Origins::default());
     }
 
     #[test]
@@ -225,11 +257,11 @@ mod tests {
     fn packed_records_count_their_bytes_from_the_record_that_holds_them() {
         let packed = pack(&[("a".into(), None, b"{\"a\":1}".to_vec()), ("a".into(), None, b"{\"b\":2}".to_vec())]);
         let mut chunker = chunker(Framing::Lines, &[]);
-        let chunks = chunker.chunks([Record { sequence: number(9), data: packed.clone() }]);
+        let chunks = chunker.chunks([record(9, packed.clone())]);
         assert_eq!(texts(&chunks), [("{\"a\":1}\n{\"b\":2}\n".to_owned(), Position::after(number(9)))]);
         assert_eq!(chunks[0].places.at(8), Position::Record { sequence: number(9), byte: 8 });
         chunker.hash_keys = 0..=0;
-        assert_eq!(texts(&chunker.chunks([Record { sequence: number(10), data: packed }]))[0].0, "");
+        assert_eq!(texts(&chunker.chunks([record(10, packed)]))[0].0, "");
         assert_eq!((chunker.take_strays(), chunker.take_strays()), (2, 0));
     }
 

@@ -66,6 +66,7 @@ const WAITING_MAX: usize = 256;
 #[derive(Debug)]
 pub struct Kinesis {
     framing: Framing,
+    keeps_origins: bool,
     resume: Resume,
     /// Where this process begins in shards that it begins at the tip: the service knows that better than our clock.
     latest: bool,
@@ -113,6 +114,7 @@ impl Kinesis {
         let (sender, receiver) = mpsc::channel(WAITING_MAX);
         let mut kinesis = Kinesis {
             framing: settings.framing,
+            keeps_origins: settings.keeps_origins,
             resume: resume.clone(),
             latest: is_first && settings.starting_position == StartingPosition::Latest,
             begin: Progress::default(),
@@ -219,7 +221,8 @@ impl Kinesis {
         let reader = Reader {
             place: if latest { Place::Latest } else { place },
             place_again: latest.then_some(place),
-            chunker: Chunker::new(id.clone(), hash_keys, self.framing, self.cuts_of(&id)),
+            chunker: Chunker::new(id.clone(), hash_keys, self.framing, self.cuts_of(&id))
+                .keeping_origins(self.keeps_origins),
             shared: Arc::clone(&self.shared),
             sender: self.sender.clone(),
             backoff: Backoff::new(id.name()),

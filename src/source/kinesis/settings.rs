@@ -44,6 +44,8 @@ pub struct Settings {
     pub buffer_bytes_max: usize,
     /// How far, in arrival time, a shard may run ahead of the slowest one that is still behind.
     pub drift_max: Duration,
+    /// Whether chunks tell the origins of their records.
+    pub keeps_origins: bool,
 }
 
 impl Settings {
@@ -59,6 +61,7 @@ impl Settings {
             consumer: None,
             buffer_bytes_max: BUFFER_BYTES,
             drift_max: DRIFT_MAX,
+            keeps_origins: false,
         }
     }
 }

@@ -305,7 +305,9 @@ pub(super) fn read(
             let sequence = record.sequence_number.clone();
             Fault::Fatal(KinesisError::Sequence { shard: shard.name().to_owned(), sequence })
         })?;
-        Ok(Record { sequence, data: Bytes::from(record.data.into_inner()) })
+        let arrival_ms = record.approximate_arrival_timestamp.and_then(|arrival| arrival.to_millis().ok());
+        let (data, partition_key) = (Bytes::from(record.data.into_inner()), record.partition_key);
+        Ok(Record { sequence, data, partition_key, arrival_ms })
     });
     let records = records.collect::<Result<_, Fault>>()?;
     let behind_ms = behind_ms.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0);

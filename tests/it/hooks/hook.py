@@ -29,9 +29,20 @@ def second(record):
     return {"recordId": record["recordId"], "result": "Ok", "data": base64.b64encode(json.dumps(fields).encode()).decode()}
 
 
+def from_stream(metadata):
+    """Whether a record is from a stream and came within the last hour."""
+    now = time.time() * 1000
+    is_recent = now - 3_600_000 < metadata["approximateArrivalTimestamp"] < now + 60_000
+    return is_recent and len(metadata["partitionKey"]) > 0 and metadata["sequenceNumber"].isdigit()
+
+
 def answers(mode, asked):
     if mode == "pass":
         return {"records": [{**record, "result": "Ok"} for record in asked["records"]]}
+    if mode == "stream":
+        known = [from_stream(record["kinesisStreamRecordMetadata"]) for record in asked["records"]]
+        results = ["Ok" if known else "ProcessingFailed" for known in known]
+        return {"records": [{**record, "result": result} for record, result in zip(asked["records"], results)]}
     records = [clean(record) for record in asked["records"] if mode != "second"]
     if mode == "second":
         records = [second(record) for record in asked["records"]]
