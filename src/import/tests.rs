@@ -285,6 +285,75 @@ fn an_aggregate_alone_is_translated() {
 }
 
 #[test]
+fn sliding_windows_are_measures_with_a_window() {
+    let sql = "CREATE OR REPLACE STREAM \"D\" (\"ticker\" VARCHAR(4), \"mean\" DOUBLE, \"n\" INTEGER, \"ratio\" DOUBLE);
+        CREATE OR REPLACE PUMP \"P\" AS INSERT INTO \"D\"
+        SELECT STREAM \"ticker\", \"sector\", AVG(\"price\") OVER W1 AS \"mean\", COUNT(*) OVER W2 AS \"n\",
+          SUM(\"price\") OVER W2 / COUNT(DISTINCT \"buyer\") OVER (PARTITION BY \"ticker\" RANGE INTERVAL '1' MINUTE PRECEDING) AS \"ratio\"
+        FROM \"SOURCE_SQL_STREAM_001\" WHERE \"kind\" = 'BUY'
+        WINDOW W1 AS (PARTITION BY \"ticker\" RANGE INTERVAL '10' SECOND PRECEDING),
+          W2 AS (PARTITION BY \"ticker\" RANGE BETWEEN INTERVAL '1' MINUTE PRECEDING AND CURRENT ROW);";
+    let imported = imported(&[sql]);
+    let config = loaded(&imported);
+    assert_eq!((config.interval.length.seconds(), &config.select.dimensions[..]), (2, &["ticker".to_owned()][..]));
+    let toml = table(&imported);
+    let measures = toml["detect"]["measure"].as_array().unwrap();
+    let told = |measure: &toml::Value| {
+        let text = |key: &str| measure.get(key).and_then(toml::Value::as_str).unwrap_or("").to_owned();
+        [text("name"), text("aggregation"), text("window")]
+    };
+    let expected = [
+        ["mean", "avg", "10s"],
+        ["n", "count", "1m"],
+        ["sum_price_60s", "sum", "1m"],
+        ["distinct_buyer_60s", "distinct", "1m"],
+        ["ratio", "", ""],
+    ];
+    assert_eq!(measures.iter().map(told).collect::<Vec<_>>(), expected, "{}", imported.toml);
+    assert_eq!(measures[4]["expression"].as_str(), Some("sum_price_60s / distinct_buyer_60s"));
+    assert_left(&imported, "column `sector` beside windows");
+    assert!(imported.toml.contains("a value each so often"), "{}", imported.toml);
+}
+
+#[test]
+fn sliding_windows_in_front_of_a_forest_are_translated() {
+    let sql = "CREATE PUMP p AS INSERT INTO \"T\" SELECT STREAM AVG(\"load\") OVER W AS \"mean\" FROM \"SOURCE_SQL_STREAM_001\"
+          WINDOW W AS (RANGE INTERVAL '5' MINUTE PRECEDING);
+        CREATE PUMP q AS INSERT INTO \"D\" SELECT STREAM * FROM TABLE(RANDOM_CUT_FOREST(CURSOR(SELECT STREAM \"mean\" FROM \"T\"), 50));";
+    let imported = imported(&[sql]);
+    let config = loaded(&imported);
+    assert_eq!((config.interval.length.seconds(), config.detect.forest.trees), (60, 50));
+    assert_eq!(table(&imported)["detect"]["measure"][0]["window"].as_str(), Some("5m"));
+}
+
+#[test]
+fn windows_too_far_apart_are_named() {
+    let sql =
+        "CREATE PUMP p AS INSERT INTO \"T\" SELECT STREAM SUM(x) OVER (RANGE INTERVAL '10' SECOND PRECEDING) AS a,
+        SUM(x) OVER (RANGE INTERVAL '1' DAY PRECEDING) AS b FROM s";
+    let imported = imported(&[sql]);
+    loaded(&imported);
+    assert_left(&imported, "a window of 86400 seconds beside one of 10 seconds");
+}
+
+#[test]
+fn stagger_windows_are_intervals_of_event_time() {
+    let stagger = |by: &str| {
+        format!(
+            "CREATE PUMP p AS INSERT INTO \"D\" SELECT STREAM \"ticker\", COUNT(*) AS \"n\" FROM \"S\"
+             WINDOWED BY STAGGER (PARTITION BY {by}\"ticker\" RANGE INTERVAL '2' MINUTE);"
+        )
+    };
+    let of_event_time = imported(&[&stagger("FLOOR(\"EVENT_TIME\" TO MINUTE), ")]);
+    let config = loaded(&of_event_time);
+    assert_eq!((config.interval.length.seconds(), &config.select.dimensions[..]), (60, &["ticker".to_owned()][..]));
+    assert!(of_event_time.toml.contains("open for 120 seconds"), "{}", of_event_time.toml);
+    let free = imported(&[&stagger("")]);
+    assert_eq!(loaded(&free).interval.length.seconds(), 120);
+    assert_left(&free, "WINDOWED BY STAGGER, 120 seconds: it opens with the first record of its key");
+}
+
+#[test]
 fn sql_that_is_not_understood_is_named() {
     let refused = |sql: &str| import(&described(&[sql])).unwrap_err().to_string();
     assert!(refused("SELECT 1 FROM x").contains("only streams and pumps are translated"));
@@ -296,8 +365,20 @@ fn sql_that_is_not_understood_is_named() {
     let circle =
         "CREATE PUMP p AS INSERT INTO a SELECT STREAM * FROM b; CREATE PUMP q AS INSERT INTO b SELECT STREAM * FROM a";
     assert!(refused(circle).contains("circle"), "{}", refused(circle));
-    let sliding = "CREATE PUMP p AS INSERT INTO a SELECT STREAM AVG(x) OVER w FROM b WINDOW w AS (RANGE INTERVAL '1' MINUTE PRECEDING)";
-    assert!(refused(sliding).contains("sliding windows are not translated"), "{}", refused(sliding));
+    let over = |items: &str, window: &str| {
+        refused(&format!("CREATE PUMP p AS INSERT INTO a SELECT STREAM {items} FROM b WINDOW w AS ({window})"))
+    };
+    let minute = "RANGE INTERVAL '1' MINUTE PRECEDING";
+    let rows = over("AVG(x) OVER w", "PARTITION BY k ROWS 10 PRECEDING");
+    assert!(rows.contains("windows of a number of rows are not translated"), "{rows}");
+    let unknown = over("AVG(x) OVER v", minute);
+    assert!(unknown.contains("no window is named `V`"), "{unknown}");
+    let mixed = over(&format!("AVG(x) OVER w, SUM(x) OVER (PARTITION BY k {minute})"), minute);
+    assert!(mixed.contains("partitioned by different columns"), "{mixed}");
+    let ordered = over("AVG(x) OVER w", &format!("ORDER BY y {minute}"));
+    assert!(ordered.contains("ordered by something else"), "{ordered}");
+    let first = over("FIRST_VALUE(x) OVER w", minute);
+    assert!(first.contains("is not understood"), "{first}");
     let nested = format!("CREATE PUMP p AS INSERT INTO a SELECT {}1 FROM b", "(".repeat(100_000));
     assert!(refused(&nested).contains("nested too deeply"));
 }
@@ -367,7 +448,11 @@ fn of_several_pumps_behind_a_forest_the_lowest_score_holds() {
     };
     let threshold = |text: &str| {
         let imported = imported(&[text]);
-        assert_left(&imported, "WHERE ANOMALY_SCORE of several pumps");
+        assert_left(
+            &imported,
+            "WHERE ANOMALY_SCORE above 1 of the pump into DESTINATION_SQL_STREAM: the lowest of all",
+        );
+        assert!(imported.toml.contains("`score_threshold = 1.0`"), "{}", imported.toml);
         let toml = table(&imported);
         toml["detect"]["records"].get("score_threshold").and_then(toml::Value::as_float)
     };

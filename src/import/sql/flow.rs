@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::syntax::{Expr, From, Item, Select};
+use super::syntax::{Expr, From, Item, Over, Range, Select};
 use crate::import::draft::Draft;
 
 /// More pumps in a row than anyone has; fewer than a circle of them.
@@ -54,6 +54,8 @@ pub(super) enum Origin {
 pub(super) struct Measure {
     pub(super) aggregation: &'static str,
     pub(super) column: Option<String>,
+    /// Seconds of its window, where that is a sliding one.
+    pub(super) sliding: Option<u64>,
     /// What its records must be, besides what all must be.
     pub(super) filters: Vec<Filter>,
 }
@@ -85,6 +87,10 @@ fn deeper(world: &World, select: &Select, names: &[String], draft: &mut Draft, d
             None if is_same_time(filter) => {}
             None => draft.left(&format!("WHERE {}", show(filter)), "only columns that are one of some values"),
         }
+    }
+    let ranges: Vec<&Range> = select.items.iter().flat_map(|item| ranges(&item.expr)).collect();
+    if !ranges.is_empty() {
+        return sliding(input, select, names, &ranges, draft);
     }
     let is_aggregated = !select.group.is_empty() || select.items.iter().any(|item| has_aggregate(&item.expr));
     if is_aggregated { aggregated(input, select, names, draft) } else { projected(input, select, names) }
@@ -180,6 +186,9 @@ fn aggregated(input: Flow, select: &Select, names: &[String], draft: &mut Draft)
             other => return Err(format!("GROUP BY {} is not understood", show(other))),
         }
     }
+    if let Some(seconds) = select.stagger {
+        stagger(&mut flow, seconds, draft);
+    }
     if flow.window.is_none() {
         return Err("it has no window".to_owned());
     }
@@ -200,6 +209,100 @@ fn aggregated(input: Flow, select: &Select, names: &[String], draft: &mut Draft)
     Ok(flow)
 }
 
+/// A stagger window opens with the first record of its key. Over times rounded down it is a window of event time that waits
+/// for late records; else it begins anywhere, which intervals do not.
+fn stagger(flow: &mut Flow, seconds: u64, draft: &mut Draft) {
+    match flow.window {
+        Some(_) => draft.about(&format!(
+            "The stagger window was open for {seconds} seconds; here late records revise what was said: see `interval.offset`."
+        )),
+        None => {
+            flow.window = Some(seconds);
+            let why = "it opens with the first record of its key; intervals begin at whole multiples of their length";
+            draft.left(&format!("WINDOWED BY STAGGER, {seconds} seconds"), why);
+        }
+    }
+}
+
+/// Aggregates over the time before each record: measures with a window, of intervals that are a part of it.
+fn sliding(
+    input: Flow,
+    select: &Select,
+    names: &[String],
+    ranges: &[&Range],
+    draft: &mut Draft,
+) -> Result<Flow, String> {
+    if input.window.is_some() || !select.group.is_empty() {
+        return Err("it slides over what was counted".to_owned());
+    }
+    let keys = |range: &Range| -> Result<Vec<String>, String> {
+        let column = |by: &Expr| match plain(by) {
+            Expr::Column(name) => match input.origin(name) {
+                Some(Origin::Column(column)) => Ok(column),
+                _ => Err(format!("column `{name}` is not known")),
+            },
+            other => Err(format!("PARTITION BY {} is not understood", show(other))),
+        };
+        range.partition.iter().map(column).collect()
+    };
+    let first = keys(ranges.first().ok_or("it has no window")?)?;
+    for range in ranges {
+        if keys(range)? != first {
+            return Err("its windows are partitioned by different columns".to_owned());
+        }
+    }
+    let seconds: Vec<u64> = ranges.iter().map(|range| range.seconds).collect();
+    let mut flow = Flow { columns: Vec::new(), all: false, window: Some(step(&seconds)), ..input.clone() };
+    for (at, item) in select.items.iter().enumerate() {
+        let name = output_name(item, names, at);
+        let origin = match plain(&item.expr) {
+            Expr::Time => Origin::Time,
+            Expr::Column(column) => match input.origin(column) {
+                Some(Origin::Column(column)) if !first.contains(&column) => {
+                    draft.left(&format!("column `{column}` beside windows"), "it is each record's own");
+                    continue;
+                }
+                origin => origin.ok_or_else(|| format!("column `{column}` is not known"))?,
+            },
+            over @ Expr::Over { .. } => Origin::Measure(measure(&input, over)?),
+            expr => Origin::Expression(expression(&input, expr, &mut flow.columns)?),
+        };
+        flow.columns.push((name, origin));
+    }
+    let is_there = |columns: &[(String, Origin)], key: &String| {
+        columns.iter().any(|(_, origin)| *origin == Origin::Column(key.clone()))
+    };
+    for key in first {
+        if !is_there(&flow.columns, &key) {
+            flow.columns.push((key.clone(), Origin::Column(key)));
+        }
+    }
+    Ok(flow)
+}
+
+/// The length of the intervals that windows are made of: a fifth of the shortest at most, and a part of each; the shortest
+/// itself where there is none.
+fn step(windows: &[u64]) -> u64 {
+    const STEPS_MAX: u64 = 60;
+    const STEPS: [u64; 13] = [3600, 1800, 900, 600, 300, 120, 60, 30, 15, 10, 5, 2, 1];
+    let shortest = windows.iter().copied().min().unwrap_or(1);
+    let longest = windows.iter().copied().max().unwrap_or(1);
+    let is_part = |step: &u64| {
+        let is_short = step * 5 <= shortest && longest / step <= STEPS_MAX;
+        is_short && windows.iter().all(|window| window.is_multiple_of(*step))
+    };
+    STEPS.into_iter().find(is_part).unwrap_or(shortest)
+}
+
+/// The sliding windows in an expression.
+fn ranges(expr: &Expr) -> Vec<&Range> {
+    match plain(expr) {
+        Expr::Over { window: Over::Range(range), .. } => vec![range],
+        Expr::Binary { left, right, .. } => [ranges(left), ranges(right)].concat(),
+        _ => Vec::new(),
+    }
+}
+
 /// Takes the measures out of an expression over aggregates.
 fn expression(input: &Flow, expr: &Expr, columns: &mut Vec<(String, Origin)>) -> Result<String, String> {
     match plain(expr) {
@@ -208,10 +311,11 @@ fn expression(input: &Flow, expr: &Expr, columns: &mut Vec<(String, Origin)>) ->
             let (left, right) = (expression(input, left, columns)?, expression(input, right, columns)?);
             Ok(format!("({left} {op} {right})"))
         }
-        call @ Expr::Call { .. } => {
+        call @ (Expr::Call { .. } | Expr::Over { .. }) => {
             let measure = measure(input, call)?;
             let of = measure.column.as_deref().unwrap_or("records");
-            let name = identifier(&format!("{}_{of}", measure.aggregation));
+            let window = measure.sliding.map(|seconds| format!("_{seconds}s")).unwrap_or_default();
+            let name = identifier(&format!("{}_{of}{window}", measure.aggregation));
             if !columns.iter().any(|(there, _)| *there == name) {
                 columns.push((name.clone(), Origin::Measure(measure)));
             }
@@ -223,6 +327,9 @@ fn expression(input: &Flow, expr: &Expr, columns: &mut Vec<(String, Origin)>) ->
 
 fn measure(input: &Flow, call: &Expr) -> Result<Measure, String> {
     let not_understood = || format!("`{}` is not understood", show(call));
+    if let Expr::Over { of, window: Over::Range(range) } = call {
+        return Ok(Measure { sliding: Some(range.seconds), ..measure(input, of)? });
+    }
     let Expr::Call { name, distinct, arguments } = call else { return Err(not_understood()) };
     let aggregation = match (name.as_str(), distinct) {
         ("COUNT", true) => "distinct",
@@ -241,7 +348,7 @@ fn measure(input: &Flow, call: &Expr) -> Result<Measure, String> {
         },
         _ => return Err(not_understood()),
     };
-    Ok(Measure { aggregation, column, filters: Vec::new() })
+    Ok(Measure { aggregation, column, sliding: None, filters: Vec::new() })
 }
 
 fn projected(input: Flow, select: &Select, names: &[String]) -> Result<Flow, String> {
@@ -376,6 +483,10 @@ pub(super) fn show(expr: &Expr) -> String {
         }
         Expr::Cast { of, data_type } => format!("CAST({} AS {data_type})", show(of)),
         Expr::Window(seconds) => format!("a window of {seconds} seconds"),
+        Expr::Over { of, window: Over::Named(name) } => format!("{} OVER {name}", show(of)),
+        Expr::Over { of, window: Over::Range(range) } => {
+            format!("{} OVER a window of {} seconds", show(of), range.seconds)
+        }
         Expr::Binary { op, left, right } => format!("({} {op} {})", show(left), show(right)),
         Expr::In { of, values } => format!("{} IN ({})", show(of), list(values)),
         Expr::Time => "a time".to_owned(),

@@ -31,6 +31,10 @@ const ARGUMENTS: [(&str, &str, u64); 4] = [
     ("shingleSize", "shingle", 1),
 ];
 
+/// Intervals that a window reaches over at most; of different values, whose sketches are large.
+const WIDTH_MAX: u64 = 360;
+const SKETCH_WIDTH_MAX: u64 = 60;
+
 /// Whether a text looks like SQL.
 pub(super) fn is_sql(text: &str) -> bool {
     let upper = text.to_ascii_uppercase();
@@ -136,15 +140,18 @@ fn last_window(world: &World, draft: &mut Draft) -> Result<Flow, String> {
 fn threshold(world: &World, target: &str, select: &Select, draft: &mut Draft) -> Option<f64> {
     let reads =
         |select: &Select| select.from.iter().any(|from| matches!(from, From::Stream { name } if name == target));
-    let behind = world.pumps.iter().map(|(_, _, select)| select).filter(|select| reads(select));
+    let behind = world.pumps.iter().filter(|(_, _, select)| reads(select));
     let of_pump = least_score(select, draft);
-    let of_those: Vec<Option<f64>> = behind.map(|select| least_score(select, draft)).collect();
+    let of_those: Vec<(&String, Option<f64>)> =
+        behind.map(|(into, _, select)| (into, least_score(select, draft))).collect();
     // none lets all pass
-    let lowest = of_those.iter().copied().reduce(|a, b| a.zip(b).map(|(a, b)| a.min(b))).flatten();
-    if of_those.iter().any(|score| *score != lowest) {
+    let scores = of_those.iter().map(|(_, score)| *score);
+    let lowest = scores.reduce(|a, b| a.zip(b).map(|(a, b)| a.min(b))).flatten();
+    for (into, score) in of_those.iter().filter(|(_, score)| *score != lowest) {
+        let score = score.unwrap_or(0.0);
         draft.left(
-            "WHERE ANOMALY_SCORE of several pumps",
-            "the lowest holds for all; give each `[[deliver]]` its `score_threshold`",
+            &format!("WHERE ANOMALY_SCORE above {score} of the pump into {into}"),
+            &format!("the lowest of all pumps holds; give its `[[deliver]]` `score_threshold = {score:?}`"),
         );
     }
     [of_pump, lowest].into_iter().flatten().reduce(f64::max)
@@ -306,7 +313,14 @@ fn windows(
     forest: Option<(&Forest<'_>, Option<f64>)>,
 ) -> Result<(), String> {
     if Length::from_seconds(seconds).is_ok() {
-        draft.section("interval").seconds("length", seconds, "the window of GROUP BY");
+        let is_sliding =
+            |(_, origin): &(String, Origin)| matches!(origin, Origin::Measure(measure) if measure.sliding.is_some());
+        let from = if flow.columns.iter().any(is_sliding) {
+            "a part of the windows: a value each so often, and not for each record"
+        } else {
+            "the window of GROUP BY"
+        };
+        draft.section("interval").seconds("length", seconds, from);
     } else {
         draft.left(&format!("a window of {seconds} seconds"), "it is no length of an interval");
         draft.unset("interval.length", "5 minutes where it is left out");
@@ -331,6 +345,18 @@ fn windows(
                 }
                 if !measure.filters.is_empty() {
                     section.table("where", &measure.filters, "its WHERE");
+                }
+                let most = if measure.aggregation == "distinct" { SKETCH_WIDTH_MAX } else { WIDTH_MAX };
+                let fits = |window: u64| window.is_multiple_of(seconds) && window / seconds <= most;
+                match measure.sliding.filter(|window| *window != seconds) {
+                    Some(window) if fits(window) => {
+                        section.seconds("window", window, "RANGE INTERVAL ... PRECEDING");
+                    }
+                    Some(window) => draft.left(
+                        &format!("a window of {window} seconds beside one of {seconds} seconds"),
+                        &format!("one window reaches over {most} intervals at most: import it alone"),
+                    ),
+                    None => {}
                 }
             }
             Origin::Expression(text) => {

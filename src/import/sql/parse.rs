@@ -2,7 +2,9 @@
 //! needed to follow a column from its source to a forest is read; anything else makes its statement fail with the word
 //! that was not expected, so that it is named and not guessed.
 
-use super::syntax::{Expr, From, Item, Select, Statement};
+mod window;
+
+use super::syntax::{Expr, From, Item, Over, Select, Statement};
 use super::token::{Kind, Token};
 
 /// Deeper than anyone writes.
@@ -125,9 +127,18 @@ impl Parser<'_> {
                 group.push(self.expr()?);
             }
         }
-        if self.is("HAVING") || self.is("WINDOW") || self.is("WINDOWED") || self.is("UNION") {
-            return Err(self.unexpected("the end of the select: only windows of `GROUP BY` are translated"));
+        let stagger = if self.take("WINDOWED") { Some(self.stagger(&mut group)?) } else { None };
+        if self.is("HAVING") || self.is("UNION") {
+            return Err(self.unexpected("the end of the select"));
         }
+        let mut windows = Vec::new();
+        if self.take("WINDOW") {
+            windows.push(self.named_window()?);
+            while self.symbol(",") {
+                windows.push(self.named_window()?);
+            }
+        }
+        items.iter_mut().try_for_each(|item| item.expr.resolve(&windows))?;
         let mut order = Vec::new();
         if self.take("ORDER") {
             self.word("BY")?;
@@ -139,23 +150,20 @@ impl Parser<'_> {
                 }
             }
         }
-        Ok(Select { items, from, filters, group, order })
+        Ok(Select { items, from, filters, group, stagger, order })
     }
 
     fn item(&mut self) -> Parsed<Item> {
         let expr = self.expr()?;
-        if self.is("OVER") {
-            return Err(self.unexpected("`,` or `FROM`: sliding windows are not translated"));
-        }
         let alias = if self.take("AS") { Some(self.name()?) } else { self.alias() };
         Ok(Item { expr, alias })
     }
 
     /// A name that follows without `AS`.
     fn alias(&mut self) -> Option<String> {
-        const ENDS: [&str; 14] = [
-            "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "WINDOW", "WINDOWED", "UNION", "JOIN", "INNER", "LEFT",
-            "RIGHT", "FULL", "ON",
+        const ENDS: [&str; 15] = [
+            "FROM", "WHERE", "GROUP", "ORDER", "HAVING", "WINDOW", "WINDOWED", "OVER", "UNION", "JOIN", "INNER",
+            "LEFT", "RIGHT", "FULL", "ON",
         ];
         match self.peek() {
             Some(Kind::Name(_)) => self.name().ok(),
@@ -313,40 +321,6 @@ impl Parser<'_> {
         Ok(Expr::Cast { of: Box::new(inner), data_type })
     }
 
-    /// `FLOOR(time TO MINUTE)`, `FLOOR(time SECOND / 10 TO SECOND)` or `STEP(time BY INTERVAL '10' SECOND)`.
-    fn window(&mut self) -> Parsed<Expr> {
-        let is_step = self.take("STEP");
-        if !is_step {
-            self.word("FLOOR")?;
-        }
-        self.expect("(")?;
-        let of = self.expr()?;
-        let seconds = if is_step {
-            self.word("BY")?;
-            self.word("INTERVAL")?;
-            let Some(Kind::Text(count)) = self.peek().cloned() else { return Err(self.unexpected("a text")) };
-            self.at += 1;
-            let unit = self.unit().ok_or_else(|| self.unexpected("SECOND, MINUTE, HOUR or DAY"))?;
-            self.at += 1;
-            count.trim().parse::<u64>().ok().and_then(|count| count.checked_mul(unit))
-        } else {
-            self.word("TO")?;
-            let unit = self.unit().ok_or_else(|| self.unexpected("SECOND, MINUTE, HOUR or DAY"))?;
-            self.at += 1;
-            match &of {
-                Expr::Binary { op, left, right } if op == "/" && **left == Expr::Time => match &**right {
-                    Expr::Number(count) => count.parse::<u64>().ok().and_then(|count| count.checked_mul(unit)),
-                    _ => None,
-                },
-                Expr::Column(name) if name == "ROWTIME" || name.contains("TIME") => Some(unit),
-                _ => None,
-            }
-        };
-        self.expect(")")?;
-        let seconds = seconds.filter(|seconds| *seconds > 0);
-        seconds.map(Expr::Window).ok_or_else(|| "a window of a length that is not understood".to_owned())
-    }
-
     fn column_or_call(&mut self) -> Parsed<Expr> {
         let mut name = self.name()?;
         // only the column's own name matters
@@ -368,21 +342,12 @@ impl Parser<'_> {
             }
             self.expect(")")?;
         }
-        Ok(Expr::Call { name, distinct, arguments })
-    }
-
-    /// Seconds of the unit that comes next.
-    fn unit(&self) -> Option<u64> {
-        match self.peek()? {
-            Kind::Word(word) => match word.as_str() {
-                "SECOND" => Some(1),
-                "MINUTE" => Some(60),
-                "HOUR" => Some(3600),
-                "DAY" => Some(86_400),
-                _ => None,
-            },
-            _ => None,
+        let call = Expr::Call { name, distinct, arguments };
+        if !self.take("OVER") {
+            return Ok(call);
         }
+        let window = if self.symbol("(") { Over::Range(self.range()?) } else { Over::Named(self.name()?) };
+        Ok(Expr::Over { of: Box::new(call), window })
     }
 
     fn is_text_next(&self) -> bool {

@@ -23,6 +23,8 @@ pub(super) struct Select {
     /// Conditions that must all hold.
     pub(super) filters: Vec<Expr>,
     pub(super) group: Vec<Expr>,
+    /// Seconds for which a stagger window is open, where there is one; what it is partitioned by stands in `group`.
+    pub(super) stagger: Option<u64>,
     pub(super) order: Vec<Expr>,
 }
 
@@ -57,6 +59,11 @@ pub(super) enum Expr {
     },
     /// A time rounded down to so many seconds.
     Window(u64),
+    /// An aggregate over the records that came so long before each record.
+    Over {
+        of: Box<Expr>,
+        window: Over,
+    },
     Binary {
         op: String,
         left: Box<Expr>,
@@ -68,4 +75,38 @@ pub(super) enum Expr {
     },
     /// A time, or a difference of times: of no use but inside a window.
     Time,
+}
+
+/// A sliding window.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Over {
+    /// One of the `WINDOW` clause.
+    Named(String),
+    Range(Range),
+}
+
+/// Records with the same values in some columns, of so many seconds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Range {
+    pub(super) partition: Vec<Expr>,
+    pub(super) seconds: u64,
+}
+
+impl Expr {
+    /// Puts in the windows that are named.
+    pub(super) fn resolve(&mut self, windows: &[(String, Range)]) -> Result<(), String> {
+        match self {
+            Expr::Over { window, .. } => {
+                if let Over::Named(name) = window {
+                    let found = windows.iter().find(|(there, _)| there == name);
+                    let (_, range) = found.ok_or_else(|| format!("no window is named `{name}`"))?;
+                    *window = Over::Range(range.clone());
+                }
+                Ok(())
+            }
+            Expr::Binary { left, right, .. } => left.resolve(windows).and_then(|()| right.resolve(windows)),
+            Expr::Cast { of, .. } => of.resolve(windows),
+            _ => Ok(()),
+        }
+    }
 }
