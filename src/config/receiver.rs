@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::aws::aws;
+use super::aws::{aws, identity};
 use super::raw::Section;
 use super::units::{DAY, MB, SECOND, usize_of};
 use crate::alert::Secret;
 use crate::alert::receiver::{
     self, Address, Alertmanager, Elasticsearch, Encryption, File, Header, Kinesis, Lambda, Login, Rotation, S3,
-    Settings, Smtp, Sns, Url, Webhook,
+    SearchService, Settings, Smtp, Sns, Url, Webhook,
 };
 use crate::source::kinesis::StreamName;
 use crate::store::Place;
@@ -136,19 +136,38 @@ fn elasticsearch(section: &Section<'_>) -> Option<Settings> {
     ];
     let rotation = section.choice("rotation", Rotation::None, &rotations);
     let is_create = section.choice("operation", false, &[("index", false), ("create", true)]);
-    let api_key = section.text("api_key").map(Secret::new);
-    let login = match (login(section), api_key) {
-        (Some(_), Some(_)) => {
-            section.problem("api_key", "is for one without `username` and `password`");
-            Login::None
-        }
-        (Some((user, password)), None) => Login::Basic(user, password),
-        (None, Some(key)) => Login::ApiKey(key),
-        (None, None) => Login::None,
-    };
+    let login = search_login(section);
     let ca_bundle = ca_bundle(section);
     let settings = Elasticsearch { url: url?, index: index?, rotation, is_create, login, ca_bundle };
     Some(Settings::Elasticsearch(Box::new(settings)))
+}
+
+/// Who asks an index: nobody, a user, a key or Amazon's credentials.
+fn search_login(section: &Section<'_>) -> Login {
+    let services = [("none", None), ("es", Some(SearchService::Domain)), ("aoss", Some(SearchService::Serverless))];
+    let service = section.choice("aws_service", None, &services);
+    let aws = identity(section);
+    let api_key = section.text("api_key").map(Secret::new);
+    let user = login(section);
+    if service.is_none() {
+        for key in ["region", "profile", "role_arn"].into_iter().filter(|key| section.has(key)) {
+            section.problem(key, "is for a request that is signed; hint: add `aws_service = \"es\"`");
+        }
+    }
+    match (service, user, api_key) {
+        (Some(service), None, None) => Login::Signed(service, Box::new(aws)),
+        (Some(_), _, _) => {
+            section.problem("aws_service", "is for one without `username`, `password` and `api_key`");
+            Login::None
+        }
+        (None, Some(_), Some(_)) => {
+            section.problem("api_key", "is for one without `username` and `password`");
+            Login::None
+        }
+        (None, Some((user, password)), None) => Login::Basic(user, password),
+        (None, None, Some(key)) => Login::ApiKey(key),
+        (None, None, None) => Login::None,
+    }
 }
 
 fn alertmanager(section: &Section<'_>) -> Option<Settings> {

@@ -1,6 +1,7 @@
 //! Configurations as users write them: good ones, and every way to get one wrong.
 
 use super::*;
+use crate::alert::Tells;
 
 const GOOD: &str = r#"
 [source.files]
@@ -429,6 +430,30 @@ fn records_are_scored_by_ours_or_by_the_defaults_of_a_preset() {
 }
 
 #[test]
+fn every_record_goes_to_those_who_ask_for_lower_scores_where_all_are_written() {
+    let text = |output: &str, threshold: &str| {
+        let detect = format!("[detect]\ninput = 'records'\n[detect.records]\nscore_threshold = 2\n{output}");
+        format!(
+            "{GOOD}{detect}\n[[deliver]]\n{threshold}\n[deliver.stdout]\n[[hook]]\nstage = 'after'\n{threshold}\ncommand = ['x']\n"
+        )
+    };
+    let told = |output: &str, threshold: &str| {
+        let config = good(&text(output, threshold));
+        assert!(config.deliveries.len() == 2 && config.alerts.iter().all(|route| route.tells != Tells::Records));
+        config.deliveries.iter().map(|route| route.tells).collect::<Vec<_>>()
+    };
+    assert_eq!(told("output = 'all'", "score_threshold = 0"), [Tells::EveryRecord; 2]);
+    assert_eq!(told("output = 'all'", "score_threshold = 1.5"), [Tells::EveryRecord; 2]);
+    assert_eq!(told("output = 'all'", ""), [Tells::Records; 2], "as `[detect.records]` has it");
+    assert_eq!(told("output = 'all'", "score_threshold = 3"), [Tells::Records; 2]);
+    assert_eq!(told("", "score_threshold = 0"), [Tells::Records; 2]);
+    let problems = problems(&text("", "score_threshold = 1.5")).join("\n");
+    let expected =
+        "`deliver[0].score_threshold` is `1.5`, and no score below `detect.records.score_threshold`, 2, is told";
+    assert!(problems.contains(expected) && problems.contains("`hook[0].score_threshold`"), "{problems}");
+}
+
+#[test]
 fn all_that_is_wrong_with_records_is_told_at_once() {
     let select = GOOD.replace("[\"views\"]", "[\"views\", \"bytes\"]\nkeep = [\"ANOMALY_SCORE\"]");
     let said = problems(&format!(
@@ -528,7 +553,8 @@ fn a_route_is_told_all_that_is_wrong_with_it_and_no_secret() {
         "{GOOD}[[alert]]\nname = 'on call'\nmeasures = 'view'\ndimensions = {{ shap = 'a', shop = [] }}\n\
          kinds = ['open']\nformat = 'pagerduty'\n[alert.webhook]\nurl = 'ftp://hush'\nheaders = {{ 'a b' = 'hush' }}\n\
          secrit = 1\n[[alert]]\ntemplate = '{{{{titel}}}}'\n[alert.stdout]\n[alert.file]\n[[alert]]\nformat = 'text'\n\
-         [[alert]]\nformat = 'csv'\n[alert.elasticsearch]\nurl = 'http://h'\nindex = 'UP'\nusername = 'u'\n[[deliver]]\n"
+         [[alert]]\nformat = 'csv'\n[alert.elasticsearch]\nurl = 'http://h'\nindex = 'UP'\nusername = 'u'\nregion = 'r'\n\
+         [[alert]]\n[alert.elasticsearch]\nurl = 'http://h'\nindex = 'i'\napi_key = 'hush'\naws_service = 'es'\n[[deliver]]\n"
     );
     let problems = problems(&text).join("\n");
     for expected in [
@@ -547,6 +573,8 @@ fn a_route_is_told_all_that_is_wrong_with_it_and_no_secret() {
         "`alert[2].format` is for a receiver, and there is none",
         "`alert[3].elasticsearch.index` is `UP`, allowed are lower-case letters",
         "`alert[3].elasticsearch.password` is missing",
+        "`alert[3].elasticsearch.region` is for a request that is signed; hint: add `aws_service = \"es\"`",
+        "`alert[4].elasticsearch.aws_service` is for one without `username`, `password` and `api_key`",
         "`alert[3].format` is not for `elasticsearch`",
         "`deliver[0]` has no receiver",
     ] {

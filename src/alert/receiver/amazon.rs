@@ -7,8 +7,9 @@ use super::{Outcome, ReceiverError, Trouble};
 use crate::aws::{self, Service};
 use crate::model::Timestamp;
 
-/// Words of refusals that pass, whatever their status is.
-const PASSING: [&str; 7] = [
+/// Words of refusals that pass, whatever their status is: those of a busy service, and those of credentials and rights,
+/// which expire and are given anew.
+const PASSING: [&str; 15] = [
     "Throttl",
     "ExpiredToken",
     "RequestExpired",
@@ -16,6 +17,14 @@ const PASSING: [&str; 7] = [
     "TooManyRequests",
     "LimitExceeded",
     "ThroughputExceeded",
+    "ExpiredException",
+    "AccessDenied",
+    "AuthorizationError",
+    "not authorized",
+    "UnrecognizedClient",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "InvalidSignature",
 ];
 
 /// A service, and how it is asked.
@@ -44,11 +53,16 @@ impl Amazon {
         let answer = ask(request, now).await?;
         match answer.outcome() {
             Outcome::Delivered => Ok(answer),
-            Outcome::Refused(trouble) if PASSING.iter().any(|word| answer.body.contains(word)) => {
-                Err(Outcome::Failed { trouble, retry_after: answer.retry_after, is_down: true })
+            Outcome::Refused(trouble) if !PASSING.iter().any(|word| answer.body.contains(word)) => {
+                Err(Outcome::Refused(trouble))
             }
-            Outcome::Refused(trouble) => Err(Outcome::Refused(hinted(trouble))),
-            other => Err(other),
+            Outcome::Refused(trouble) => {
+                Err(Outcome::Failed { trouble: hinted(trouble), retry_after: answer.retry_after, is_down: true })
+            }
+            Outcome::Failed { trouble, retry_after, is_down } => {
+                Err(Outcome::Failed { trouble: hinted(trouble), retry_after, is_down })
+            }
+            Outcome::Untried => Err(Outcome::Untried),
         }
     }
 }

@@ -213,15 +213,19 @@ fn retry_after_of(text: &str, now: Timestamp) -> Option<Duration> {
 }
 
 impl Answer {
-    /// What it means for the notice that was sent: 2xx is taken; 408, 425, 429 and 5xx may pass; all else is final.
+    /// What it means for the notice that was sent: 2xx is taken; 408, 425, 429 and 5xx may pass; all else is final but for
+    /// 401, 403 and 407: credentials expire, and whoever gives new ones wants what came in between.
     pub(super) fn outcome(&self) -> Outcome {
         if self.status.is_success() {
             return Outcome::Delivered;
         }
         let trouble = Trouble { code: self.status.as_u16().to_string(), message: self.said() };
         match self.status.as_u16() {
-            408 | 425 | 429 | 502..=504 => Outcome::Failed { trouble, retry_after: self.retry_after, is_down: true },
-            500.. => Outcome::Failed { trouble, retry_after: self.retry_after, is_down: false },
+            401 | 407 | 408 | 425 | 429 | 502..=504 => {
+                Outcome::Failed { trouble, retry_after: self.retry_after, is_down: true }
+            }
+            // 403 may be about this notice alone
+            403 | 500.. => Outcome::Failed { trouble, retry_after: self.retry_after, is_down: false },
             _ => Outcome::Refused(trouble),
         }
     }
@@ -263,10 +267,12 @@ mod tests {
             Answer { status, retry_after: None, body: "why\nnot".into(), headers: HeaderMap::new() }.outcome()
         };
         assert_eq!(outcome(204), Outcome::Delivered);
-        for status in [302, 400, 401, 403, 404, 410, 413] {
+        for status in [302, 400, 404, 410, 413] {
             assert!(matches!(outcome(status), Outcome::Refused(_)), "{status}");
         }
-        for (status, down) in [(408, true), (429, true), (500, false), (501, false), (502, true), (503, true)] {
+        for (status, down) in
+            [(401, true), (403, false), (408, true), (429, true), (500, false), (501, false), (502, true), (503, true)]
+        {
             let Outcome::Failed { trouble, is_down, .. } = outcome(status) else { panic!("{status}") };
             assert_eq!((is_down, trouble.code), (down, status.to_string()));
             assert!(trouble.message.ends_with(": why not"), "{}", trouble.message);

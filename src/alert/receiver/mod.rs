@@ -32,7 +32,7 @@ use crate::model::{Notice, Timestamp};
 use crate::store::{self, StoreError};
 
 pub use alertmanager::Settings as Alertmanager;
-pub use elasticsearch::{Login, Rotation, Settings as Elasticsearch};
+pub use elasticsearch::{Login, Rotation, SearchService, Settings as Elasticsearch};
 pub use file::Settings as File;
 pub use http::{CertificatesError, Header, HeaderError, Url, UrlError, certificates};
 pub use kinesis::Settings as Kinesis;
@@ -237,7 +237,7 @@ impl Settings {
             Settings::Webhook(settings) => Box::new(webhook::Webhook::open(settings, writes, timeout)?),
             Settings::Smtp(settings) => Box::new(smtp::Smtp::open(settings, writes, timeout)?),
             Settings::Elasticsearch(settings) => {
-                Box::new(elasticsearch::Elasticsearch::open(settings, writes, timeout)?)
+                Box::new(elasticsearch::Elasticsearch::open(settings, writes, timeout).await?)
             }
             Settings::Alertmanager(settings) => Box::new(alertmanager::Alertmanager::open(settings, writes, timeout)?),
         })
@@ -286,10 +286,12 @@ impl Writes {
         self.format.payload(notice, &self.about)
     }
 
-    /// The same without keys, to be kept where it could not be delivered.
+    /// The same without keys, to be kept where it could not be delivered. A template may hold keys anywhere: what it would
+    /// have told is kept in our own format.
     fn kept(&self, notice: &Notice) -> Vec<u8> {
         match &self.format {
             Format::Pagerduty(_) => Format::Pagerduty(Secret::new("***")).payload(notice, &self.about),
+            Format::Template(_) => Format::Tidewatch.payload(notice, &self.about),
             format => format.payload(notice, &self.about),
         }
     }

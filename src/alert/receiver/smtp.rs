@@ -204,14 +204,17 @@ impl Receiver for Smtp {
     }
 }
 
-/// 5yz is final; 4yz and everything without an answer may pass.
+/// Refusals of a login: of whoever writes, and not of what is written. Passwords expire, and are given anew.
+const LOGIN_CODES: [&str; 4] = ["530", "534", "535", "538"];
+
+/// 5yz is final; 4yz, those of a login and everything without an answer may pass.
 fn outcome(error: &Error) -> Outcome {
     let code = error.status().map_or_else(|| "Smtp".to_owned(), |code| code.to_string());
     let mut message = error.to_string();
     if let Some(source) = std::error::Error::source(error) {
         message = format!("{message}: {source}");
     }
-    if error.is_permanent() {
+    if error.is_permanent() && !LOGIN_CODES.contains(&code.as_str()) {
         return Outcome::refused(&code, message);
     }
     let is_down = !error.is_transient();

@@ -11,8 +11,8 @@ use crate::alert::Secret;
 use crate::alert::format::Format;
 use crate::alert::notice;
 use crate::alert::receiver::{
-    Address, Alertmanager, Elasticsearch, Encryption, Kinesis, Lambda, Login, Outcome, Rotation, S3, Settings, Smtp,
-    Sns, Url,
+    Address, Alertmanager, Elasticsearch, Encryption, Kinesis, Lambda, Login, Outcome, Rotation, S3, SearchService,
+    Settings, Smtp, Sns, Trouble, Url,
 };
 use crate::alert::tests::{group, notice as plain};
 use crate::aws;
@@ -104,6 +104,33 @@ async fn a_request_that_is_too_large_is_cut_and_a_busy_server_waited_for() {
     let settings = Settings::Elasticsearch(Box::new(elasticsearch(&url)));
     let outcomes = open(&settings, &Format::Tidewatch).await.deliver(&[&notices[0]], now()).await;
     assert!(matches!(&outcomes[0], Outcome::Refused(_)), "one that is too large by itself");
+}
+
+#[tokio::test]
+async fn a_domain_of_amazon_gets_signed_requests() {
+    let item = |id: &str| json!({ "index": { "_id": id, "status": 201 } });
+    let answers = [
+        (403, "", "{\"message\":\"The security token included in the request is expired\"}".to_owned()),
+        (413, "", String::new()),
+        ok(&json!({ "errors": false, "items": [item("a")] })),
+        ok(&json!({ "errors": false, "items": [item("b")] })),
+    ];
+    for (service, name) in [(SearchService::Domain, "es"), (SearchService::Serverless, "aoss")] {
+        let (url, mut asked) = stub(answers.to_vec()).await;
+        let login = Login::Signed(service, Box::new(reached("http://127.0.0.1:1")));
+        let settings = Settings::Elasticsearch(Box::new(Elasticsearch { login, ..elasticsearch(&format!("{url}/")) }));
+        let notices = ["a", "b"].map(|id| plain(id, id));
+        let mut receiver = open(&settings, &Format::Tidewatch).await;
+        let outcomes = receiver.deliver(&notices.each_ref(), now()).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Failed { .. })), "{outcomes:?}");
+        let outcomes = receiver.deliver(&notices.each_ref(), now()).await;
+        assert_eq!(outcomes, [Outcome::Delivered, Outcome::Delivered], "in halves");
+        let request = asked.recv().await.unwrap();
+        assert!(request.head.starts_with("POST /_bulk HTTP/1.1"), "{}", request.head);
+        let authorization = request.header("authorization").unwrap();
+        assert!(authorization.contains(&format!("/20231114/eu-central-1/{name}/aws4_request")), "{authorization}");
+        assert_eq!(request.header("x-amz-content-sha256").is_some(), service == SearchService::Serverless);
+    }
 }
 
 #[tokio::test]
@@ -200,7 +227,8 @@ async fn a_topic_gets_a_form_and_says_why_it_refuses() {
     let outcomes = receiver.deliver(&[&one], now()).await;
     assert!(matches!(&outcomes[0], Outcome::Failed { is_down: true, .. }), "{outcomes:?}");
     let outcomes = receiver.deliver(&[&one], now()).await;
-    assert!(matches!(&outcomes[0], Outcome::Refused(trouble) if trouble.message.contains("hint:")), "{outcomes:?}");
+    let is_hinted = |trouble: &Trouble| trouble.message.contains("hint:");
+    assert!(matches!(&outcomes[0], Outcome::Failed { trouble, .. } if is_hinted(trouble)), "{outcomes:?}");
     let request = asked.recv().await.unwrap();
     let authorization = request.header("authorization").unwrap();
     assert!(authorization.contains("/20231114/eu-central-1/sns/aws4_request"), "{authorization}");
