@@ -72,6 +72,11 @@ impl Aggregation {
         matches!(self, Aggregation::Sum | Aggregation::Count)
     }
 
+    /// Whether it comes from a sketch of all values, which is not remembered beyond its interval.
+    pub fn is_sketched(self) -> bool {
+        matches!(self, Aggregation::Distinct | Aggregation::Percentile(_))
+    }
+
     /// Whether what it came to and what came later are enough to know what both come to.
     pub(super) fn is_joinable(self) -> bool {
         !matches!(self, Aggregation::Distinct | Aggregation::Percentile(_) | Aggregation::Expression)

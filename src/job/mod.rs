@@ -51,6 +51,7 @@ mod spill;
 pub mod status;
 mod threads;
 mod unjudged;
+mod unrevised;
 
 pub use crate::detect::records::Status as RecordStatus;
 pub use checkpoint::{Checkpoint, CheckpointError, Checkpoints, Found, Learned, Start, Stored};

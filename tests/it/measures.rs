@@ -153,6 +153,11 @@ fn what_is_measured_is_told_and_revised() {
     windows.dedup();
     assert_eq!(windows, (MORE..MORE + 60).step_by(10).map(second).collect::<Vec<_>>(), "{revisions:#?}");
     assert!(!revisions.iter().any(|revision| ["users", "ms_p95"].contains(&revision.measure.as_str())));
+    // which is told
+    let again = straight.pipeline.to(&straight.directory.path().join("again/out"));
+    fs::create_dir_all(straight.directory.path().join("again")).unwrap();
+    let said = tidewatch(&["run", &again.write()]).stderr;
+    assert!(said.contains("late rows do not revise the verdicts of `users` and `ms_p95`"), "{said}");
 }
 
 /// A market with so many clicks where so many were expected, of so many views, as points of both and of their ratio.
