@@ -13,6 +13,11 @@
 //! that come again, in other batches: what it answers must follow from the record alone, or the rows that are committed
 //! are those of the one answer and what is learned from them that of the other.
 //!
+//! How fast: `scripts/bench/hooks` takes 200,000 trades through hooks in Python that decode, parse, change and encode each
+//! record, 500 at a time. On two cores that had other work besides, it was 33,000 records a second with one process and
+//! 55,000 with two, 37,000 through an endpoint, and 915,000 without a hook: 18 to 30 microseconds a record, of which Python
+//! took 7 of processor time to answer.
+//!
 //! How many records: what a hook makes counts as read, record by record; one that it drops counts as read and filtered,
 //! one that it fails as read and rejected (E3).
 
