@@ -265,6 +265,68 @@ fn a_function_gets_every_message_though_every_third_call_of_it_fails() {
     reference.assert_same(&pipeline, "function");
 }
 
+/// What an application of Kinesis Analytics had around it: a function that cleans, one that gets the results, a topic with
+/// a subscriber.
+#[test]
+fn functions_before_and_behind_the_line_and_a_topic_are_told_what_a_job_without_them_finds() {
+    const BEFORE: &str = r#"
+import base64, json
+
+def handler(event, context):
+    def record(asked):
+        data = base64.b64decode(asked["data"])
+        try:
+            fields = json.loads(data)
+        except ValueError:
+            return {**asked, "result": "Ok"}
+        fields = {"cleaned": True, **dict(reversed(fields.items()))}
+        return {"recordId": asked["recordId"], "result": "Ok", "data": base64.b64encode(json.dumps(fields).encode()).decode()}
+    return {"records": [record(asked) for asked in event["records"]]}
+"#;
+    const BEHIND: &str = r#"
+import base64, json
+
+def handler(event, context):
+    def record(asked):
+        found = json.loads(base64.b64decode(asked["data"]))
+        assert found["notice_id"] == asked["recordId"]
+        retry = asked["lambdaDeliveryRecordMetadata"]["retryHint"]
+        # each second one in vain at first
+        result = "Ok" if retry > 0 or len(found["notice_id"]) % 2 == 0 else "DeliveryFailed"
+        with open(PATH, "a") as file:
+            file.write(json.dumps({"notice_id": asked["recordId"], "result": result}) + "\n")
+        return {"recordId": asked["recordId"], "result": result}
+    return {"records": [record(asked) for asked in event["records"]]}
+"#;
+    let reference = Reference::new();
+    let server = Ministack::shared();
+    let asked = reference.directory.path().join("behind.jsonl");
+    server.function("before", BEFORE);
+    server.function("behind", &BEHIND.replace("PATH", &format!("{:?}", asked.display().to_string())));
+    let (topic, queue) = server.topic("application");
+    let at = format!("region = \"{REGION}\"\nendpoint_url = \"{}\"\n", server.endpoint());
+    let mut pipeline = reference.telling("application", &format!("[alert.sns]\ntopic_arn = \"{topic}\"\n{at}"));
+    pipeline.detect.push_str(&format!(
+        "\n[[hook]]\nstage = \"before\"\nfunction = \"before\"\n{at}\n[[hook]]\nstage = \"after\"\nfunction = \"behind\"\n\
+         back_off = \"10ms\"\nback_off_max = \"50ms\"\n{at}"
+    ));
+    let keys = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    ended(command(&["run", &pipeline.write()]).envs(keys).output().unwrap()).good();
+    let told = queue.take().into_iter().map(|message| message["Message"].as_str().unwrap().as_bytes().to_vec());
+    assert_eq!(ids(told), reference.expected);
+    let asked = fs::read_to_string(asked).unwrap();
+    let asked: Vec<Value> = asked.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let taken = asked.iter().filter(|asked| asked["result"] == "Ok");
+    let taken: Vec<String> = taken.map(|asked| asked["notice_id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(taken.iter().cloned().collect::<BTreeSet<_>>(), reference.expected);
+    assert_eq!(taken.len(), reference.expected.len(), "what it has it is not given again");
+    let repeated = asked.len() - taken.len();
+    assert!(repeated > 0);
+    println!("a function fails {repeated} of {} times, none lost", asked.len());
+    let anomalies = |tree: &Tree| tree::anomalies(tree);
+    assert_eq!(anomalies(&tree::read(&pipeline.url)), anomalies(&reference.tree), "the functions change no finding");
+}
+
 #[test]
 fn mailboxes_get_every_message_once() {
     let reference = Reference::new();
