@@ -141,6 +141,11 @@ impl Writer {
         self.bytes
     }
 
+    /// How many bytes were written.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends what was written elsewhere.
     pub(super) fn append(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);

@@ -12,8 +12,10 @@ use super::follow;
 use super::history::History;
 use super::host::{Event, Host};
 use super::judge::{self, Judge};
+use super::records;
 use super::threads::Threads;
 use crate::config::Config;
+use crate::detect::records::{RecordDetector, RestoringRecords, Settings as RecordSettings};
 use crate::detect::{Detector, Restoring, Settings, SnapshotError};
 use crate::model::{Columns, Interval};
 use crate::store::{Place, Store};
@@ -89,17 +91,24 @@ impl Resume<'_> {
     }
 
     async fn restored(&self, newest: &[u8], host: &mut Host<'_>) -> Result<Judge, JobError> {
-        if let Some(judge) = Judge::of_records(self.config, self.columns, newest)? {
-            return judge.map_err(|source| self.unusable(snapshot_error(self.found, source)));
-        }
-        let settings = judge::settings(self.config, self.columns)?;
-        let (detector, replayed) = restored(self.command, self.checkpoints, self.found, settings, newest).await?;
+        let chain = Chain { command: self.command, checkpoints: self.checkpoints, found: self.found, newest };
+        let (judge, replayed) = match &self.config.detect.records {
+            Some(records) => {
+                let (detector, replayed) =
+                    chain.records(records::settings(self.config, records, self.columns)?, self.columns).await?;
+                (Judge::of_records(self.config, self.columns, (records, detector))?, replayed)
+            }
+            None => {
+                let (detector, replayed) = chain.series(judge::settings(self.config, self.columns)?).await?;
+                (Judge::going_on(self.config, self.columns, detector)?, replayed)
+            }
+        };
         if replayed > 0 {
             let chain = self.found.checkpoint.detector.as_ref().map_or(0, |learned| learned.chain.len());
             let told = format!("the detector is restored from {chain} checkpoints, {replayed} intervals replayed");
             host.listener.on(Event::Info(&told));
         }
-        Judge::going_on(self.config, self.columns, detector)
+        Ok(judge)
     }
 
     async fn rebuilt(&self, history: &mut History, host: &mut Host<'_>) -> Result<Judge, JobError> {
@@ -135,34 +144,60 @@ impl Resume<'_> {
     }
 }
 
-/// The detector of a checkpoint, whose newest increment is given, and how many of its steps were done again.
-pub(super) async fn restored(
-    command: &'static str,
-    checkpoints: &Checkpoints,
-    found: &Found,
-    settings: Settings,
-    newest: &[u8],
-) -> Result<(Detector, u64), JobError> {
-    let unusable = |reason| unusable(checkpoints, command, reason);
-    let threads = Threads::all();
-    let mut restoring = Restoring::new(settings);
-    let chain = found.checkpoint.detector.as_ref().map(|learned| learned.chain.as_slice()).unwrap_or_default();
-    for (at, number) in (1..).zip(chain) {
-        let taken = if at == chain.len() {
-            restoring.take(newest, &threads)
-        } else {
-            let increment = checkpoints.increment(*number).await.map_err(|error| match error {
-                damaged @ CheckpointError::Increment { .. } => unusable(DetectorError::Damaged(damaged.to_string())),
-                other => other.into(),
-            })?;
-            restoring.take(&increment, &threads)
-        };
-        let name = || super::checkpoint::name(*number);
-        taken.map_err(|source| unusable(DetectorError::Snapshot { name: name(), source }))?;
+/// The increments of a checkpoint, the newest of which is given.
+pub(super) struct Chain<'a> {
+    pub(super) command: &'static str,
+    pub(super) checkpoints: &'a Checkpoints,
+    pub(super) found: &'a Found,
+    pub(super) newest: &'a [u8],
+}
+
+impl Chain<'_> {
+    /// The detector that wrote them, and how many of its steps were done again.
+    pub(super) async fn series(&self, settings: Settings) -> Result<(Detector, u64), JobError> {
+        let threads = Threads::all();
+        let mut restoring = Restoring::new(settings);
+        self.each(|increment| restoring.take(increment, &threads)).await?;
+        let replayed = restoring.replayed();
+        Ok((restoring.finish().map_err(|error| self.unusable(DetectorError::Incomplete(error)))?, replayed))
     }
-    let replayed = restoring.replayed();
-    let detector = restoring.finish().map_err(|error| unusable(DetectorError::Incomplete(error)))?;
-    Ok((detector, replayed))
+
+    /// The detector of records that wrote them, and how many of its steps were done again.
+    pub(super) async fn records(
+        &self,
+        settings: RecordSettings,
+        columns: &Columns,
+    ) -> Result<(RecordDetector, u64), JobError> {
+        let mut restoring = RestoringRecords::new(settings, columns.clone());
+        self.each(|increment| restoring.take(increment)).await?;
+        let replayed = restoring.replayed();
+        Ok((restoring.finish().map_err(|error| self.unusable(DetectorError::Incomplete(error)))?, replayed))
+    }
+
+    /// Takes the increments in their order.
+    async fn each(&self, mut take: impl FnMut(&[u8]) -> Result<(), SnapshotError>) -> Result<(), JobError> {
+        let chain = self.found.checkpoint.detector.as_ref().map(|learned| learned.chain.as_slice()).unwrap_or_default();
+        for (at, number) in (1..).zip(chain) {
+            let taken = if at == chain.len() {
+                take(self.newest)
+            } else {
+                let increment = self.checkpoints.increment(*number).await.map_err(|error| match error {
+                    damaged @ CheckpointError::Increment { .. } => {
+                        self.unusable(DetectorError::Damaged(damaged.to_string()))
+                    }
+                    other => other.into(),
+                })?;
+                take(&increment)
+            };
+            let name = || super::checkpoint::name(*number);
+            taken.map_err(|source| self.unusable(DetectorError::Snapshot { name: name(), source }))?;
+        }
+        Ok(())
+    }
+
+    fn unusable(&self, reason: DetectorError) -> JobError {
+        unusable(self.checkpoints, self.command, reason)
+    }
 }
 
 /// The states that jobs of a configuration have: of `run`, or `etl`, and of `detect`.

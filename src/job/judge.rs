@@ -2,7 +2,7 @@
 //! late rows in, what becomes of the verdicts out.
 
 use crate::alert::Revision;
-use crate::config::{Config, Origin};
+use crate::config::{Config, Origin, Records};
 use crate::detect::{
     Aggregation, Aggregator, Detector, Expression, Increment, Intake, Measure, Ratio, Restoring, Settings,
     SettingsError, Sliding, SnapshotError, Status, records::RecordDetector,
@@ -16,6 +16,7 @@ use super::records::{self, Scorer};
 use super::revise;
 use super::seen::Seen;
 use super::threads::Threads;
+use super::unrevised::Unrevised;
 
 /// Judges intervals, one after the other.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(super) struct Judge {
     engine: Engine,
     threads: Threads,
     budget: Budget,
+    unrevised: Unrevised,
 }
 
 /// What judges.
@@ -80,23 +82,23 @@ impl Judge {
         Judge::of(config, columns, Engine::Series(Box::new(detector)))
     }
 
-    /// A judge that goes on with the state of a detector of records; none where the configuration has none.
+    /// A judge that goes on with a detector of records.
     pub(super) fn of_records(
         config: &Config,
         columns: &Columns,
-        state: &[u8],
-    ) -> Result<Option<Result<Judge, SnapshotError>>, JobError> {
-        let scorer = Scorer::restored(config, columns, state)?;
-        match scorer {
-            None => Ok(None),
-            Some(Err(error)) => Ok(Some(Err(error))),
-            Some(Ok(scorer)) => Ok(Some(Ok(Judge::of(config, columns, Engine::Records(Box::new(scorer)))?))),
-        }
+        (records, detector): (&Records, RecordDetector),
+    ) -> Result<Judge, JobError> {
+        Judge::of(config, columns, Engine::Records(Box::new(Scorer::of(records, detector))))
     }
 
     fn of(config: &Config, columns: &Columns, engine: Engine) -> Result<Judge, JobError> {
         let (intake, threads) = (intake(config, columns)?, Threads::new(config.job.threads));
-        Ok(Judge { sliding: Sliding::of(&intake), intake, engine, threads, budget: Budget::Roomy })
+        let measures = match &engine {
+            Engine::Series(detector) => detector.settings().measures(),
+            Engine::Records(_) => &[],
+        };
+        let (unrevised, budget) = (Unrevised::of(measures), Budget::Roomy);
+        Ok(Judge { sliding: Sliding::of(&intake), intake, engine, threads, budget, unrevised })
     }
 
     /// Judges one interval.
@@ -195,6 +197,9 @@ impl Judge {
         }
         let late = self.closed(late, rows);
         if let Engine::Series(detector) = &mut self.engine {
+            if detector.known_rows(late.interval).is_some() {
+                self.unrevised.add(&late);
+            }
             match &self.sliding {
                 Some(sliding) => sliding.late(&late).iter().for_each(|late| detector.revise(late)),
                 None => detector.revise(&late),
@@ -216,6 +221,10 @@ impl Judge {
     }
 
     fn news(&mut self) -> Option<String> {
+        self.news_of_memory().or_else(|| self.unrevised.news())
+    }
+
+    fn news_of_memory(&mut self) -> Option<String> {
         if self.budget == Budget::Exceeded {
             return None;
         }
@@ -298,9 +307,7 @@ impl Judge {
     pub(super) fn increment(&mut self) -> Increment {
         match &mut self.engine {
             Engine::Series(detector) => detector.increment_on(&self.threads),
-            Engine::Records(scorer) => {
-                Increment { bytes: scorer.detector().snapshot(), chain: 1, is_whole: true, is_last: true }
-            }
+            Engine::Records(scorer) => scorer.increment(),
         }
     }
 

@@ -6,7 +6,7 @@ mod labels;
 use super::error::JobError;
 use super::threads::Threads;
 use crate::config::{Config, Records, RecordsOutput};
-use crate::detect::SnapshotError;
+use crate::detect::Increment;
 use crate::detect::records::{Choice, RecordDetector, Settings, SettingsError, Wanted};
 use crate::model::{Columns, Interval, Rows, ScoredRecord};
 
@@ -40,18 +40,8 @@ impl Scorer {
         Ok(Some(Scorer::of(records, detector)))
     }
 
-    /// A scorer that goes on with a state.
-    pub(super) fn restored(
-        config: &Config,
-        columns: &Columns,
-        state: &[u8],
-    ) -> Result<Option<Result<Scorer, SnapshotError>>, JobError> {
-        let Some(records) = &config.detect.records else { return Ok(None) };
-        let detector = RecordDetector::restore(settings(config, records, columns)?, columns.clone(), state);
-        Ok(Some(detector.map(|detector| Scorer::of(records, detector))))
-    }
-
-    fn of(records: &Records, detector: RecordDetector) -> Scorer {
+    /// A scorer that goes on with a detector.
+    pub(super) fn of(records: &Records, detector: RecordDetector) -> Scorer {
         Scorer { detector, choice: records.choice, output: records.output, has_told: [false; 2] }
     }
 
@@ -106,6 +96,11 @@ impl Scorer {
 
     pub(super) fn detector(&self) -> &RecordDetector {
         &self.detector
+    }
+
+    /// What a checkpoint is to have of the detector.
+    pub(super) fn increment(&mut self) -> Increment {
+        self.detector.increment()
     }
 }
 

@@ -4,9 +4,9 @@
 use chrono::{NaiveDate, NaiveDateTime};
 
 use super::checkpoint::{Checkpoint, CheckpointError, Stored};
-use super::detector::{self, DetectorError};
+use super::detector::{self, Chain, DetectorError};
 use super::error::JobError;
-use super::judge::{self, Judge};
+use super::judge;
 use super::schema;
 use crate::config::Config;
 use crate::detect::records::{self, RecordDetector};
@@ -61,10 +61,9 @@ pub struct FormLearning {
 
 impl Learning {
     /// Of a detector of records.
-    fn of_records(judge: &Judge) -> Learning {
+    fn of_records(detector: &RecordDetector) -> Learning {
         let forms = Form::ALL.map(|form| FormLearning { form, series: 0, learning: 0, speaks: None });
-        let records = judge.records().map(RecordDetector::status);
-        Learning { series: 0, learning: 0, speaks: None, forms, records }
+        Learning { series: 0, learning: 0, speaks: None, forms, records: Some(detector.status()) }
     }
 
     /// Of a detector.
@@ -129,16 +128,20 @@ async fn once(config: &Config) -> Result<Vec<State>, JobError> {
         let is_etl = found.checkpoint.detector.is_none();
         let detector = match &found.stored {
             _ if is_etl => None,
-            Stored::Whole(newest) if config.detect.records.is_some() => {
-                let judge = Judge::of_records(config, &columns(config).await?, newest)?;
-                let wrong =
-                    |source| detector::unusable(&checkpoints, command, detector::snapshot_error(&found, source));
-                judge.map(|judge| judge.map(|judge| Learning::of_records(&judge)).map_err(wrong))
-            }
             Stored::Whole(newest) => {
-                let settings = judge::settings(config, &columns(config).await?)?;
-                let restored = detector::restored(command, &checkpoints, &found, settings, newest).await;
-                Some(restored.map(|(detector, _)| Learning::of(&detector)))
+                let (chain, columns) =
+                    (Chain { command, checkpoints: &checkpoints, found: &found, newest }, columns(config).await?);
+                Some(match &config.detect.records {
+                    Some(records) => {
+                        let restored =
+                            chain.records(super::records::settings(config, records, &columns)?, &columns).await;
+                        restored.map(|(detector, _)| Learning::of_records(&detector))
+                    }
+                    None => {
+                        let restored = chain.series(judge::settings(config, &columns)?).await;
+                        restored.map(|(detector, _)| Learning::of(&detector))
+                    }
+                })
             }
             Stored::ToRebuild => None,
             Stored::Damaged(reason) => {

@@ -195,19 +195,24 @@ fn a_job_that_is_killed_goes_on_as_if_it_had_not_been() {
     let directory = tempfile::tempdir().unwrap();
     let [whole, killed] = ["whole", "killed"].map(|name| directory.path().join(name));
     let quick = ("stream_batch_time = \"10s\"", "stream_batch_time = \"100ms\"");
-    let config = shipped("stock-trades", &whole, &[SHORT, PER_KEY, quick]).display().to_string();
+    // so large that a checkpoint has a part of them
+    let large = ("[detect.records]", "[detect.records]\ntrees = 250\nready_after = 64\nper_key = true");
+    let config = shipped("stock-trades", &whole, &[SHORT, large, quick]).display().to_string();
     tidewatch(&["run", &config]).good();
     let expected = table(&whole.join("out"));
     // as fast as a minute in half a second, and killed at some moment after each minute
     let slow = ("rate = 10.0", "rate = 10.0\nspeed = 120.0");
-    let config = shipped("stock-trades", &killed, &[SHORT, PER_KEY, quick, slow]).display().to_string();
-    for minutes in 1..4 {
+    let config = shipped("stock-trades", &killed, &[SHORT, large, quick, slow]).display().to_string();
+    for minutes in 1..6 {
         let mut job = Running::start(&["run", &config]);
         wait_until("the next minute is told", || table(&killed.join("out")).len() >= minutes);
         job.kill();
     }
-    let printed = tidewatch(&["run", &config]).good();
-    assert!(printed.contains("records    3,600 scored"), "{printed}");
+    let ended = tidewatch(&["run", &config]);
+    assert!(ended.stderr.contains("the detector is restored from"), "{}", ended.stderr);
+    let printed = ended.good();
+    assert!(printed.contains("records    3,600 scored by 10 forests"), "{printed}");
+    assert!(tidewatch(&["status", &config]).good().contains("records    3,600 scored by 10 forests"));
     assert_eq!(table(&killed.join("out")), expected);
 }
 

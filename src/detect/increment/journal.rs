@@ -22,10 +22,10 @@ use crate::model::{Interval, SeriesKey};
 #[derive(Clone, Debug)]
 pub(in crate::detect) struct Journal {
     /// Checksum of the last increment.
-    pub(super) previous: u32,
-    pub(super) round: Round,
+    pub(in crate::detect) previous: u32,
+    pub(in crate::detect) round: Round,
     /// Parts of the round that are still to be written for the steps that were made.
-    pub(super) owed: u32,
+    pub(in crate::detect) owed: u32,
     steps: Writer,
     count: u64,
 }
@@ -54,12 +54,12 @@ pub(super) enum Record {
 
 impl Journal {
     /// Before the first increment.
-    pub(super) fn begin() -> Journal {
+    pub(in crate::detect) fn begin() -> Journal {
         Journal::after(0, Round::beginning(None), 0)
     }
 
     /// After an increment.
-    pub(super) fn after(previous: u32, round: Round, owed: u32) -> Journal {
+    pub(in crate::detect) fn after(previous: u32, round: Round, owed: u32) -> Journal {
         Journal { previous, round, owed, steps: Writer::default(), count: 0 }
     }
 
@@ -89,6 +89,18 @@ impl Journal {
         self.owed += 1;
     }
 
+    /// Writes down a step of another kind of detector.
+    pub(in crate::detect) fn wrote(&mut self, step: impl FnOnce(&mut Writer)) {
+        step(&mut self.steps);
+        self.count += 1;
+        self.owed += 1;
+    }
+
+    /// Bytes of the steps so far.
+    pub(in crate::detect) fn bytes(&self) -> usize {
+        self.steps.len()
+    }
+
     /// Writes late rows of an interval down.
     pub(in crate::detect) fn revised(&mut self, interval: i64, arrivals: &[Arrival]) {
         let to = &mut self.steps;
@@ -104,7 +116,7 @@ impl Journal {
     }
 
     /// A part was written, or everything.
-    pub(super) fn pay(&mut self, all: bool) {
+    pub(in crate::detect) fn pay(&mut self, all: bool) {
         self.owed = if all { 0 } else { self.owed.saturating_sub(1) };
         if all {
             // there is nobody else who could need the steps
@@ -113,7 +125,7 @@ impl Journal {
     }
 
     /// Hands the steps over to an increment.
-    pub(super) fn write_steps(&mut self, to: &mut Writer) {
+    pub(in crate::detect) fn write_steps(&mut self, to: &mut Writer) {
         std::mem::take(&mut self.count).write(to);
         to.append(&std::mem::take(&mut self.steps).into_bytes());
     }

@@ -40,12 +40,13 @@ use crate::model::SeriesKey;
 
 pub(super) use journal::Journal;
 pub use restore::Restoring;
+pub(super) use round::Round;
 
 /// Increments that go round all keys, and steps after which that is done: who restores a detector does as much work as
 /// half of these steps took.
-const PARTS: u32 = 32;
+pub(super) const PARTS: u32 = 32;
 /// An increment has members of so many bytes at least: smaller objects are hardly written faster.
-const BYTES_LEAST: usize = 1 << 20;
+pub(super) const BYTES_LEAST: usize = 1 << 20;
 /// Members that are written at the same time, and how many where it is the bytes that count.
 const BATCH: usize = 1024;
 const BATCH_SMALL: usize = 8;

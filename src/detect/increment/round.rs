@@ -15,25 +15,25 @@ struct Mark {
 
 /// Where the ranges of the increments began that are needed, and where the last one ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Round {
+pub(in crate::detect) struct Round {
     starts: VecDeque<Mark>,
     end: Mark,
 }
 
 impl Round {
     /// That begins at a key, without a range.
-    pub(super) fn beginning(key: Option<SeriesKey>) -> Round {
+    pub(in crate::detect) fn beginning(key: Option<SeriesKey>) -> Round {
         Round { starts: VecDeque::new(), end: Mark { lap: 0, key } }
     }
 
     /// Where the next range begins.
-    pub(super) fn cursor(&self) -> Option<&SeriesKey> {
+    pub(in crate::detect) fn cursor(&self) -> Option<&SeriesKey> {
         self.end.key.as_ref()
     }
 
     /// Adds the range up to a key, or to the end of all keys; ranges that later ones have made good are not needed any
     /// more.
-    pub(super) fn advance(&mut self, to: Option<SeriesKey>) {
+    pub(in crate::detect) fn advance(&mut self, to: Option<SeriesKey>) {
         let lap = if to.is_none() { self.end.lap + 1 } else { self.end.lap };
         self.starts.push_back(std::mem::replace(&mut self.end, Mark { lap, key: to }));
         while self.starts.get(1).is_some_and(|next| self.is_round_since(next)) {
@@ -42,17 +42,17 @@ impl Round {
     }
 
     /// How many ranges are needed.
-    pub(super) fn ranges(&self) -> usize {
+    pub(in crate::detect) fn ranges(&self) -> usize {
         self.starts.len()
     }
 
     /// Whether they have all keys.
-    pub(super) fn is_whole(&self) -> bool {
+    pub(in crate::detect) fn is_whole(&self) -> bool {
         self.starts.front().is_some_and(|first| self.is_round_since(first))
     }
 
     /// Whether they have a key.
-    pub(super) fn has(&self, key: &SeriesKey) -> bool {
+    pub(in crate::detect) fn has(&self, key: &SeriesKey) -> bool {
         let Some(first) = self.starts.front() else { return false };
         let mut laps = first.lap..=self.end.lap;
         laps.any(|lap| {

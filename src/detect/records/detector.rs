@@ -6,26 +6,26 @@ use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array as _, RecordBatch};
 
+use super::increment::Step;
 use super::keys::{Keys, Place};
 use super::model::{Model, Said};
 use super::settings::Settings;
-use crate::detect::snapshot::{self, Codec as _, SnapshotError};
+use crate::detect::increment::Journal;
 use crate::detect::spread::{Spread, on_each};
 use crate::model::{ColumnShare, ColumnType, Columns, Dimensions, Field, Interval, Rows, ScoredRecord, SeriesKey};
 
-/// No interval is a hundred thousand years away.
-const MICROS_MAX: i64 = 3_000_000_000_000_000_000;
-
 /// Scores records.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct RecordDetector {
-    settings: Settings,
-    columns: Columns,
-    last: Option<Interval>,
+    pub(super) settings: Settings,
+    pub(super) columns: Columns,
+    pub(super) last: Option<Interval>,
     /// Records scored, those of a learning forest among them, and records that lack a value.
-    scored: u64,
-    unscored: u64,
-    keys: Keys,
+    pub(super) scored: u64,
+    pub(super) unscored: u64,
+    pub(super) keys: Keys,
+    /// What was done since the last increment; none where none is written.
+    pub(super) journal: Option<Journal>,
 }
 
 /// Which scored records are wanted; all are learned.
@@ -60,10 +60,19 @@ struct Work {
     said: Vec<Said>,
 }
 
+impl Work {
+    /// What a key with a forest of its own has learned.
+    fn learned(&self, values: &[Option<Vec<f64>>]) -> Option<(SeriesKey, Vec<f64>)> {
+        let Place::Own(key) = &self.place else { return None };
+        let points = self.rows.iter().filter_map(|row| values[*row].as_deref());
+        Some((key.clone(), points.flatten().copied().collect()))
+    }
+}
+
 impl RecordDetector {
     /// A detector that has seen nothing, of rows in these columns.
     pub fn new(settings: Settings, columns: Columns) -> RecordDetector {
-        RecordDetector { settings, columns, last: None, scored: 0, unscored: 0, keys: Keys::new() }
+        RecordDetector { settings, columns, last: None, scored: 0, unscored: 0, keys: Keys::new(), journal: None }
     }
 
     /// Scores and learns the rows of a closed interval, in the order given, and gives those that are wanted, in that order.
@@ -83,19 +92,24 @@ impl RecordDetector {
             Wanted::AtLeast(score) => score,
         };
         let values: Vec<Option<Vec<f64>>> = rows.iter().flat_map(|rows| self.values(rows.batch())).collect();
-        self.pass(interval);
+        let seconds = self.pass(interval);
         let mut work = self.work(rows, &values);
         let told = self.settings.attribution().then_some(least);
         on_each(spread, &mut work, &|work| {
             let Work { model, rows, said, .. } = work;
             said.extend(rows.iter().filter_map(|row| Some(model.observe(values[*row].as_ref()?, told))));
         });
+        let mut step = Step { seconds, ..Step::default() };
+        if self.journal.is_some() {
+            step.learned = work.iter().filter_map(|work| work.learned(&values)).collect();
+        }
         let mut all: Vec<Option<Said>> = vec![None; values.len()];
         for Work { place, model, rows, said } in work {
             rows.into_iter().zip(said).for_each(|(row, said)| all[row] = Some(said));
             self.keys.put(place, model);
         }
-        self.keys.turn(&self.settings);
+        step.turns = self.keys.turn(&self.settings);
+        self.note(&step);
         self.last = Some(interval);
         let scored = all.iter().flatten().count();
         self.scored += scored as u64;
@@ -179,10 +193,13 @@ impl RecordDetector {
     }
 
     /// Lets time pass up to an interval that is about to be observed: keys that fall silent grow light.
-    fn pass(&mut self, interval: Interval) {
+    /// Gives the seconds.
+    fn pass(&mut self, interval: Interval) -> f64 {
         let since = self.last.map_or(0, |last| interval.number().saturating_sub(last.number()).max(0));
         #[expect(clippy::cast_precision_loss, reason = "seconds")]
-        self.keys.age(since as f64 * f64::from(interval.length().seconds()));
+        let seconds = since as f64 * f64::from(interval.length().seconds());
+        self.keys.age(seconds);
+        seconds
     }
 
     /// The last interval that was observed.
@@ -209,48 +226,6 @@ impl RecordDetector {
     /// Bytes that the forests and their keys take.
     pub fn memory_bytes(&self) -> usize {
         self.keys.memory_bytes()
-    }
-
-    /// The whole state as bytes: versioned, with a checksum, exact to the bit (D2).
-    pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::seal_under(self.settings.description(), |to| {
-            self.last.map(|last| (last.number(), last.length().seconds())).write(to);
-            self.scored.write(to);
-            self.unscored.write(to);
-            self.keys.write(to);
-        })
-    }
-
-    /// Whether bytes are a whole state that was learned under these settings, without restoring anything.
-    ///
-    /// # Errors
-    /// When they are damaged, of another version, or learned under other settings.
-    pub fn check(settings: &Settings, bytes: &[u8]) -> Result<(), SnapshotError> {
-        snapshot::open_under(&settings.description(), bytes).map(drop)
-    }
-
-    /// A detector that goes on where the one that gave `bytes` stood.
-    ///
-    /// # Errors
-    /// When the bytes are damaged, of another version, or learned under other settings.
-    pub fn restore(settings: Settings, columns: Columns, bytes: &[u8]) -> Result<RecordDetector, SnapshotError> {
-        let mut from = snapshot::open_under(&settings.description(), bytes)?;
-        let last = Option::<(i64, u32)>::read(&mut from)?;
-        let last = last.map(|(number, seconds)| {
-            let length = crate::model::Length::from_seconds(seconds.into()).ok()?;
-            let micros = number.checked_mul(length.micros()).filter(|micros| micros.abs() < MICROS_MAX)?;
-            Some(Interval::containing(micros, length))
-        });
-        let last = match last {
-            Some(None) => return Err(SnapshotError::Inconsistent("an interval")),
-            last => last.flatten(),
-        };
-        let (scored, unscored, keys) = (u64::read(&mut from)?, u64::read(&mut from)?, Keys::read(&mut from)?);
-        from.finish()?;
-        if !keys.fit(&settings) {
-            return Err(SnapshotError::Inconsistent("a forest"));
-        }
-        Ok(RecordDetector { settings, columns, last, scored, unscored, keys })
     }
 }
 

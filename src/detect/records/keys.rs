@@ -33,7 +33,16 @@ pub(super) struct Keys {
     /// Of all keys that have none of their own.
     pub(super) shared: Option<Model>,
     /// Keys that have none, with their weight.
-    waiting: BTreeMap<SeriesKey, f64>,
+    pub(super) waiting: BTreeMap<SeriesKey, f64>,
+}
+
+/// A key that has got the place of another.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Turn {
+    pub(super) come: SeriesKey,
+    pub(super) go: SeriesKey,
+    /// Of the one that came.
+    pub(super) weight: f64,
 }
 
 /// Which forest a key goes to.
@@ -104,8 +113,8 @@ impl Keys {
     }
 
     /// Gives the places of the lightest keys to heavier ones that wait, and forgets the lightest of those. To be called
-    /// when an interval has been weighed.
-    pub(super) fn turn(&mut self, settings: &Settings) {
+    /// when an interval has been weighed. Gives who took whose place.
+    pub(super) fn turn(&mut self, settings: &Settings) -> Vec<Turn> {
         let order = |a: &(f64, &SeriesKey), b: &(f64, &SeriesKey)| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1));
         let mut waiting: Vec<(f64, &SeriesKey)> = self.waiting.iter().map(|(key, weight)| (*weight, key)).collect();
         waiting.sort_by(order);
@@ -118,14 +127,21 @@ impl Keys {
         for key in forgotten {
             self.waiting.remove(&key);
         }
-        for (come, go) in turns {
+        let turned = turns.into_iter().map(|(come, go)| {
             let gone = self.own.remove(&go).map_or(0.0, |model| model.weight);
             let weight = self.waiting.remove(&come).unwrap_or(0.0);
-            self.waiting.insert(go, gone);
-            let mut model = Model::new(settings, Some(&come));
-            model.weight = weight;
-            self.own.insert(come, model);
-        }
+            self.waiting.insert(go.clone(), gone);
+            self.begin(come.clone(), weight, settings);
+            Turn { come, go, weight }
+        });
+        turned.collect()
+    }
+
+    /// Gives a key a forest that has learned nothing.
+    pub(super) fn begin(&mut self, key: SeriesKey, weight: f64, settings: &Settings) {
+        let mut model = Model::new(settings, Some(&key));
+        model.weight = weight;
+        self.own.insert(key, model);
     }
 
     /// Keys that share a forest and are remembered.
@@ -166,31 +182,13 @@ pub(super) fn forest_bytes_max(settings: &Settings) -> u64 {
     forest + forest / 4 + KEY_OVERHEAD_BYTES
 }
 
-impl Codec for Keys {
+impl Codec for Turn {
     fn write(&self, to: &mut Writer) {
-        self.own.len().write(to);
-        for (key, model) in &self.own {
-            key.write(to);
-            model.write(to);
-        }
-        self.shared.write(to);
-        self.waiting.len().write(to);
-        for (key, weight) in &self.waiting {
-            key.write(to);
-            weight.write(to);
-        }
+        self.come.write(to);
+        self.go.write(to);
+        self.weight.write(to);
     }
-    fn read(from: &mut Reader<'_>) -> Result<Keys, SnapshotError> {
-        let mut keys = Keys::new();
-        for _ in 0..usize::read(from)? {
-            let key = SeriesKey::read(from)?;
-            keys.own.insert(key, Model::read(from)?);
-        }
-        keys.shared = Option::read(from)?;
-        for _ in 0..usize::read(from)? {
-            let key = SeriesKey::read(from)?;
-            keys.waiting.insert(key, f64::read(from)?);
-        }
-        Ok(keys)
+    fn read(from: &mut Reader<'_>) -> Result<Turn, SnapshotError> {
+        Ok(Turn { come: SeriesKey::read(from)?, go: SeriesKey::read(from)?, weight: f64::read(from)? })
     }
 }

@@ -13,10 +13,12 @@
 //! see `keys` for who has one of its own and what becomes of the others.
 //!
 //! Read in this order: [`Settings`], `scale` (what columns of different size mean), `model` (one forest), `keys`,
-//! [`RecordDetector`], [`Choice`] (which of the scored records are told, and in which order).
+//! [`RecordDetector`], [`Choice`] (which of the scored records are told, and in which order), `increment` (the state in
+//! pieces).
 
 mod choice;
 mod detector;
+mod increment;
 mod keys;
 mod model;
 mod scale;
@@ -24,6 +26,7 @@ mod settings;
 
 pub use choice::Choice;
 pub use detector::{RecordDetector, Status, Wanted};
+pub use increment::RestoringRecords;
 pub use scale::Scaling;
 pub use settings::{COLUMNS_MAX, SAMPLE, SHINGLE, Settings, SettingsError, Shape, TIME_DECAY, TREES};
 

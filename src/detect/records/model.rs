@@ -51,6 +51,19 @@ impl Model {
         scaled.map_or_else(Said::default, |record| self.scaled(&record, least))
     }
 
+    /// Learns a record as [`Model::observe`] does, without a word about it.
+    pub(super) fn learn(&mut self, record: &[f64]) {
+        let Some(scale) = &mut self.scale else {
+            let _refused = self.forest.update(record);
+            return;
+        };
+        let scaled = scale.scaled(record);
+        let waited = scale.learn(record, REACH);
+        for record in waited.into_iter().chain(scaled) {
+            let _refused = self.forest.update(&record);
+        }
+    }
+
     fn scaled(&mut self, record: &[f64], least: Option<f64>) -> Said {
         // finite numbers of the right length are never refused
         let score = self.forest.score(record).map_or(0.0, |scores| scores.expected_depth);

@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use proptest::prelude::*;
 
 use super::*;
-use crate::detect::{Sequential, SnapshotError};
+use crate::detect::{Increment, Sequential, SnapshotError};
 use crate::model::{Columns, Direction, Field, Interval, Length, MeasureType, Rows, ScoredRecord, Timestamp};
 
 /// One trade: ticker, price, quantity.
@@ -115,7 +115,7 @@ fn how_the_rows_are_cut_does_not_matter() {
     let said = observed(&mut whole, 0, &all);
     let parts: Vec<Rows> = [&all[..100], &all[100..101], &all[101..]].map(rows).to_vec();
     assert_eq!(cut.observe(interval(0), &parts, Wanted::All, &Sequential), said);
-    assert_eq!(cut, whole);
+    assert_eq!(cut.snapshot(), whole.snapshot());
 }
 
 #[test]
@@ -139,6 +139,112 @@ fn a_restored_detector_goes_on_as_if_it_had_never_stopped() {
             assert_eq!(observed(&mut one, number, &some), observed(&mut other, number, &some));
         }
         assert_eq!(one.snapshot(), other.snapshot());
+    }
+}
+
+/// Records of keys that come and go.
+fn shifting(number: i64) -> Vec<Trade> {
+    let first = u32::try_from(number).unwrap() / 7 * 3;
+    let count = 60 + u32::try_from(number * 37 % 90).unwrap();
+    let heavy = (0..count)
+        .map(|n| (format!("T{:04}", first + n % 5), Some(20.0 + f64::from(n * 7919 % 13)), i64::from(n % 11)));
+    trades(40, 25).into_iter().chain(heavy).collect()
+}
+
+/// Increments until there is nothing more to write, each with a quarter of the forests.
+fn increments(detector: &mut RecordDetector, into: &mut Vec<Vec<u8>>) -> usize {
+    loop {
+        let Increment { bytes, chain, is_last, .. } = detector.increment_at(4, 0);
+        into.push(bytes);
+        if is_last {
+            return chain;
+        }
+    }
+}
+
+fn restored(settings: &Settings, chain: &[Vec<u8>]) -> Result<RecordDetector, SnapshotError> {
+    let mut restoring = RestoringRecords::new(settings.clone(), columns());
+    chain.iter().try_for_each(|increment| restoring.take(increment))?;
+    restoring.finish()
+}
+
+#[test]
+fn a_detector_restored_from_increments_goes_on_as_if_it_had_not_been() {
+    for settings in [
+        settings(SHAPE).with_forest_per_key(true).with_memory(1_500_000),
+        settings(SHAPE).with_forest_per_key(true).with_memory(1_500_000).with_scaling(Scaling::None),
+        settings(SHAPE),
+    ] {
+        let (mut one, mut all) = (RecordDetector::new(settings.clone(), columns()), Vec::new());
+        let (mut replayed, mut chains) = (0, Vec::new());
+        for number in 0..70 {
+            // some intervals between two checkpoints, and a gap
+            let number = if number > 50 { number + 300 } else { number };
+            observed(&mut one, number, &shifting(number % 70));
+            if number % 5 < 2 {
+                continue;
+            }
+            let chain = increments(&mut one, &mut all);
+            chains.push(chain);
+            let needed = &all[all.len() - chain..];
+            needed.iter().for_each(|increment| RecordDetector::check(&settings, increment).unwrap());
+            let mut other = restored(&settings, needed).unwrap();
+            assert_eq!(other.snapshot(), one.snapshot(), "interval {number}, from {chain} increments");
+            // what is written next is the same as well
+            let mut same = one.clone();
+            let next = shifting(number % 9);
+            assert_eq!(observed(&mut same, number + 1, &next), observed(&mut other, number + 1, &next));
+            assert_eq!(same.increment_at(4, 0), other.increment_at(4, 0));
+            let mut restoring = RestoringRecords::new(settings.clone(), columns());
+            needed.iter().for_each(|increment| restoring.take(increment).unwrap());
+            replayed += restoring.replayed();
+        }
+        let is_in_parts = settings.per_key();
+        assert_eq!(replayed > 0, is_in_parts, "{chains:?}");
+        assert!(
+            chains.iter().all(|chain| if is_in_parts { (2..=8).contains(chain) } else { *chain == 1 }),
+            "{chains:?}"
+        );
+    }
+}
+
+#[test]
+fn an_increment_is_a_small_part_of_many_forests() {
+    let settings = settings(SHAPE).with_forest_per_key(true).with_memory(1 << 30);
+    let mut detector = RecordDetector::new(settings, columns());
+    observed(&mut detector, 0, &trades(20_000, 100));
+    while !detector.increment_at(32, 0).is_last {}
+    for number in 1..5 {
+        observed(&mut detector, number, &trades(500, 100));
+        let increment = detector.increment_at(32, 0);
+        let (part, whole) = (increment.bytes.len(), detector.snapshot().len());
+        assert!(increment.is_last && part * 16 < whole, "{part} of {whole} bytes");
+    }
+    // where it would write more than the forests it begins anew
+    for number in 5..60 {
+        observed(&mut detector, number, &trades(20_000, 100));
+    }
+    assert!(detector.journal.is_none());
+    assert!(!detector.increment_at(32, 0).is_whole);
+}
+
+#[test]
+fn increments_that_do_not_belong_together_are_refused() {
+    let settings = settings(SHAPE).with_forest_per_key(true).with_memory(1_500_000);
+    let (mut detector, mut all) = (RecordDetector::new(settings.clone(), columns()), Vec::new());
+    for number in 0..6 {
+        observed(&mut detector, number, &shifting(number));
+        increments(&mut detector, &mut all);
+    }
+    let chain = detector.increment_at(4, 0).chain;
+    let last = &all[all.len() - chain..];
+    assert_eq!(restored(&settings, &last[..1]).unwrap_err(), SnapshotError::Incomplete);
+    assert_eq!(restored(&settings, &[]).unwrap_err(), SnapshotError::Incomplete);
+    let swapped = [last[1].clone(), last[0].clone()];
+    let order = SnapshotError::Inconsistent("the order of its increments");
+    assert_eq!(restored(&settings, &swapped).unwrap_err(), order);
+    for cut in [0, 20, last[0].len() - 1] {
+        assert!(restored(&settings, &[last[0][..cut].to_vec()]).is_err());
     }
 }
 
