@@ -8,6 +8,8 @@ usage: scripts/bench/rootcause [PART...] [OPTION...]
 parts (all where none is named): families, nothing, outside, mix, real, stream, cost
 
   --cases N          of each family (200)
+  --streams N        of 14 days, each with another seed (1)
+  --threads N        for the streams (1)
   --development      the seeds that the method was built with, not those that are reported
   --data DIRECTORY   holds rs/ ($TIDEWATCH_QUALITY, or ../shared/quality)
   --no-peer          without RiskLoc
@@ -19,6 +21,8 @@ pub(crate) const PARTS: [&str; 7] = ["families", "nothing", "outside", "mix", "r
 pub(crate) struct Options {
     pub(crate) parts: Vec<String>,
     pub(crate) cases: u64,
+    pub(crate) streams: u64,
+    pub(crate) threads: usize,
     pub(crate) first_seed: u64,
     pub(crate) data: PathBuf,
     pub(crate) peer: bool,
@@ -36,6 +40,8 @@ impl Options {
         let mut options = Options {
             parts: Vec::new(),
             cases: 200,
+            streams: 1,
+            threads: 1,
             first_seed: REPORT,
             data: PathBuf::from(data),
             peer: true,
@@ -46,11 +52,9 @@ impl Options {
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("`{arg}` needs a value"));
             match arg.as_str() {
-                "--cases" => {
-                    let text = value()?;
-                    let number = text.parse().ok().filter(|number| *number > 0);
-                    options.cases = number.ok_or_else(|| format!("`--cases {text}` is not a number from 1 on"))?;
-                }
+                "--cases" => options.cases = number(&arg, &value()?)?,
+                "--streams" => options.streams = number(&arg, &value()?)?,
+                "--threads" => options.threads = usize::try_from(number(&arg, &value()?)?).unwrap_or(1),
                 "--development" => options.first_seed = DEVELOPMENT,
                 "--data" => options.data = PathBuf::from(value()?),
                 "--no-peer" => options.peer = false,
@@ -64,4 +68,9 @@ impl Options {
         }
         Ok(options)
     }
+}
+
+fn number(option: &str, text: &str) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| format!("`{option} {text}` is not a number from 1 on"))
 }

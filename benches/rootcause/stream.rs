@@ -16,8 +16,8 @@ use tidewatch::detect::{Aggregation, Detector, ForestShape, Measure, Settings};
 use tidewatch::explain;
 use tidewatch::incident::{self, Incidents, Rules, Seen};
 use tidewatch::model::{
-    Cell, ClosedInterval, Direction, Incident, IncidentKind, Interval, Length, Notice, NoticeKind, SeriesKey, Stats,
-    Zone,
+    AnomalyGroup, Cell, ClosedInterval, Direction, Incident, IncidentChanges, IncidentKind, IncidentState, Interval,
+    Length, Notice, NoticeKind, SeriesKey, Stats, Zone,
 };
 
 const MEASURES: [&str; 2] = ["views", "orders"];
@@ -57,7 +57,8 @@ impl Planted {
 /// The figures.
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
-    pub(crate) series: usize,
+    /// Severity from which on something is told.
+    pub(crate) threshold: f64,
     pub(crate) planted: usize,
     /// Of them, those that have an incident.
     pub(crate) found: usize,
@@ -76,14 +77,17 @@ pub(crate) struct Figures {
     pub(crate) outage: (usize, usize),
     /// Incidents of the two disjoint causes.
     pub(crate) disjoint: usize,
-    /// Every notice, and what it is about.
+    /// Every notice: when, of which planted one, what.
     pub(crate) told: Vec<String>,
     /// Anomaly groups: what a notice per measure and interval would have told.
     pub(crate) groups: usize,
 }
 
-/// Makes a stream and follows it.
-pub(crate) fn run(size: &Size, seed: u64) -> Figures {
+/// What is told from a severity on.
+pub(crate) const THRESHOLDS: [f64; 3] = [0.0, 50.0, 70.0];
+
+/// Makes a stream and follows it, once for each of [`THRESHOLDS`].
+pub(crate) fn run(size: &Size, seed: u64) -> Vec<Figures> {
     let mut random = Random::new(seed);
     let length = Length::from_seconds(300).unwrap();
     let first = Interval::containing(86_400_000_000 * 19_786, length);
@@ -95,34 +99,29 @@ pub(crate) fn run(size: &Size, seed: u64) -> Figures {
     let measures = MEASURES.iter().enumerate().map(measure).collect();
     let settings = Settings::new(names.clone(), measures, length, 42).unwrap().with_forest(size.forest).unwrap();
     let mut detector = Detector::new(settings);
-    let rules = Rules { severity_threshold: 0.0, ..Rules::default() };
-    let mut incidents = Incidents::new(incident::Settings::new(names.clone(), length, Zone::UTC, rules));
-    let mut score = Score { figures: Figures { series: 2 * leaves.len(), ..Figures::default() }, ..Score::default() };
+    let mut followers = THRESHOLDS.map(|threshold| {
+        let rules = Rules { severity_threshold: threshold, ..Rules::default() };
+        let settings = incident::Settings::new(names.clone(), length, Zone::UTC, rules);
+        let figures = Figures { threshold, ..Figures::default() };
+        (Incidents::new(settings), Score { figures, ..Score::default() })
+    });
     for step in 0..size.days * 288 {
         let interval = first.offset(step);
         let cells = cells((&leaves, &base), &planted, step, &mut random);
         let rows = cells.iter().map(|cell| cell.rows).sum();
         let points = detector.observe(&ClosedInterval { interval, cells });
-        let mut groups = explain::groups(&points, &names, |_| explain::Nature::AddsUp);
-        groups.retain(|group| group.interval == interval);
-        let seen = Seen { interval, rows, groups: &groups, points: &points, adds_up: &|_| true };
-        let changes = incidents.observe(&seen);
-        score.figures.groups += groups.len();
-        score.notices.extend(changes.notices);
-        for incident in changes.incidents {
-            score.live.insert(incident.id.clone(), incident.clone());
-            score.all.insert(incident.id.clone(), incident);
-        }
-        score.live.retain(|_, incident| incident.is_live());
-        for group in &groups {
-            for finding in &group.findings {
-                let values: Vec<&str> = finding.dimensions.iter().map(|(_, value)| value).collect();
-                let leaf = [0, 1, 2].map(|at| values[at][1..].parse().unwrap());
-                score.note(&planted, step, (&group.measure, leaf, finding.direction), &names);
+        for points in points.chunk_by(|a, b| a.interval == b.interval) {
+            let at = points[0].interval;
+            let groups = explain::groups(points, &names, |_| explain::Nature::AddsUp);
+            let rows = if at == interval { rows } else { 0 };
+            let seen = Seen { interval: at, rows, groups: &groups, points, adds_up: &|_| true };
+            for (incidents, score) in &mut followers {
+                let changes = incidents.observe(&seen);
+                score.take(changes, &groups, &planted, (at.number() - first.number(), &names));
             }
         }
     }
-    score.finish(&planted, first)
+    followers.map(|(_, score)| score.finish(&planted, first)).into()
 }
 
 fn leaves(size: &Size) -> Vec<[usize; 3]> {
@@ -212,6 +211,34 @@ struct Score {
 }
 
 impl Score {
+    /// Takes what an interval did to incidents, and its anomalies.
+    fn take(
+        &mut self,
+        changes: IncidentChanges,
+        groups: &[AnomalyGroup],
+        planted: &[Planted],
+        (step, names): (i64, &[String]),
+    ) {
+        self.figures.groups += groups.len();
+        self.notices.extend(changes.notices);
+        for incident in changes.incidents {
+            self.live.insert(incident.id.clone(), incident.clone());
+            self.all.insert(incident.id.clone(), incident);
+        }
+        let now = groups.first().map(|group| group.interval.start());
+        self.live.retain(|_, incident| {
+            let is_around = |until| now.is_none_or(|now| (now - until).num_minutes() < 5 * AROUND);
+            incident.state == IncidentState::LevelShift || incident.until.is_none_or(is_around)
+        });
+        for group in groups {
+            for finding in &group.findings {
+                let values: Vec<&str> = finding.dimensions.iter().map(|(_, value)| value).collect();
+                let leaf = [0, 1, 2].map(|at| values[at][1..].parse().unwrap());
+                self.note(planted, step, (&group.measure, leaf, finding.direction), names);
+            }
+        }
+    }
+
     /// Counts one anomaly.
     fn note(
         &mut self,
@@ -242,15 +269,18 @@ impl Score {
         if let (Some(class), Some(cluster)) = (class, &cluster) {
             *self.of.entry(cluster.clone()).or_default().entry(class).or_default() += 1;
         }
+        // before its incident opens an anomaly is in none: that is the delay, and no matter of grouping
+        let is_early =
+            cluster.is_none() && !self.of.values().any(|of| class.is_some_and(|class| of.contains_key(&class)));
+        if is_early {
+            return;
+        }
         let class = class.map_or_else(|| format!("none of {cluster:?}"), |class| class.to_string());
         let cluster = cluster.unwrap_or_else(|| {
             self.alone += 1;
             format!("alone {}", self.alone)
         });
-        // before it opens an anomaly is in no incident yet: that is the delay, and no matter of grouping
-        if !cluster.starts_with("alone") {
-            *self.counts.entry((class, cluster)).or_default() += 1.0;
-        }
+        *self.counts.entry((class, cluster)).or_default() += 1.0;
     }
 
     fn finish(mut self, planted: &[Planted], first: Interval) -> Figures {
@@ -264,10 +294,12 @@ impl Score {
             of.insert(incident.id.clone(), source);
         }
         let figures = &mut self.figures;
-        (figures.planted, figures.incidents, figures.notices) = (planted.len(), self.all.len(), self.notices.len());
-        let found: BTreeSet<usize> = of.values().copied().collect();
-        figures.found = found.len();
-        figures.unplanted = self.all.keys().filter(|id| !of.contains_key(*id)).count();
+        let opened: BTreeSet<&str> = self.notices.iter().map(|notice| notice.thread.as_str()).collect();
+        let found: BTreeSet<usize> =
+            of.iter().filter(|(id, _)| opened.contains(id.as_str())).map(|(_, class)| *class).collect();
+        (figures.planted, figures.found) = (planted.len(), found.len());
+        (figures.incidents, figures.notices) = (opened.len(), self.notices.len());
+        figures.unplanted = opened.iter().filter(|id| !of.contains_key(**id)).count();
         let told = |notice: &Notice| {
             let class = of.get(&notice.thread).map_or_else(|| "-".to_owned(), usize::to_string);
             format!("{} {class:>3} {:?} {}  {}", notice.time, notice.kind, notice.title, notice.thread)
@@ -295,7 +327,8 @@ impl Score {
         let values =
             self.all.values().filter(|incident| incident.kind == IncidentKind::Values).filter(is_during).count();
         figures.outage = (data, values);
-        figures.disjoint = of.values().filter(|class| [source - 1, source - 2].contains(class)).count();
+        let of = of.iter().filter(|(id, _)| opened.contains(id.as_str())).map(|(_, class)| class);
+        figures.disjoint = of.filter(|class| [source - 1, source - 2].contains(*class)).count();
         figures.v_measure = v_measure(&self.counts);
         self.figures
     }
@@ -324,30 +357,43 @@ fn v_measure(counts: &BTreeMap<(String, String), f64>) -> f64 {
     if homogeneity + completeness > 0.0 { 2.0 * homogeneity * completeness / (homogeneity + completeness) } else { 0.0 }
 }
 
+/// The names of the columns of [`Figures::line`].
+pub(crate) fn header() -> String {
+    let names = [
+        "from",
+        "told",
+        "found",
+        "incidents",
+        "of none",
+        "per true",
+        "V",
+        "later",
+        "level",
+        "outage",
+        "disjoint",
+        "groups",
+    ];
+    names.map(|name| format!("{name:>10}")).concat()
+}
+
 impl Figures {
-    /// The figures as lines.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    /// The figures in columns.
+    pub(crate) fn line(&self) -> String {
         let late = self.delays.iter().filter(|delay| **delay >= 2).count();
-        vec![
-            format!("series                     {}", self.series),
-            format!("planted                    {}, {} of them found", self.planted, self.found),
-            format!("incidents                  {}, {} of them of nothing planted", self.incidents, self.unplanted),
-            format!(
-                "notices                    {}, {:.2} per planted incident",
-                self.notices, self.notices_per_incident
-            ),
-            format!("one per measure, interval  {}", self.groups),
-            format!("V-measure                  {:.3}", self.v_measure),
-            format!(
-                "opened                     {:?} intervals after the first one, {late} later than the second",
-                self.delays
-            ),
-            format!(
-                "level that stays           {} notices, {} of them call it a new level",
-                self.level.0, self.level.1
-            ),
-            format!("outage of the source       {} incidents of data, {} of values", self.outage.0, self.outage.1),
-            format!("two disjoint causes        {} incidents", self.disjoint),
-        ]
+        let columns = [
+            format!("{:.0}", self.threshold),
+            self.notices.to_string(),
+            format!("{}/{}", self.found, self.planted),
+            self.incidents.to_string(),
+            self.unplanted.to_string(),
+            format!("{:.2}", self.notices_per_incident),
+            format!("{:.3}", self.v_measure),
+            late.to_string(),
+            format!("{}/{}", self.level.0, self.level.1),
+            format!("{}+{}", self.outage.0, self.outage.1),
+            self.disjoint.to_string(),
+            self.groups.to_string(),
+        ];
+        columns.map(|column| format!("{column:>10}")).concat()
     }
 }

@@ -4,7 +4,7 @@ use super::life::Life;
 use super::rules::Steps;
 use super::scene::{Scene, Sighting};
 use super::slice::{Lies, Slice};
-use crate::model::{IncidentKind, IncidentState};
+use crate::model::IncidentState;
 
 /// Of what two slices have together, that those of one incident share.
 const SIMILAR: f64 = 0.5;
@@ -13,6 +13,9 @@ const TOGETHER: i64 = 1;
 /// Growth of the impact by which more than a level that was learned has happened.
 const BEYOND: f64 = 2.0;
 
+/// Of the deviation of a sighting, that lies in the slice of an incident where it is nothing new.
+const EXPLAINED: f64 = 0.5;
+
 /// What a sighting is to an incident.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Home {
@@ -20,13 +23,18 @@ pub(super) enum Home {
     Part(usize),
     /// A part that it gets: this slice of the measure that is sighted, of which the sighting may be a piece.
     New(Slice),
-    /// What is known to be the new level, or the swing back after its end.
-    Absorbed,
+    /// What is known to be the new level, as it goes on.
+    Learned,
+    /// Nothing that its slices do not say already: the swing back after its end, or a slice that deviates because one
+    /// of them does.
+    Known,
 }
 
 /// How well a sighting fits, the best last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
+    /// It deviates because a slice of the incident does.
+    Explained,
     /// The swing to the other side after its end.
     Echo,
     /// Another cause of the same measure that began with it.
@@ -49,17 +57,18 @@ pub(super) fn find(
 ) -> Option<(usize, Home)> {
     let mut best: Option<((Fit, bool), usize, Home)> = None;
     for (at, life) in lives.iter().enumerate() {
-        let since_end = life.ended.map_or(0, |ended| now - ended.max(life.last + 1));
+        let since_end = life.ended.map_or(0, |ended| now - ended.max(life.absorbed + 1));
         let is_back = life.state == IncidentState::Resolved && since_end <= steps.reopen_within;
+        let is_swing = life.state == IncidentState::Resolved && since_end <= life.swing();
         let is_learned = life.state == IncidentState::LevelShift && since_end <= steps.day;
-        if life.kind == IncidentKind::Data || !(life.is_live() || is_back || is_learned) {
+        if life.is_of_source() || !(life.is_live() || is_back || is_swing || is_learned) {
             continue;
         }
         let Some((fit, home)) = fits(life, sighting, scene, (steps, now)) else { continue };
         let home = match home {
             Home::New(_) if !life.is_live() => continue,
-            Home::Part(_) if is_learned && sighting.impact < BEYOND * life.impact_max => Home::Absorbed,
-            Home::Part(_) if is_learned => continue,
+            Home::Part(_) if is_learned && sighting.impact < BEYOND * life.impact_max => Home::Learned,
+            Home::Part(_) if is_learned || !(life.is_live() || is_back) => continue,
             home => home,
         };
         let rank = (fit, life.is_live());
@@ -80,7 +89,7 @@ fn fits(life: &Life, sighting: &Sighting, scene: &Scene<'_>, (steps, now): (&Ste
     let together = (life.since - sighting.onset).abs() <= TOGETHER;
     // a weaker signal shows later
     let soon = sighting.onset >= life.since - TOGETHER && now - life.first <= steps.hour;
-    let is_over = life.state == IncidentState::Closing || !life.is_live();
+    let goes_on = life.is_live() && life.state != IncidentState::Closing;
     let has_measure = life.parts.iter().any(|part| part.measure == sighting.measure);
     for (at, part) in life.parts.iter().enumerate() {
         let is_same = part.measure == sighting.measure && part.direction == sighting.direction;
@@ -94,8 +103,17 @@ fn fits(life: &Life, sighting: &Sighting, scene: &Scene<'_>, (steps, now): (&Ste
         };
         match fit {
             Some(fit) if is_same => offer(fit, Home::Part(at)),
-            Some(_) if part.measure == sighting.measure && is_over => offer(Fit::Echo, Home::Absorbed),
+            // the forecast had followed it, and has to come back
+            Some(_) if part.measure == sighting.measure && !(goes_on && part.is_held_by(scene)) => {
+                offer(Fit::Echo, Home::Known);
+            }
             Some(fit) if !has_measure && soon => offer(fit, Home::New(part.slice.clone())),
+            None if is_same
+                && (life.is_open() || !life.is_live())
+                && scene.explained(sighting, &part.slice) >= EXPLAINED =>
+            {
+                offer(Fit::Explained, Home::Known);
+            }
             _ => {}
         }
         // the causes of one deviation, as long as it is new

@@ -38,6 +38,8 @@ const LEARNED_MIN: i64 = 12;
 const WRITTEN: f64 = 5.0;
 /// Of its largest shift, that what is expected must have gone by itself.
 const LEARNED: f64 = 0.5;
+/// The same, from which on nobody waits for the rest.
+const SETTLED: f64 = 0.8;
 /// Of what was expected, below which a shift is taken to be all of it.
 const GONE: f64 = 0.05;
 
@@ -81,6 +83,9 @@ pub(super) struct Life {
     /// Last interval that was not quiet.
     pub(super) last: i64,
     pub(super) ended: Option<i64>,
+    /// Last interval in which its level was seen after it was learned.
+    #[serde(default)]
+    pub(super) absorbed: i64,
     /// The last intervals, the newest in the lowest bit: whether it was sighted.
     hits: u8,
     quiet: u32,
@@ -173,6 +178,11 @@ impl Part {
         true
     }
 
+    /// Whether its shift goes on in an interval.
+    pub(super) fn is_held_by(&self, scene: &Scene<'_>) -> bool {
+        scene.sums(&self.measure, &self.slice).is_some_and(|sums| self.holds(&sums))
+    }
+
     fn holds(&self, sums: &Sums) -> bool {
         sums.z(self.direction) >= HOLD_Z && sums.relative(self.direction) >= HOLD_SHIFT * self.largest
     }
@@ -205,6 +215,7 @@ impl Life {
             opened: None,
             last: now,
             ended: None,
+            absorbed: 0,
             hits: 0,
             quiet: 0,
             surprise: 0.0,
@@ -228,6 +239,16 @@ impl Life {
             shift: 0.0,
             written: 0.0,
         }
+    }
+
+    /// Whether it is about the data of the whole source.
+    pub(super) fn is_of_source(&self) -> bool {
+        self.kind == IncidentKind::Data
+    }
+
+    /// Intervals that a forecast needs to come back after its end, at the most as many as it had to follow.
+    pub(super) fn swing(&self) -> i64 {
+        self.ended.map_or(0, |ended| ended - self.since)
     }
 
     /// Side of what opened it.
@@ -407,7 +428,8 @@ impl Life {
             count > 1 && sd < STEADY * mean.abs()
         };
         let is_values = self.kind == IncidentKind::Values;
-        if self.state == IncidentState::Open && is_values && open_for >= steps.level_shift_after && is_steady {
+        let is_new_level = (open_for >= steps.level_shift_after && is_steady) || self.learned() >= SETTLED;
+        if self.state == IncidentState::Open && is_values && is_new_level {
             (self.state, self.ended) = (IncidentState::LevelShift, Some(now + 1));
             return Some(Turn::LevelShift);
         }
@@ -425,14 +447,19 @@ impl Life {
         if returns == 0 { hold } else { hold.min(steps.hold_max.max(rules.close_intervals)) }
     }
 
-    /// Whether it is over because the forecast went to the values, and not the values to the forecast.
-    fn is_learned(&self) -> bool {
-        let Some(lead) = self.parts.first() else { return false };
+    /// The share of its largest shift that what is expected has gone by itself; none of it, where it is short.
+    pub(super) fn learned(&self) -> f64 {
+        let Some(lead) = self.parts.first() else { return 0.0 };
         let shift = match lead.direction {
             Direction::High => libm::log(1.0 + lead.largest),
             Direction::Low => libm::log((1.0 - lead.largest).max(GONE)),
         };
-        self.last - self.since >= LEARNED_MIN && shift != 0.0 && self.drift / shift >= LEARNED
+        if self.last - self.since >= LEARNED_MIN && shift != 0.0 { self.drift / shift } else { 0.0 }
+    }
+
+    /// Whether it is over because the forecast went to the values, and not the values to the forecast.
+    fn is_learned(&self) -> bool {
+        self.learned() >= LEARNED
     }
 
     /// Follows what is expected of the first slice, beside all else: what both do is the time of the day.

@@ -222,11 +222,13 @@ impl Incidents {
 
     fn step_values(&mut self, seen: &Seen<'_>, scene: &Scene<'_>, turns: &mut Turns) {
         let now = seen.interval.number();
-        // what comes after an outage is its echo
-        let is_echo = self.state.lives.iter().any(|life| life.kind == IncidentKind::Data && life.is_open());
+        let of_source = self.state.lives.iter().filter(|life| life.is_of_source() && life.opened.is_some());
+        let held = i64::from(self.settings.rules.close_intervals);
+        let until = |life: &Life| life.ended.map_or(i64::MAX, |ended| ended + held);
+        let gap = of_source.map(|life| (life.since, until(life))).max_by_key(|(since, _)| *since);
         for sighting in scene.sightings(seen.groups, &self.settings.dimensions) {
             if self.counts(&sighting, scene) {
-                self.house(sighting, scene, seen.interval, is_echo);
+                self.house(sighting, scene, seen.interval, gap);
             }
         }
         let Settings { dimensions, rules, steps, .. } = &self.settings;
@@ -250,13 +252,16 @@ impl Incidents {
             && (sighting.sums.size >= rules.min_volume || !scene.adds_up(&sighting.measure))
     }
 
-    /// Gives a sighting to the incident that it belongs to, or begins one.
-    fn house(&mut self, sighting: Sighting, scene: &Scene<'_>, interval: Interval, is_echo: bool) {
+    /// Gives a sighting to the incident that it belongs to, or begins one, unless it began in a gap of the data.
+    fn house(&mut self, sighting: Sighting, scene: &Scene<'_>, interval: Interval, gap: Option<(i64, i64)>) {
         let now = interval.number();
+        // what comes right after a gap is its echo, however long it takes to fade
+        let is_echo = gap.is_some_and(|(since, until)| now < until || (since..until).contains(&sighting.onset));
         match home::find(&self.state.lives, &sighting, scene, &self.settings.steps, now) {
             Some((at, home::Home::Part(part))) => self.state.lives[at].take(part, &sighting),
             Some((at, home::Home::New(slice))) => self.state.lives[at].join(&sighting, slice, scene),
-            Some((at, home::Home::Absorbed)) => self.state.lives[at].last = now,
+            Some((at, home::Home::Learned)) => self.state.lives[at].absorbed = now,
+            Some((_, home::Home::Known)) => {}
             None if is_echo => {}
             None => {
                 let id = self.id(&sighting.measure, &sighting.slice, sighting.direction, interval);
@@ -370,7 +375,7 @@ impl Incidents {
         let steps = &self.settings.steps;
         let kept = steps.day.max(steps.reopen_within);
         let is_over =
-            |life: &Life| !life.is_live() && life.ended.is_some_and(|ended| now - ended.max(life.last) > kept);
+            |life: &Life| !life.is_live() && life.ended.is_some_and(|ended| now - ended.max(life.absorbed) > kept);
         self.state.lives.retain(|life| !is_over(life));
     }
 

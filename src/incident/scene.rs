@@ -167,6 +167,17 @@ impl<'a> Scene<'a> {
         if either > 0.0 { both / either } else { 0.0 }
     }
 
+    /// The share of a sighting's deviation that lies in a slice.
+    pub(super) fn explained(&self, sighting: &Sighting, slice: &Slice) -> f64 {
+        let Some(measured) = self.measured(&sighting.measure).filter(|_| !slice.is_apart(&sighting.slice)) else {
+            return 0.0;
+        };
+        let is_in_both = |point: &&Point| slice.has(&point.key) && sighting.slice.has(&point.key);
+        let both = sums(measured.points.iter().filter(is_in_both), measured.adds_up);
+        let [both, all] = [both, sighting.sums].map(|sums| toward(sighting.direction, sums.deviation()));
+        if all > 0.0 { both / all } else { 0.0 }
+    }
+
     /// The share of a measure's series that are a standard deviation or more from what was expected.
     fn moved(&self, measure: &str, direction: Direction) -> f64 {
         let (mut moved, mut all) = (0.0, 0.0);

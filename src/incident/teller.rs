@@ -17,6 +17,8 @@ const HELD_MAX: usize = 1000;
 const SHOWN_MAX: usize = 200;
 /// Growth of the impact that is news.
 const GROWTH: f64 = 2.0;
+/// Of its shift, that the forecast has gone where nobody is reminded of it.
+const LEARNING: f64 = 0.25;
 /// Severity by which an acknowledged incident must rise to be told again.
 const RISE: f64 = 10.0;
 
@@ -85,6 +87,10 @@ pub(super) fn news(life: &Life, turn: Option<Turn>, moment: &Moment<'_>) -> Opti
     }
     if now - told.at >= steps.update_spacing && (stepped || is_material(life, told)) {
         return Some(NoticeKind::Updated);
+    }
+    // what the forecast goes to is a new level soon, and that is told
+    if life.learned() >= LEARNING {
+        return None;
     }
     let open_for = now - life.opened.unwrap_or(now);
     (open_for >= reminder(life.reminders, moment.settings)).then_some(NoticeKind::Reminder)

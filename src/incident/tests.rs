@@ -241,6 +241,50 @@ fn a_level_that_the_forecast_learns_is_told_once_as_the_new_one() {
 }
 
 #[test]
+fn a_level_that_the_forecast_has_nearly_learned_is_the_new_one_and_nobody_is_reminded_of_it() {
+    let plot = |_: &str, market: &str, _: &str, step: i64| match (market, step) {
+        ("fr", 20..40) => (Some(3.0 * USUAL), USUAL),
+        ("fr", 40..90) => (Some(3.0 * USUAL), 1.8 * USUAL),
+        ("fr", 90..) => (Some(3.0 * USUAL), 2.6 * USUAL),
+        _ => broken(false, false),
+    };
+    let notices = World::new(rules()).run(0..400, &plot);
+    assert_eq!(kinds(&notices), [NoticeKind::Opened, NoticeKind::LevelShift], "{notices:#?}");
+    assert_eq!(notices[1].time, first().offset(90).start());
+}
+
+#[test]
+fn the_swing_back_right_after_the_end_is_part_of_it() {
+    // the forecast had followed half the way, and needs a while to come back
+    let plot = |_: &str, market: &str, _: &str, step: i64| match (market, step) {
+        ("us", 20..30) => (Some(0.4 * USUAL), USUAL),
+        ("us", 30..40) => (Some(0.4 * USUAL), 0.7 * USUAL),
+        ("us", 40..56) => (Some(USUAL), 0.7 * USUAL),
+        _ => broken(false, false),
+    };
+    let notices = World::new(rules()).run(0..80, &plot);
+    assert_eq!(kinds(&notices), [NoticeKind::Opened, NoticeKind::Resolved], "{notices:#?}");
+    let incident: Incident = serde_json::from_value(notices[1].body.clone()).unwrap();
+    assert_eq!((incident.until, incident.duration), (Some(first().offset(40).start()), 20));
+}
+
+#[test]
+fn a_slice_that_deviates_because_the_incident_does_is_no_other_incident() {
+    // the forecast has gone to the new level but for one series, which is nearly all that there is of its market
+    let plot = |_: &str, market: &str, platform: &str, step: i64| match (market, platform, step >= 20) {
+        ("us", "web", true) => (Some(0.5 * USUAL), USUAL),
+        (_, "web", true) => (Some(0.5 * USUAL), if step < 60 { USUAL } else { 0.5 * USUAL }),
+        ("us", "app" | "mobile" | "tablet" | "tv", _) => (Some(0.02 * USUAL), 0.02 * USUAL),
+        _ => broken(false, false),
+    };
+    let mut world = World::new(rules());
+    let groups = explain::groups(&world.points(80, &plot), &names(), |_| explain::Nature::AddsUp);
+    assert_eq!(groups[0].root_cause.causes[0].dimensions.to_string(), "market=us");
+    let notices = World::new(rules()).run(0..120, &plot);
+    assert!(notices.iter().all(|notice| notice.thread == notices[0].thread), "{notices:#?}");
+}
+
+#[test]
 fn a_shift_that_stays_the_same_for_a_day_is_a_new_level() {
     let plot = |_: &str, market: &str, _: &str, step: i64| broken(market == "fr", step >= 20);
     let mut world = World::new(Rules { remind_after: vec![Duration::from_secs(90 * 3600)], ..rules() });
@@ -275,8 +319,9 @@ fn an_outage_of_the_source_is_one_incident_of_data() {
         // one market breaks just before
         299 if market == "us" => (Some(0.4 * USUAL), USUAL),
         300..=320 => (None, USUAL),
-        // what was held up comes at once
+        // what was held up comes at once, and one forecast has suffered for good
         321 => (Some(3.0 * USUAL), USUAL),
+        322..=340 if market == "it" => (Some(USUAL), 0.6 * USUAL),
         _ => (Some(USUAL), USUAL),
     };
     let mut world = World { measures: vec!["views", "orders"], ..World::new(rules()) };
