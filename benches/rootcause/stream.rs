@@ -227,8 +227,13 @@ impl Score {
         }
         let now = groups.first().map(|group| group.interval.start());
         self.live.retain(|_, incident| {
-            let is_around = |until| now.is_none_or(|now| (now - until).num_minutes() < 5 * AROUND);
-            incident.state == IncidentState::LevelShift || incident.until.is_none_or(is_around)
+            // a level that was learned is known for a day
+            let is_level = incident.state == IncidentState::LevelShift;
+            let around = if is_level { 24 * 60 } else { 5 * AROUND };
+            match (now, incident.until) {
+                (Some(now), Some(until)) => (now - until).num_minutes() < around,
+                _ => true,
+            }
         });
         for group in groups {
             for finding in &group.findings {
@@ -262,7 +267,9 @@ impl Score {
                 cause.measure == measure && cause.direction == direction && cause.dimensions.iter().all(inside)
             })
         };
-        let cluster = self.live.values().find(|incident| has(incident)).map(|incident| incident.id.clone());
+        let of = self.live.values().filter(|incident| has(incident));
+        let cluster =
+            of.max_by_key(|incident| (incident.is_live(), incident.since)).map(|incident| incident.id.clone());
         if class.is_none() && cluster.is_none() {
             return;
         }

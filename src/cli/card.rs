@@ -14,7 +14,7 @@ use crate::alert::{AnomalyTable, IncidentTable, latest};
 use crate::config::Config;
 use crate::incident::{clause, is_similar, what};
 use crate::job::incidents::{Behind, behind};
-use crate::model::{AnomalyGroup, Direction, Incident, IncidentKind, IncidentState};
+use crate::model::{AnomalyGroup, Direction, Incident, IncidentKind, IncidentState, LateFindings};
 
 /// Look-alikes that are shown, the latest first.
 const ALIKE_MAX: usize = 10;
@@ -56,10 +56,12 @@ impl Card {
         let all = anomalies::stored(config, async |store| {
             IncidentTable::new(store).read(NaiveDate::MIN, NaiveDate::MAX).await
         })?;
-        let revisions: Vec<Incident> = all.iter().filter(|incident| incident.id == id).cloned().collect();
-        let Some(now) = revisions.last().cloned() else {
+        let mut revisions: Vec<Incident> = all.iter().filter(|incident| incident.id == id).cloned().collect();
+        let Some(now) = latest(revisions.clone()).pop() else {
             return Err(CliError::NoIncident { id: id.to_owned(), url: config.partition.url.clone() });
         };
+        revisions.push(now.clone());
+        revisions.dedup();
         let (from, to) = (now.since, now.until.unwrap_or(now.interval.end()));
         let last = (to - TimeDelta::seconds(1)).date();
         let mut groups =
@@ -122,6 +124,13 @@ impl Card {
         }
         facts.extend(incident.acknowledged.map(|at| ("attended", format!("since {at}"))));
         facts.extend(incident.silenced.as_ref().map(|name| ("silenced", format!("by {name}"))));
+        let late = incident.late;
+        if late != LateFindings::default() {
+            let LateFindings { confirmed, withdrawn, raised } = late;
+            let text = format!("confirmed {confirmed} of its anomalies, withdrew {withdrawn}, raised {raised}");
+            facts.push(("late rows", text));
+        }
+        facts.extend(incident.end_reason.map(|reason| ("over", reason.to_string())));
         facts.extend(incident.merged_into.as_ref().map(|id| ("part of", id.clone())));
         facts
     }
@@ -342,6 +351,8 @@ mod tests {
             acknowledged: None,
             silenced: None,
             merged_into: None,
+            late: LateFindings { withdrawn: 2, ..LateFindings::default() },
+            end_reason: None,
             track: Track { values: vec![10.0, 0.0, 5.0], expected: vec![10.0, 10.0, 10.0] },
         };
         let behind = vec![Behind { name: "data/m.json".to_owned(), rows: 7, revision: 1 }];
@@ -359,6 +370,7 @@ mod tests {
             "since      2024-03-04 00:00:00",
             "lasted     1 h 15 min (15 intervals)",
             "how sure   beyond doubt",
+            "late rows  confirmed 0 of its anomalies, withdrew 2, raised 0",
             "impact     12.5 % of all that was expected",
             "value      █▁▅",
             "expected   ███",

@@ -49,6 +49,7 @@ pub(super) fn incident(
         tell_resolved: section.flag("tell_resolved", usual.tell_resolved),
         direction: direction(section),
         min_volume: section.number("min_volume", usual.min_volume, 0.0..=1e15),
+        rollups: section.flag("rollups", usual.rollups),
         silences: Vec::new(),
         quiet_hours: quiet_hours(&section.section("quiet_hours"), zone),
     };
@@ -177,7 +178,7 @@ mod tests {
             "[incident]\nopen_at_once = 90\nopen_intervals = 3\nopen_window = 5\nclose_intervals = 4\n\
              reopen_within = '2h'\nflapping_after = 4\nhold_max = '8h'\nlevel_shift_after = '12h'\n\
              expire_after = '72h'\nremind_after = ['1h', '6h']\nupdate_spacing = '30m'\nnotices_per_hour = 5\n\
-             tell_resolved = false\ndirection = 'low'\nmin_volume = 12.5\n\
+             tell_resolved = false\ndirection = 'low'\nmin_volume = 12.5\nrollups = true\n\
              [incident.quiet_hours]\ndaily = '22:00-06:00'\nseverity_threshold = 95\n\
              [[incident.silence]]\nname = 'move'\nmeasures = ['views']\ndimensions = { shop = ['a'] }\n\
              direction = 'low'\nfrom = '2026-11-20 22:00'\nto = '2026-11-21 04:30'",
@@ -193,6 +194,7 @@ mod tests {
         assert_eq!(rules.remind_after, [hours(1), hours(6)]);
         assert_eq!((rules.update_spacing, rules.notices_per_hour), (30 * MINUTE, 5));
         assert_eq!((rules.tell_resolved, rules.direction, rules.min_volume), (false, Some(Direction::Low), 12.5));
+        assert!(rules.rollups);
         let quiet = rules.quiet_hours.unwrap();
         assert_eq!(quiet.severity_threshold, 95.0);
         let at = |hour: i64| Interval::containing(hour * 3_600_000_000, Length::from_seconds(300).unwrap());

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::command::{About, Opinion};
 use super::scene::Scene;
 use super::slice::{Lies, Slice};
-use crate::model::{Incident, IncidentCause, IncidentKind};
+use crate::model::{Incident, IncidentCause};
 
 /// Points of severity that one opinion shifts, and all together at most.
 const SHIFT: f64 = 15.0;
@@ -92,7 +92,8 @@ pub fn is_similar(a: &Incident, b: &Incident, names: &[String]) -> bool {
         a.measure == b.measure && a.direction == b.direction && shares
     };
     a.kind == b.kind
-        && (a.kind == IncidentKind::Data || a.causes.iter().any(|a| b.causes.iter().any(|b| similar(a, b))))
+        && (a.causes.is_empty() && b.causes.is_empty()
+            || a.causes.iter().any(|a| b.causes.iter().any(|b| similar(a, b))))
 }
 
 /// Points by which an opinion shifts.

@@ -20,7 +20,7 @@ use super::rules::{Rules, Steps};
 use super::scene::{Scene, Sighting, Sums};
 use super::severity::severity;
 use super::slice::{Lies, Slice};
-use crate::model::{Direction, IncidentKind, IncidentState};
+use crate::model::{Direction, IncidentKind, IncidentState, LateFindings};
 
 /// Half the bound at which a slice stands out, in standard deviations,
 const HOLD_Z: f64 = 2.0;
@@ -40,6 +40,8 @@ const WRITTEN: f64 = 5.0;
 const LEARNED: f64 = 0.5;
 /// The same, from which on nobody waits for the rest.
 const SETTLED: f64 = 0.8;
+/// Of the series of an incident, that send nothing where it is about data that does not come.
+const SILENT: f64 = 0.9;
 /// Of what was expected, below which a shift is taken to be all of it.
 const GONE: f64 = 0.05;
 
@@ -109,6 +111,20 @@ pub(super) struct Life {
     /// Which reminder is next.
     pub(super) reminders: u32,
     pub(super) track: Vec<(f64, f64)>,
+    /// How many of them are of the last intervals without a gap.
+    #[serde(default)]
+    tracked: i64,
+    /// Whether what it is about sent nothing when it was last sighted.
+    #[serde(default)]
+    pub(super) is_silent: bool,
+    /// Anomalies of its slices since it was first seen, and what became of them.
+    #[serde(default)]
+    pub(super) anomalies: u64,
+    #[serde(default)]
+    pub(super) late: LateFindings,
+    /// Whether late rows have withdrawn all of them, so that nothing is told of it.
+    #[serde(default)]
+    pub(super) is_withdrawn: bool,
     /// Something that the table shows has changed.
     #[serde(skip)]
     pub(super) changed: bool,
@@ -234,6 +250,11 @@ impl Life {
             told: None,
             reminders: 0,
             track: Vec::new(),
+            tracked: 0,
+            is_silent: false,
+            anomalies: 0,
+            late: LateFindings::default(),
+            is_withdrawn: false,
             changed: false,
             strongest: 0.0,
             shift: 0.0,
@@ -309,6 +330,10 @@ impl Life {
     /// Steps an incident of values over an interval, with its own sightings taken.
     pub(super) fn step(&mut self, scene: &Scene<'_>, rules: &Rules, steps: &Steps, now: i64) -> Option<Turn> {
         let (is_open, is_pending) = (self.is_open(), self.state == IncidentState::Pending);
+        if !self.is_live() && self.hits & 1 == 0 {
+            (self.expected, self.tracked) = (None, 0);
+            return self.turn(false, rules, steps, now);
+        }
         for (at, part) in self.parts.iter_mut().enumerate() {
             let has_moved = part.follow(!is_pending);
             self.changed |= has_moved && is_open;
@@ -316,9 +341,17 @@ impl Life {
                 (self.expected, self.drift) = (None, 0.0);
             }
         }
-        let sums: Vec<Option<Sums>> = self.parts.iter().map(|part| scene.sums(&part.measure, &part.slice)).collect();
+        let sums: Vec<Sums> = self.parts.iter().map(|part| scene.look(&part.measure, &part.slice)).collect();
+        self.anomalies += self.parts.iter().zip(&sums).map(|(part, sums)| sums.anomalies(part.direction)).sum::<u64>();
+        let (known, silent) = sums.iter().fold((0, 0), |all, sums| (all.0 + sums.known, all.1 + sums.silent));
+        let is_silent = silent > 0 && silent as f64 >= SILENT * known as f64;
+        let sums: Vec<Option<Sums>> = sums.into_iter().map(|sums| Some(sums).filter(|sums| sums.series > 0)).collect();
         let holds = self.parts.iter().zip(&sums).any(|(part, sums)| sums.as_ref().is_some_and(|sums| part.holds(sums)));
-        let active = self.hits & 1 == 1 || (is_open && holds);
+        let active = self.hits & 1 == 1 || (is_open && (holds || (self.is_silent && is_silent)));
+        if active {
+            self.changed |= is_open && self.is_silent != is_silent;
+            self.is_silent = is_silent;
+        }
         for (part, sums) in self.parts.iter_mut().zip(&sums) {
             let Some(sums) = sums.as_ref().filter(|_| active) else { continue };
             part.shown = sums.shown();
@@ -327,6 +360,7 @@ impl Life {
         if let Some(Some(lead)) = sums.first() {
             let [value, expected, _] = lead.shown();
             self.track.push((value, expected));
+            self.tracked += 1;
             self.track.drain(..self.track.len().saturating_sub(TRACK));
             let relative = lead.relative(self.parts[0].direction);
             let rest = scene.size(&self.parts[0].measure) - lead.size;
@@ -477,11 +511,23 @@ impl Life {
         let most = u32::try_from(intervals).unwrap_or(u32::MAX);
         self.hits = self.hits.checked_shl(most).unwrap_or(0);
         self.quiet = self.quiet.saturating_add(most);
+        if intervals > 0 {
+            self.tracked = 0;
+        }
     }
 
     /// Whether it was not sighted for so long that it is forgotten, before it was believed.
     pub(super) fn is_forgotten(&self, rules: &Rules) -> bool {
         self.state == IncidentState::Pending && self.quiet >= rules.open_window
+    }
+
+    /// Brings the value of an interval up to date, so many before the last one.
+    pub(super) fn retrack(&mut self, before: i64, by: f64) {
+        let at = usize::try_from(before).ok().filter(|_| before < self.tracked);
+        let at = at.and_then(|before| self.track.len().checked_sub(1 + before));
+        if let Some((value, _)) = at.and_then(|at| self.track.get_mut(at)) {
+            *value += by;
+        }
     }
 
     /// Ends as a part of another one.

@@ -18,11 +18,14 @@
 //! backtest and a job give the same incidents (D1), and a restored state goes on as one that was never stopped (D2).
 //! Reading order: `slice`, `scene`, `severity`, `rules`, `life`, this file, `teller`, `words`.
 
+mod ahead;
 mod command;
 mod feedback;
 mod home;
+mod late;
 mod life;
 mod presence;
+mod rollup;
 mod rules;
 mod scene;
 mod severity;
@@ -34,12 +37,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{
-    AnomalyGroup, Direction, Incident, IncidentCause, IncidentChanges, IncidentKind, IncidentState, Interval, Point,
-    Track,
+    AnomalyGroup, Direction, Incident, IncidentCause, IncidentChanges, IncidentKind, IncidentState, Interval,
+    LateFindings, NoticeKind, Point, Track,
 };
+use ahead::Ahead;
 use feedback::Feedback;
 use life::{Life, Turn};
 use presence::Presence;
+use rollup::Rollups;
 use rules::Matcher;
 use scene::{Scene, Sighting};
 use slice::{Lies, Slice};
@@ -47,11 +52,16 @@ use teller::{Moment, Teller};
 
 pub use command::{About, Command, Opinion, Order};
 pub use feedback::{Given, is_similar, points as feedback_points, shifted};
+pub use late::{Became, Late};
 pub use rules::{Matcher as SilenceMatcher, QuietHours, Rules, Settings, Silence};
 pub use words::{clause, what};
 
 /// Version of the state.
 const VERSION: u32 = 1;
+/// Incidents that are remembered at the same time, those that are over too, and parts of one of them. A storm of causes
+/// takes no more memory than that.
+const LIVES_MAX: usize = 1000;
+const PARTS_MAX: usize = 64;
 /// Names of commands that are remembered, so that none is obeyed twice.
 const OBEYED_MAX: usize = 500;
 
@@ -92,12 +102,17 @@ struct State {
     last: Option<i64>,
     lives: Vec<Life>,
     presence: Presence,
+    #[serde(default)]
+    rollups: Rollups,
     teller: Teller,
     /// Commands that take effect with the next interval, and names of those that did.
     orders: Vec<Order>,
     obeyed: Vec<String>,
     silences: Vec<Timed>,
     feedback: Feedback,
+    /// What was told by the clock.
+    #[serde(default)]
+    ahead: Option<Ahead>,
 }
 
 /// A silence that a command began.
@@ -143,6 +158,11 @@ impl Incidents {
         self.state.feedback.given()
     }
 
+    /// Number of the last interval that was taken in.
+    pub fn last(&self) -> Option<i64> {
+        self.state.last
+    }
+
     /// Takes a command that takes effect with the next interval; false where it has been taken before.
     pub fn order(&mut self, order: Order) -> bool {
         let is_known = self.state.obeyed.contains(&order.name)
@@ -178,6 +198,7 @@ impl Incidents {
         {
             notice.measures = scene.names();
         }
+        self.compare_ahead(seen.interval, &scene, &mut changes);
         self.forget(now);
         changes
     }
@@ -226,7 +247,14 @@ impl Incidents {
         let held = i64::from(self.settings.rules.close_intervals);
         let until = |life: &Life| life.ended.map_or(i64::MAX, |ended| ended + held);
         let gap = of_source.map(|life| (life.since, until(life))).max_by_key(|(since, _)| *since);
-        for sighting in scene.sightings(seen.groups, &self.settings.dimensions) {
+        let mut sightings = scene.sightings(seen.groups, &self.settings.dimensions);
+        if self.settings.rules.rollups {
+            let Settings { dimensions, steps, .. } = &self.settings;
+            let rollups = self.state.rollups.step(scene, dimensions.len(), steps.per_day, seen.interval);
+            // those that causes say already are found to be parts of their incidents
+            sightings.extend(rollups);
+        }
+        for sighting in sightings {
             if self.counts(&sighting, scene) {
                 self.house(sighting, scene, seen.interval, gap);
             }
@@ -259,10 +287,11 @@ impl Incidents {
         let is_echo = gap.is_some_and(|(since, until)| now < until || (since..until).contains(&sighting.onset));
         match home::find(&self.state.lives, &sighting, scene, &self.settings.steps, now) {
             Some((at, home::Home::Part(part))) => self.state.lives[at].take(part, &sighting),
+            Some((at, home::Home::New(_))) if self.state.lives[at].parts.len() >= PARTS_MAX => {}
             Some((at, home::Home::New(slice))) => self.state.lives[at].join(&sighting, slice, scene),
             Some((at, home::Home::Learned)) => self.state.lives[at].absorbed = now,
             Some((_, home::Home::Known)) => {}
-            None if is_echo => {}
+            None if is_echo || !self.make_room() => {}
             None => {
                 let id = self.id(&sighting.measure, &sighting.slice, sighting.direction, interval);
                 self.state.lives.push(Life::of(&sighting, id, now));
@@ -356,13 +385,18 @@ impl Incidents {
             if life.is_live() && life.silenced.as_deref() != silence {
                 (life.silenced, life.changed) = (silence.map(str::to_owned), true);
             }
+            if life.is_back() && life.told.is_some() && life.is_live() && life.silenced.is_none() {
+                let line = Incident { late: life.late, ..incident(life, &self.settings, interval) };
+                changes.notices.push(late::notice(&line, NoticeKind::Opened));
+            }
             let kind = teller::news(life, turns.of(&life.id), &moment);
             if !life.revise(kind.is_some()) {
                 continue;
             }
             let incident = incident(life, &self.settings, interval);
             if let Some(kind) = kind {
-                changes.notices.extend(self.state.teller.tell(life, kind, &incident, &moment));
+                let notice = self.state.teller.tell(life, kind, &incident, &moment);
+                changes.notices.extend(notice.filter(|_| !life.is_withdrawn));
             }
             changes.incidents.push(incident);
         }
@@ -373,10 +407,29 @@ impl Incidents {
     /// Forgets what is over and will not come back.
     fn forget(&mut self, now: i64) {
         let steps = &self.settings.steps;
-        let kept = steps.day.max(steps.reopen_within);
-        let is_over =
-            |life: &Life| !life.is_live() && life.ended.is_some_and(|ended| now - ended.max(life.absorbed) > kept);
+        let is_over = |life: &Life| {
+            let kept = match life.state {
+                IncidentState::Resolved if !life.is_of_source() => steps.reopen_within.max(life.swing()),
+                IncidentState::Merged => 0,
+                _ => steps.day.max(steps.reopen_within),
+            };
+            !life.is_live() && life.ended.is_some_and(|ended| now - ended.max(life.absorbed) > kept)
+        };
         self.state.lives.retain(|life| !is_over(life));
+    }
+
+    /// Forgets one where there are too many: the one that ended first, else the least sure of those that have not opened.
+    /// False where all are open: then what is sighted begins no other.
+    fn make_room(&mut self) -> bool {
+        let lives = &mut self.state.lives;
+        if lives.len() < LIVES_MAX {
+            return true;
+        }
+        let ended = |(at, life): (usize, &Life)| Some((life.ended.filter(|_| !life.is_live())?, at));
+        let pending = lives.iter().enumerate().filter(|(_, life)| life.state == IncidentState::Pending);
+        let least = || pending.min_by(|a, b| a.1.surprise.total_cmp(&b.1.surprise)).map(|(at, _)| at);
+        let at = lives.iter().enumerate().filter_map(ended).min().map(|(_, at)| at).or_else(least);
+        at.map(|at| lives.remove(at)).is_some()
     }
 
     /// `incident-<yyyymmdd>-<hhmm>-<8 hex digits>`: the interval in which it was first seen, and a hash of slice and side.
@@ -436,7 +489,7 @@ fn incident(life: &Life, settings: &Settings, interval: Interval) -> Incident {
         id: life.id.clone(),
         revision: life.revision,
         interval,
-        kind: life.kind,
+        kind: if life.is_silent { IncidentKind::Data } else { life.kind },
         state: life.state,
         direction: life.direction(),
         since: at(life.since),
@@ -452,6 +505,8 @@ fn incident(life: &Life, settings: &Settings, interval: Interval) -> Incident {
         acknowledged: life.acknowledged.map(at),
         silenced: life.silenced.clone(),
         merged_into: life.merged_into.clone(),
+        late: LateFindings::default(),
+        end_reason: None,
         track: Track {
             values: life.track.iter().map(|(value, _)| *value).collect(),
             expected: life.track.iter().map(|(_, expected)| *expected).collect(),

@@ -47,6 +47,8 @@ pub struct Rules {
     pub direction: Option<Direction>,
     /// Slices of which less is expected do not count.
     pub min_volume: f64,
+    /// Whether totals, and those of dimension values, are judged as well: for what no series shows by itself.
+    pub rollups: bool,
     /// What is not told.
     pub silences: Vec<Silence>,
     /// When only what is severe is told at once.
@@ -73,6 +75,7 @@ impl Default for Rules {
             tell_resolved: true,
             direction: None,
             min_volume: 0.0,
+            rollups: false,
             silences: Vec::new(),
             quiet_hours: None,
         }

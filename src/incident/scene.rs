@@ -5,9 +5,11 @@
 //! log-likelihood `z^2 / 2` less `2 ln` of the number of series, which pays for the search among the slices; where a
 //! series by itself is more surprising than its slice, its score counts.
 
+use std::collections::BTreeMap;
+
 use super::Seen;
 use super::slice::{Lies, Slice};
-use crate::model::{AnomalyGroup, Direction, Finding, Point, PointState};
+use crate::model::{AnomalyGroup, Direction, Finding, Interval, Point, PointState};
 
 /// A deviation counts as so many times what was expected at most: where hardly anything was, more says no more.
 const SHARE_MAX: f64 = 1e3;
@@ -45,9 +47,19 @@ pub(super) struct Sums {
     /// Of what was expected, regardless of sign.
     pub(super) size: f64,
     adds_up: bool,
+    /// Series that are judged, and those of them that sent nothing.
+    pub(super) known: u64,
+    pub(super) silent: u64,
+    /// Those of them that are anomalous, below and above.
+    anomalies: [u64; 2],
 }
 
 impl Sums {
+    /// How many of its series are anomalous on a side.
+    pub(super) fn anomalies(&self, direction: Direction) -> u64 {
+        self.anomalies[usize::from(direction == Direction::High)]
+    }
+
     pub(super) fn deviation(&self) -> f64 {
         self.value - self.expected
     }
@@ -99,6 +111,26 @@ pub(super) struct Sighting {
     pub(super) external: bool,
 }
 
+#[cfg(test)]
+impl Sighting {
+    /// Of a slice, with nothing known of it.
+    pub(super) fn made(slice: Slice, now: i64) -> Sighting {
+        Sighting {
+            measure: "views".to_owned(),
+            direction: Direction::Low,
+            slice,
+            share: 0.0,
+            onset: now,
+            surprise: 1.0,
+            severity: 1.0,
+            impact: 0.0,
+            sums: Sums::default(),
+            is_cause: false,
+            external: false,
+        }
+    }
+}
+
 impl<'a> Scene<'a> {
     /// Of the verdicts of one interval, which are ordered by measure.
     pub(super) fn new(seen: &Seen<'a>) -> Scene<'a> {
@@ -138,9 +170,13 @@ impl<'a> Scene<'a> {
 
     /// What the series of a slice came to; none where none of them speaks.
     pub(super) fn sums(&self, measure: &str, slice: &Slice) -> Option<Sums> {
-        let measured = self.measured(measure)?;
-        let sums = sums(measured.points.iter().filter(|point| slice.has(&point.key)), measured.adds_up);
-        (sums.series > 0).then_some(sums)
+        Some(self.look(measure, slice)).filter(|sums| sums.series > 0)
+    }
+
+    /// The same, also of series that give no value.
+    pub(super) fn look(&self, measure: &str, slice: &Slice) -> Sums {
+        let Some(measured) = self.measured(measure) else { return Sums::default() };
+        sums(measured.points.iter().filter(|point| slice.has(&point.key)), measured.adds_up)
     }
 
     /// A deviation as a share of all that was expected of a measure.
@@ -165,6 +201,54 @@ impl<'a> Scene<'a> {
             either += if in_a || in_b { weight } else { 0.0 };
         }
         if either > 0.0 { both / either } else { 0.0 }
+    }
+
+    /// The total of each measure that adds up, and those of its dimension values that have several series.
+    pub(super) fn rollups(&self, dimensions: usize) -> Vec<(&'a str, Slice, Sums)> {
+        let mut rollups = Vec::new();
+        for measured in self.measures.iter().filter(|measured| measured.adds_up) {
+            rollups.push((measured.name, Slice::all(dimensions), measured.all));
+        }
+        for measured in self.measures.iter().filter(|measured| measured.adds_up) {
+            for dimension in 0..dimensions {
+                let mut by_value: BTreeMap<&str, Vec<&Point>> = BTreeMap::new();
+                for point in measured.points {
+                    if let Some(value) = point.key.values().nth(dimension) {
+                        by_value.entry(value).or_default().push(point);
+                    }
+                }
+                for points in by_value.into_values().filter(|points| points.len() > 1) {
+                    let slice = Slice::of_series(&points[0].key).only(dimension);
+                    rollups.push((measured.name, slice, sums(points.into_iter(), true)));
+                }
+            }
+        }
+        rollups.retain(|(.., sums)| sums.series > 1);
+        rollups
+    }
+
+    /// A roll-up that stands out by so many standard deviations of its own.
+    pub(super) fn of_rollup(
+        &self,
+        (measure, slice, direction): (&str, Slice, Direction),
+        sums: Sums,
+        off: f64,
+        interval: Interval,
+    ) -> Sighting {
+        let known = self.measured(measure).map_or(0, |measured| measured.points.len());
+        Sighting {
+            measure: measure.to_owned(),
+            direction,
+            share: 0.0,
+            onset: interval.number(),
+            surprise: surprise(off, known),
+            severity: 0.0,
+            impact: self.impact(measure, sums.deviation()),
+            slice,
+            sums,
+            is_cause: true,
+            external: false,
+        }
     }
 
     /// The share of a sighting's deviation that lies in a slice.
@@ -218,11 +302,17 @@ impl<'a> Scene<'a> {
                 slices.push((Slice::all(names.len()), direction, group.root_cause.unexplained, true));
             }
         }
+        // values that do not add up have no cause where there are none
+        let silent = self.silent(&group.measure, &left, names.len());
+        slices.extend(silent.into_iter().map(|slice| (slice, Direction::Low, 0.0, false)));
         for (slice, direction, share, external) in slices {
             let is_in = |(of, finding): &(Slice, &Finding)| {
                 finding.direction == direction && matches!(of.lies(&slice), Lies::Within | Lies::Same)
             };
             let inside: Vec<&Finding> = left.iter().filter(|entry| is_in(entry)).map(|(_, finding)| *finding).collect();
+            if inside.is_empty() && share == 0.0 {
+                continue;
+            }
             let sighting = self.sighting(group, (slice.clone(), direction), &inside);
             sightings.extend(sighting.map(|sighting| Sighting { share, is_cause: true, external, ..sighting }));
             left.retain(|entry| !is_in(entry));
@@ -233,13 +323,37 @@ impl<'a> Scene<'a> {
         sightings
     }
 
+    /// Dimension values of which no series sends anything, the widest first, among the findings without a value. Of values
+    /// that add up the search for causes knows.
+    fn silent(&self, measure: &str, findings: &[(Slice, &Finding)], dimensions: usize) -> Vec<Slice> {
+        let mut slices: Vec<(u64, Slice)> = Vec::new();
+        let is_silent = |(_, finding): &&(Slice, &Finding)| finding.value.is_none() && !self.adds_up(measure);
+        for (series, _) in findings.iter().filter(is_silent) {
+            for slice in (0..dimensions).map(|dimension| series.only(dimension)) {
+                if slices.iter().any(|(_, other)| *other == slice) {
+                    continue;
+                }
+                let sums = self.look(measure, &slice);
+                if sums.known > 1 && sums.silent == sums.known {
+                    slices.push((sums.known, slice));
+                }
+            }
+        }
+        slices.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        slices.into_iter().map(|(_, slice)| slice).collect()
+    }
+
     fn sighting(
         &self,
         group: &AnomalyGroup,
         (slice, direction): (Slice, Direction),
         findings: &[&Finding],
     ) -> Option<Sighting> {
-        let sums = self.sums(&group.measure, &slice)?;
+        // a slice of means that sent nothing came to nothing
+        let sums = self.look(&group.measure, &slice);
+        if sums.series == 0 && (sums.silent == 0 || sums.silent < sums.known) {
+            return None;
+        }
         let now = group.interval.number();
         let seconds = i64::from(group.interval.length().seconds());
         let since = |finding: &&Finding| now - (group.interval.start() - finding.since).num_seconds() / seconds;
@@ -270,11 +384,17 @@ fn surprise(z: f64, series: usize) -> f64 {
 fn sums<'a>(points: impl Iterator<Item = &'a Point>, adds_up: bool) -> Sums {
     let mut sums = Sums { adds_up, ..Sums::default() };
     for point in points {
+        match point.state {
+            PointState::Learning { .. } => continue,
+            PointState::Anomalous { direction, .. } => {
+                sums.anomalies[usize::from(direction == Direction::High)] += 1;
+            }
+            PointState::Normal => {}
+        }
+        sums.known += 1;
+        sums.silent += u64::from(point.value.is_none());
         let value = point.value.or(adds_up.then_some(0.0)).map(|value| value.clamp(-VALUE_MAX, VALUE_MAX));
         let Some(value) = value else { continue };
-        if matches!(point.state, PointState::Learning { .. }) {
-            continue;
-        }
         let expected = point.expected;
         let deviation = point.deviation(value).max(EXACT * value.abs().max(expected.abs()));
         sums.series += 1;

@@ -35,6 +35,17 @@ impl Slice {
         Slice(names.iter().map(value).collect())
     }
 
+    /// Of one series.
+    pub(super) fn of_series(key: &SeriesKey) -> Slice {
+        Slice(key.values().map(|value| Some(value.to_owned())).collect())
+    }
+
+    /// Its value of one dimension alone.
+    pub(super) fn only(&self, dimension: usize) -> Slice {
+        let is_it = |(at, value): (usize, &Option<String>)| value.clone().filter(|_| at == dimension);
+        Slice(self.0.iter().enumerate().map(is_it).collect())
+    }
+
     /// With the names of its dimensions.
     pub(super) fn named(&self, names: &[String]) -> Dimensions {
         let pairs = names.iter().zip(&self.0);

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use crate::model::{Direction, Incident, IncidentCause, IncidentKind, IncidentState, Notice, NoticeKind, show_value};
+use crate::model::{
+    Dimensions, Direction, Incident, IncidentCause, IncidentKind, IncidentState, Notice, NoticeKind, show_value,
+};
 
 /// Characters of a title: what the strictest receiver takes as a subject.
 const TITLE_MAX: usize = 99;
@@ -24,7 +26,7 @@ pub(super) fn notice(incident: &Incident, kind: NoticeKind) -> Notice {
         time: incident.interval.start(),
         measures: incident.measures(),
         slices: incident.slices(),
-        direction: (incident.kind == IncidentKind::Values).then_some(incident.direction),
+        direction: (!incident.causes.is_empty()).then_some(incident.direction),
         severity: incident.severity_max,
         score: incident.surprise,
         title: title(incident, kind),
@@ -43,6 +45,7 @@ pub(super) fn title(incident: &Incident, kind: NoticeKind) -> String {
         NoticeKind::Reminder => "Still open: ",
         NoticeKind::Resolved => "Resolved: ",
         NoticeKind::LevelShift => "New level: ",
+        NoticeKind::Withdrawn => "Withdrawn: ",
         _ => "",
     };
     cut(&format!("{front}{}", what(incident)))
@@ -50,6 +53,11 @@ pub(super) fn title(incident: &Incident, kind: NoticeKind) -> String {
 
 /// What is wrong, in a clause: `views 63 % below expected at platform=web, and 1 more`.
 pub fn what(incident: &Incident) -> String {
+    if incident.kind == IncidentKind::Data && !incident.causes.is_empty() {
+        let mut places = incident.slices().iter().map(place).collect::<Vec<_>>();
+        let more = if places.len() > 1 { format!(", and {} more", places.len() - 1) } else { String::new() };
+        return format!("no data {}{more}", places.swap_remove(0));
+    }
     let size =
         |cause: &&IncidentCause| (cause.value - cause.expected).abs() / cause.expected.abs().max(f64::MIN_POSITIVE);
     // what opened it, as long as that says something
@@ -70,15 +78,19 @@ pub fn clause(cause: &IncidentCause) -> String {
         Direction::High => "above",
         Direction::Low => "below",
     };
-    let place = match cause.dimensions.to_string() {
-        all if all.is_empty() => "everywhere".to_owned(),
-        place => format!("at {place}"),
-    };
+    let place = place(&cause.dimensions);
     let by = match (cause.value - cause.expected).abs() / cause.expected.abs() {
         share if share.is_finite() && share < 100.0 => format!("{:.0} % {side}", share * 100.0),
         _ => format!("far {side}"),
     };
     format!("{} {by} expected {place}", cause.measure)
+}
+
+fn place(slice: &Dimensions) -> String {
+    match slice.to_string() {
+        all if all.is_empty() => "everywhere".to_owned(),
+        place => format!("at {place}"),
+    }
 }
 
 fn text(incident: &Incident, kind: NoticeKind) -> String {
@@ -91,6 +103,7 @@ fn text(incident: &Incident, kind: NoticeKind) -> String {
     for cause in incident.causes.iter().take(CAUSES_MAX) {
         lines.push(format!("{}: {} instead of {}", clause(cause), show_value(cause.value), show_value(cause.expected)));
     }
+    lines.extend(incident.end_reason.map(|reason| reason.to_string()));
     lines.push(format!("id {}", incident.id));
     lines.join("\n")
 }
@@ -111,6 +124,7 @@ fn long_text(incident: &Incident, kind: NoticeKind) -> String {
     if let Some(at) = incident.acknowledged {
         say("attended", format!("since {at}"));
     }
+    lines.extend(incident.end_reason.map(|reason| reason.to_string()));
     if incident.state == IncidentState::LevelShift {
         lines.push("what lasts is the new normal: it is not told again".to_owned());
     }

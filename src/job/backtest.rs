@@ -201,7 +201,7 @@ impl Learner for Run<'_> {
     fn revise(&mut self, late: Interval, with: Interval, rows: &[&Rows]) -> Result<(), JobError> {
         self.judge_waiting()?;
         let revisions = self.judge.revise(late, with, rows.iter().copied());
-        self.note(&revisions)
+        self.note(with, &revisions)
     }
 }
 
@@ -234,7 +234,7 @@ impl<'a> Run<'a> {
             }
         }
         let Verdict { mut points, mut groups, revisions, records, .. } = verdict;
-        self.note(&revisions)?;
+        self.note(interval, &revisions)?;
         if interval.date() < from {
             self.learned += 1;
             return Ok(());
@@ -272,9 +272,13 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Notes revisions, of those intervals that are reported.
-    fn note(&mut self, revisions: &[Revision]) -> Result<(), JobError> {
+    /// Notes revisions that were made with an interval, of those intervals that are reported.
+    fn note(&mut self, with: Interval, revisions: &[Revision]) -> Result<(), JobError> {
         let Span { from, to, .. } = self.options.span;
+        let changes = incidents::revise(&mut self.followed, &self.judge, with, revisions);
+        if let Some(output) = self.incidents.as_mut().filter(|_| (from..=to).contains(&with.date())) {
+            changes.incidents.iter().try_for_each(|incident| output.line(incident))?;
+        }
         let is_reported = |revision: &&Revision| (from..=to).contains(&revision.interval_start.date());
         for revision in revisions.iter().filter(is_reported) {
             self.summary.revisions += 1;

@@ -16,8 +16,9 @@ use super::detector;
 use super::error::JobError;
 use super::judge::{Judge, Verdict};
 use super::seen::Seen as Gathered;
+use crate::alert::{Revision, Status};
 use crate::config::Config;
-use crate::incident::{Command, Given, Incidents, Order, Seen, Settings};
+use crate::incident::{Became, Command, Given, Incidents, Late, Order, Seen, Settings};
 use crate::model::{Area, Columns, IncidentChanges, Interval, Object, ObjectPath};
 use crate::partition::{Manifest, ReadError};
 use crate::store::{Created, Store};
@@ -67,6 +68,31 @@ pub(super) fn follow(incidents: &mut Incidents, judge: &Judge, seen: &Gathered, 
         changed.push((at, incidents.observe(&seen)));
     }
     changed
+}
+
+/// Takes in what late rows, which left the line with an interval, made of earlier verdicts.
+pub(super) fn revise(
+    incidents: &mut Incidents,
+    judge: &Judge,
+    with: Interval,
+    revisions: &[Revision],
+) -> IncidentChanges {
+    let late: Vec<Late<'_>> = revisions
+        .iter()
+        .filter_map(|revision| {
+            let interval = Interval::starting(revision.interval_start, with.length())?;
+            let by = revision.value - revision.value_before.unwrap_or(0.0);
+            let by = judge.adds_up(&revision.measure).then_some(by);
+            let became = match revision.status {
+                Status::Confirmed => Became::Confirmed,
+                Status::Withdrawn => Became::Withdrawn,
+                Status::Raised => Became::Raised,
+            };
+            let Revision { measure, dimensions, direction, .. } = revision;
+            Some(Late { interval, measure, dimensions, direction: *direction, became, by })
+        })
+        .collect();
+    incidents.revise(with, &late)
 }
 
 /// The commands that wait in a state.

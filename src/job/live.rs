@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use batch::{MicroBatch, Step};
 
+use super::absence::Absence;
 use super::checkpoint::{Checkpoint, CheckpointError, Checkpoints, Start};
 use super::deliveries::Deliveries;
 use super::detector::{self, Resume};
@@ -197,6 +198,11 @@ async fn session<'a>(
         resumed,
         unsaved: 0,
         silence: Silence::new(config.interval.lanes, config.idle_timeout),
+        absence: Absence::new(
+            config.interval.zone,
+            (Duration::from_secs(u64::from(config.interval.length.seconds())), config.interval.offset_micros),
+            config.idle_timeout,
+        ),
         groups: 0,
         is_live: input.is_live(),
         is_replayable: input.is_replayable(),
@@ -273,6 +279,7 @@ struct Live<'a> {
     /// Closings since the last checkpoint.
     unsaved: u64,
     silence: Silence,
+    absence: Absence,
     groups: u64,
     /// Records read, and records accounted for, before this process began.
     read_before: u64,
@@ -317,6 +324,7 @@ impl<'a> Live<'a> {
                     }
                     let (records, watermark) = (self.intervals.state().read, self.intervals.watermark());
                     self.host.listener.on(Event::Read { bytes, records, watermark });
+                    self.absence.moved(watermark, self.host.clock.now(), self.host.clock.elapsed());
                     self.close_silent().await?;
                 }
                 Step::Fed(at, Fed::Idle(quiet)) => {
@@ -329,6 +337,7 @@ impl<'a> Live<'a> {
                 Step::Stop => break Ending::Stopped,
             }
             self.judge_due().await?;
+            self.tell_absent().await?;
             let limits = &self.config.job;
             let is_full = batch.records >= limits.batch_records_max || batch.bytes >= limits.batch_bytes_max;
             let is_over = self.host.clock.elapsed() >= batch.ends;

@@ -22,6 +22,7 @@
 //! [`live`] is `run` and `etl`; [`follow`] is `detect`, the detector over partitions that another job writes;
 //! [`backtest`] is the same detector over history. All three share `judge`, and so their findings (D1).
 
+mod absence;
 pub mod backtest;
 mod checkpoint;
 mod clock;

@@ -15,7 +15,7 @@ use super::{Interval, Notice};
 pub enum IncidentKind {
     /// Values are not as expected.
     Values,
-    /// The data does not come, or nearly all of it is missing.
+    /// The data does not come, or nearly all of it is missing: of a slice where it has causes, else of the whole source.
     Data,
 }
 
@@ -86,6 +86,36 @@ pub struct Track {
     pub expected: Vec<f64>,
 }
 
+/// What rows that came late made of the anomalies of an incident.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateFindings {
+    /// They are some with the late rows too.
+    pub confirmed: u64,
+    /// They are none with the late rows.
+    pub withdrawn: u64,
+    /// They are some with the late rows alone.
+    pub raised: u64,
+}
+
+/// Why an incident is over, where it did not end by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndReason {
+    /// With the rows that came late none of its anomalies is one.
+    Withdrawn,
+    /// The data that was missing came late.
+    Arrived,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            EndReason::Withdrawn => "with the rows that came late none of its anomalies is one",
+            EndReason::Arrived => "the data that was missing came late",
+        })
+    }
+}
+
 /// One revision of an incident: one line of the incident table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Incident {
@@ -133,6 +163,12 @@ pub struct Incident {
     /// The incident that it turned out to be part of.
     #[serde(default)]
     pub merged_into: Option<String>,
+    /// What rows that came late made of its anomalies.
+    #[serde(default)]
+    pub late: LateFindings,
+    /// Why it is over, where it did not end by itself.
+    #[serde(default)]
+    pub end_reason: Option<EndReason>,
     /// The last values of its first cause.
     #[serde(default)]
     pub track: Track,

@@ -36,7 +36,9 @@ pub use finding::{
     AnomalyGroup, Cause, Contribution, Dimensions, Direction, Finding, Point, PointState, RootCause, Share, SharesOf,
 };
 pub use framing::{CsvDialect, CsvDialectError, CsvEnd, CsvField, Framing, LINE_END_BYTES_MAX};
-pub use incident::{Incident, IncidentCause, IncidentChanges, IncidentKind, IncidentState, Track};
+pub use incident::{
+    EndReason, Incident, IncidentCause, IncidentChanges, IncidentKind, IncidentState, LateFindings, Track,
+};
 pub use interval::{Interval, Length, LengthError};
 pub use nearest::nearest;
 pub use notice::{Notice, NoticeKind};

@@ -29,13 +29,16 @@ mod stream;
 fn planted_incidents_are_found_and_told_once() {
     let forest = ForestShape { trees: 10, sample: 64, shingle: 4, ..ForestShape::default() };
     let size = Size { values: [4, 4, 3], days: 7, learning: 3, slices: 6, forest };
-    let figures = stream::run(&size, 11);
-    let told = [figures.lines(), figures.told.clone()].concat().join("\n");
+    let all = stream::run(&size, 11);
+    let lines: Vec<String> = all.iter().map(stream::Figures::line).collect();
+    // everything is told in the first of them
+    let figures = &all[0];
+    let told = [vec![stream::header()], lines, figures.told.clone()].concat().join("\n");
     assert_eq!(figures.found, figures.planted, "{told}");
-    assert!(figures.notices_per_incident <= 2.5 && figures.notices * 5 < figures.groups, "{told}");
-    assert!(figures.v_measure >= 0.9, "{told}");
+    assert!(figures.notices_per_incident <= 2.0 && figures.notices * 5 < figures.groups, "{told}");
+    assert!(figures.v_measure >= 0.95, "{told}");
     assert!(figures.delays.iter().filter(|delay| **delay <= 2).count() * 10 >= figures.delays.len() * 9, "{told}");
-    assert_eq!((figures.outage, figures.disjoint, figures.level.1), ((1, 0), 2, 1), "{told}");
+    assert_eq!((figures.outage, figures.disjoint, figures.level), ((1, 0), 2, (2, 1)), "{told}");
 }
 
 /// The ids of the notices in a file, in the order in which they came.

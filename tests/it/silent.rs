@@ -14,6 +14,7 @@ use tidewatch::source::generator::{Format, Record, Records};
 use crate::support::data::{self, Layout};
 use crate::support::line::{Blow, Fault, Point, Ran, run_until};
 use crate::support::pipeline::Pipeline;
+use crate::support::process::tidewatch;
 use crate::support::tree::{self, Tree};
 
 /// Intervals of one chunk at most: the clock has much to close.
@@ -147,4 +148,69 @@ fn a_clock_that_jumps_costs_no_record() {
     tree::assert_whole(&pipeline.url);
     tree::assert_same_rows(&tree::rows(&tree), &truth.rows, "every good record once");
     assert_eq!(tree::rejects(&tree), truth.malformed);
+}
+
+/// Ten minutes for each second, from the end of what is there at first.
+struct Fast(SystemClock);
+
+/// Steps of the records that are there at first, those that never come, and all.
+const THERE: u64 = 40;
+const BACK: u64 = 46;
+const ALL: u64 = 60;
+
+impl Clock for Fast {
+    fn now(&self) -> Timestamp {
+        let begin = data::BEGIN_MICROS + THERE as i64 * 300_000_000;
+        Timestamp::from_micros(begin + i64::try_from(self.elapsed().as_micros()).unwrap()).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed() * 600
+    }
+}
+
+#[test]
+fn a_source_that_stops_is_an_incident_of_data_before_its_rows_are_back() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("in");
+    fs::create_dir(&input).unwrap();
+    let settings = data::plenty(47, ALL);
+    let mut pipeline = Pipeline::reading(&input, directory.path());
+    pipeline.job = "stream_batch_time = \"60s\"".into();
+    pipeline.interval = "idle_timeout = \"1s\"".into();
+    pipeline.source.push_str("\nfollow = true");
+    let at = |record: &Record| data::step_of(record);
+    let records: Vec<Record> = Records::new(settings.clone()).collect();
+    let put = |records: &[Record]| {
+        let mut file = OpenOptions::new().create(true).append(true).open(input.join("a.jsonl")).unwrap();
+        file.write_all(&data::bytes(&settings, Format::JsonLines, records)).unwrap();
+    };
+    put(&records.iter().filter(|record| at(record) < THERE).cloned().collect::<Vec<_>>());
+    let of_data = |url: &Path| -> Vec<String> {
+        let table = tree::incidents(&tree::read(url));
+        table.lines().filter(|line| line.contains("\"kind\":\"data\"")).map(str::to_owned).collect()
+    };
+    let url = pipeline.url.clone();
+    let seen = Arc::new(Mutex::new(false));
+    let noted = Arc::clone(&seen);
+    let enough = move || {
+        let lines = of_data(&url);
+        let mut noted = noted.lock().unwrap();
+        if !*noted && lines.iter().any(|line| line.contains("\"state\":\"open\"")) {
+            // only now is there a row after the gap
+            put(&records.iter().filter(|record| at(record) >= BACK).cloned().collect::<Vec<_>>());
+            *noted = true;
+        }
+        lines.iter().any(|line| line.contains("\"state\":\"resolved\""))
+    };
+    let ran = run_until(&pipeline.config(), None, Arc::new(Fast(SystemClock::start())), enough);
+    assert!(*seen.lock().unwrap() && ran.summary().stopped);
+    let live = of_data(&pipeline.url);
+    let file = directory.path().join("incidents.jsonl");
+    tidewatch(&["backtest", &pipeline.write(), "--input", "partitions", "--incidents", &file.display().to_string()])
+        .good();
+    let text = fs::read_to_string(file).unwrap();
+    let again: Vec<&str> = text.lines().filter(|line| line.contains("\"kind\":\"data\"")).collect();
+    assert_eq!(live, again, "the gap says what the clock said");
+    assert!(live[0].contains("\"since\":\"2024-03-04 03:20:00\""), "{live:?}");
 }

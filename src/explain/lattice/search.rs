@@ -1,7 +1,7 @@
 //! One cause after the other: the slice of the largest gain that passes the ripple test, made as short as the evidence
 //! allows; its leaves are taken out, and what is left is searched again.
 
-use super::cube::Cube;
+use super::cube::{Cube, Cuboid};
 use super::leaves::Kind;
 use super::noise::Evidence;
 use super::rows::Rows;
@@ -62,11 +62,14 @@ pub(super) fn search(rows: &Rows<'_>, evidence: &Evidence) -> Search {
     let mut cube = Cube::new(rows, &cells);
     let total = |cube: &Cube| cube.cuboids.last().map_or([0.0; 2], |all| all.sums.first().copied().unwrap_or_default());
     let all = total(&cube);
+    // a value that is the same everywhere cuts nothing, also when a cause is taken out and it is no longer everything
+    let is_same = |cuboid: &&Cuboid| cuboid.dims.len() == 1 && cuboid.live <= 1;
+    let same: Vec<usize> = cube.cuboids.iter().filter(is_same).map(|cuboid| cuboid.dims[0]).collect();
     let mut causes: Vec<Found> = Vec::new();
     let mut is_uniform = false;
     let mut lists: Option<Lists> = None;
     while causes.len() < CAUSES_MAX {
-        let candidates = candidates(rows, &cube, growth, all[0]);
+        let candidates = candidates(rows, &cube, growth, (all[0], &same));
         if candidates.is_empty() {
             break;
         }
@@ -100,10 +103,11 @@ fn gain([weight, score]: [f64; 2], growth: f64) -> f64 {
     if weight > 0.0 { score * score / (2.0 * (weight + growth * score).max(0.5 * weight)) } else { 0.0 }
 }
 
-/// The best slices of every cuboid, by gain after the penalty. A slice that has `all` the weight that there was is no slice.
-fn candidates(rows: &Rows<'_>, cube: &Cube, growth: f64, all: f64) -> Vec<Candidate> {
+/// The best slices of every cuboid, by gain after the penalty. A slice that has `all` the weight that there was is no slice,
+/// and none is cut by a dimension that is the `same` everywhere.
+fn candidates(rows: &Rows<'_>, cube: &Cube, growth: f64, (all, same): (f64, &[usize])) -> Vec<Candidate> {
     let mut found = Vec::new();
-    for cuboid in &cube.cuboids {
+    for cuboid in cube.cuboids.iter().filter(|cuboid| !cuboid.dims.iter().any(|dim| same.contains(dim))) {
         let least = if cuboid.dims.is_empty() { MOVED_MIN } else { SHIFT_MIN };
         let penalty = libm::log(cuboid.live.max(1) as f64);
         let bound = 2.0 * (GAIN_MIN + penalty);

@@ -123,6 +123,17 @@ fn what_moves_everything_alike_lies_outside() {
 }
 
 #[test]
+fn a_value_that_is_the_same_everywhere_is_no_second_cause() {
+    let plot = |codes: &[u32]| if codes[0] == 2 { 0.2 } else { 0.9 };
+    let mut leaves = world(8, 0.02, plot);
+    leaves.iter_mut().for_each(|leaf| leaf.codes.push(0));
+    let mut all = Leaves::new(Kind::Additive, SIZES.len() + 1);
+    leaves.iter().for_each(|leaf| all.push_over(&leaf.codes, leaf.amount, leaf.over, 0.0));
+    assert_eq!(slices(&explain(&all)), slices(&of(Kind::Additive, &world(8, 0.02, plot))));
+    assert_eq!(slices(&explain(&all)), [[(0, 2)]]);
+}
+
+#[test]
 fn a_whole_that_is_one_leaf_or_one_dimension_is_explained_too() {
     let mut leaves = Leaves::new(Kind::Additive, 1);
     for code in 0..30 {

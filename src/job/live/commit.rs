@@ -10,7 +10,7 @@ use super::super::records::Said;
 use super::super::seen::Seen;
 use super::Live;
 use crate::alert::{Revision, revisions_worth_telling, worth_telling};
-use crate::model::Closing;
+use crate::model::{Closing, IncidentChanges, Interval, Notice};
 use crate::partition::{Committed, Listed};
 
 impl Live<'_> {
@@ -121,7 +121,8 @@ impl Live<'_> {
             }
             (groups, revisions, records) = (verdict.groups, verdict.revisions, verdict.records);
         }
-        let revisions = self.revise(&closing, committed.adopted, revisions).await?;
+        let (revisions, told) = self.revise(&closing, committed.adopted, revisions).await?;
+        notices.extend(told);
         if let Some(deliveries) = &self.deliveries {
             deliveries.tell_findings(closing.interval, (&groups, &notices), &revisions).await?;
             deliveries.tell_records(closing.interval, &records).await?;
@@ -132,25 +133,74 @@ impl Live<'_> {
         Ok(())
     }
 
-    /// Holds the late rows of a closing against what was said of their intervals. `revisions` are those that judging its
-    /// own interval has brought.
+    /// Tells of data that does not come, interval by interval as the clock passes them.
+    pub(super) async fn tell_absent(&mut self) -> Result<(), JobError> {
+        if self.passed().is_none() {
+            return Ok(());
+        }
+        // what is closed and not judged yet is there
+        self.settle().await?;
+        let (Some(until), Some(judge)) = (self.passed(), &self.judge) else { return Ok(()) };
+        let Some(detector) = judge.detector() else { return Ok(()) };
+        let calendars = detector.settings().calendars();
+        let ahead = self.incidents.ahead(until, |interval| !calendars.at(interval).ignores_all());
+        if ahead.is_empty() {
+            return Ok(());
+        }
+        for (interval, IncidentChanges { incidents, notices }) in ahead {
+            self.incident_table.write(interval, &incidents).await?;
+            let told = deliveries::worth_showing(self.config, &notices);
+            if !told.is_empty() {
+                self.host.listener.on(Event::Incidents(&told));
+            }
+            if let Some(deliveries) = &self.deliveries {
+                deliveries.tell_findings(interval, (&[], &notices), &[]).await?;
+            }
+        }
+        // told is told, also to a job that is started again
+        self.unsaved += 1;
+        self.checkpoint().await
+    }
+
+    /// The last interval that the clock has passed with nothing in it, of a live source of which nothing is held.
+    fn passed(&self) -> Option<Interval> {
+        let last = self.incidents.last().filter(|_| self.is_live && self.intervals.held() == 0)?;
+        let length = self.config.interval.length;
+        let clock = &self.host.clock;
+        self.absence.passed(Interval::containing(last * length.micros(), length), clock.now(), clock.elapsed())
+    }
+
+    /// Holds the late rows of a closing against what was said of their intervals: what became of it, and what is to be
+    /// told of incidents. `revisions` are those that judging its own interval has brought.
     async fn revise(
         &mut self,
         closing: &Closing,
         adopted: bool,
         mut revisions: Vec<Revision>,
-    ) -> Result<Vec<Revision>, JobError> {
-        let Some(judge) = &mut self.judge else { return Ok(revisions) };
-        let Some(detector) = judge.detector() else { return Ok(revisions) };
-        for (interval, rows) in self.late.of(closing, adopted, detector).await? {
-            revisions.extend(judge.revise(interval, closing.interval, rows.rows()));
+    ) -> Result<(Vec<Revision>, Vec<Notice>), JobError> {
+        let with = closing.interval;
+        let Some(judge) = &mut self.judge else { return Ok((revisions, Vec::new())) };
+        let Some(detector) = judge.detector() else { return Ok((revisions, Vec::new())) };
+        let late = self.late.of(closing, adopted, detector).await?;
+        let mut changes = incidents::revise(&mut self.incidents, judge, with, &revisions);
+        for (interval, rows) in late {
+            let more = judge.revise(interval, with, rows.rows());
+            let IncidentChanges { incidents, notices } = incidents::revise(&mut self.incidents, judge, with, &more);
+            changes.incidents.extend(incidents);
+            changes.notices.extend(notices);
+            revisions.extend(more);
         }
-        self.revisions.write(closing.interval, &revisions).await?;
+        self.revisions.write(with, &revisions).await?;
+        self.incident_table.write_late(with, &changes.incidents).await?;
         self.done.revisions += revisions.len() as u64;
         let told = revisions_worth_telling(deliveries::shown(self.config), &revisions);
         if !told.is_empty() {
             self.host.listener.on(Event::Revised(&told));
         }
-        Ok(revisions)
+        let told = deliveries::worth_showing(self.config, &changes.notices);
+        if !told.is_empty() {
+            self.host.listener.on(Event::Incidents(&told));
+        }
+        Ok((revisions, changes.notices))
     }
 }

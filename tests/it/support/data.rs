@@ -47,6 +47,27 @@ pub(crate) fn settings(seed: u64, steps: u64) -> Settings {
     Settings::new(parameters).unwrap()
 }
 
+/// When the records of these sets begin: 2024-03-04 00:00.
+pub(crate) const BEGIN_MICROS: i64 = 1_709_510_400_000_000;
+
+/// Two by two series that send much and nothing wrong.
+pub(crate) fn plenty(seed: u64, steps: u64) -> Settings {
+    let names = |names: [&str; 2]| names.map(str::to_owned).to_vec();
+    let parameters = Parameters {
+        seed,
+        extent: Extent::Steps(steps),
+        series: SeriesSet::Product { platforms: names(["pc_web", "app"]), marketplaces: names(["us", "jp"]) },
+        records_mean: 12,
+        ..Parameters::default()
+    };
+    Settings::new(parameters).unwrap()
+}
+
+/// The number of the interval in which a record's event time lies, from the beginning.
+pub(crate) fn step_of(record: &Record) -> u64 {
+    u64::try_from((record.event_time().micros() - BEGIN_MICROS).div_euclid(LENGTH_SECONDS * 1_000_000)).unwrap()
+}
+
 /// So many series that the detector's state takes several checkpoints.
 pub(crate) fn many(seed: u64, steps: u64) -> Settings {
     let names = |letter: char, count: usize| (0..count).map(|number| format!("{letter}{number:02}")).collect();

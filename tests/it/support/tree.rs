@@ -112,6 +112,13 @@ pub(crate) fn incidents(tree: &Tree) -> String {
     table.map(|(_, bytes)| std::str::from_utf8(bytes).unwrap()).collect()
 }
 
+/// The same without what late rows changed.
+pub(crate) fn incidents_in_time(tree: &Tree) -> String {
+    let is_in_time = |name: &str| name.starts_with("incidents/") && name.ends_with("/incidents.jsonl");
+    let table = tree.iter().filter(|(name, _)| is_in_time(name));
+    table.map(|(_, bytes)| std::str::from_utf8(bytes).unwrap()).collect()
+}
+
 /// The table of revisions: all lines, sorted.
 pub(crate) fn revisions(tree: &Tree) -> Vec<String> {
     let table = tree.iter().filter(|(name, _)| name.starts_with("revisions/"));
