@@ -7,15 +7,18 @@
 //! What late rows change is in lines of their own and in no other one: all others say what came in time, as a backtest
 //! over partitions does (D1). They have the revision of the line that they correct.
 
+use serde::{Deserialize, Serialize};
+
 use super::life::Life;
 use super::slice::{Lies, Slice};
 use super::{Incidents, incident, words};
 use crate::model::{
-    Dimensions, Direction, EndReason, IncidentChanges, IncidentState, Interval, LateFindings, Notice, NoticeKind,
+    Dimensions, Direction, EndReason, Incident, IncidentChanges, IncidentState, Interval, LateFindings, Notice,
+    NoticeKind,
 };
 
 /// What became of an anomaly.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Became {
     /// It is one with the late rows too.
     Confirmed,
@@ -38,45 +41,90 @@ pub struct Late<'a> {
     pub direction: Direction,
     /// What became of it.
     pub became: Became,
-    /// By how much the value of the series changed, where the values of the measure's series add up; else none.
-    pub by: Option<f64>,
+    /// The value before and with these rows, where the values of the measure's series add up.
+    pub values: Option<[f64; 2]>,
 }
 
+/// What late rows have made of one verdict so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Revised {
+    became: Became,
+    /// The interval, the part that it is in, and what the value has grown by.
+    at: i64,
+    part: usize,
+    by: f64,
+}
+
+/// Verdicts of one incident of which late rows are remembered; with more of them it is never withdrawn.
+const REVISED_MAX: usize = 4096;
+
 impl Life {
-    /// Takes a verdict that late rows have changed or confirmed; `now` is the last interval that was judged.
-    pub(super) fn take_late(&mut self, late: &Late<'_>, names: &[String], now: i64) {
+    /// Takes a verdict that late rows have changed or confirmed; `now` is the last interval that was judged. Whether it
+    /// is one of this incident.
+    fn take_late(&mut self, late: &Late<'_>, names: &[String], now: i64) -> bool {
         let at = late.interval.number();
         if !(self.first..=now).contains(&at) {
-            return;
+            return false;
         }
         let series = Slice::of(late.dimensions, names);
-        for number in 0..self.parts.len() {
-            let part = &mut self.parts[number];
+        let bytes: Vec<u8> = late.measure.bytes().chain([0xfd]).chain(series.bytes()).collect();
+        let mut is_ours = false;
+        for (number, part) in self.parts.iter().enumerate() {
             let is_in = matches!(series.lies(&part.slice), Lies::Same | Lies::Within);
             if part.measure != late.measure || part.direction != late.direction || !is_in {
                 continue;
             }
-            match late.became {
-                Became::Confirmed => self.late.confirmed += 1,
-                Became::Withdrawn => self.late.withdrawn += 1,
-                Became::Raised => {
-                    self.late.raised += 1;
-                    self.anomalies += 1;
+            let key = format!("{number}-{at}-{:08x}", crc32fast::hash(&bytes));
+            let before = self.revised.get(&key).copied();
+            if before.is_none() && self.revised.len() >= REVISED_MAX {
+                continue;
+            }
+            is_ours = true;
+            let became = match (before.map(|before| before.became), late.became) {
+                // it was none in time
+                (Some(Became::Raised), Became::Withdrawn) => {
+                    self.revised.remove(&key);
+                    continue;
                 }
-            }
-            let Some(by) = late.by else { continue };
-            if at == now {
-                part.shown[0] += by;
-            }
-            if number == 0 {
-                self.retrack(now - at, by);
-            }
+                (Some(Became::Raised), Became::Confirmed) => Became::Raised,
+                // and here it was one
+                (Some(Became::Withdrawn), Became::Raised) => Became::Confirmed,
+                (_, became) => became,
+            };
+            let by = late.values.map_or(0.0, |[before, value]| value - before) + before.map_or(0.0, |before| before.by);
+            self.revised.insert(key, Revised { became, at, part: number, by });
+        }
+        is_ours
+    }
+
+    /// What late rows have made of its anomalies.
+    fn late(&self) -> LateFindings {
+        let count = |became| self.revised.values().filter(|revised| revised.became == became).count() as u64;
+        LateFindings {
+            confirmed: count(Became::Confirmed),
+            withdrawn: count(Became::Withdrawn),
+            raised: count(Became::Raised),
         }
     }
 
     /// Whether late rows have withdrawn all that it consists of.
     fn is_nothing(&self) -> bool {
-        self.anomalies > 0 && self.late.withdrawn >= self.anomalies
+        let late = self.late();
+        self.anomalies > 0 && late.withdrawn >= self.anomalies && late.raised == 0
+    }
+
+    /// The same with the values as they are with the late rows.
+    fn corrected(&self, now: i64) -> Life {
+        let mut corrected = self.clone();
+        for Revised { at, part, by, .. } in self.revised.values() {
+            if let Some(part) = corrected.parts.get_mut(*part).filter(|_| *at == now) {
+                part.shown[0] += by;
+            }
+            if *part == 0 {
+                corrected.retrack(now - at, *by);
+            }
+        }
+        corrected
     }
 
     /// Whether there is something of it after all: anomalies that came since it was withdrawn.
@@ -93,18 +141,16 @@ impl Incidents {
         let mut changes = IncidentChanges::default();
         let Some(last) = self.state.last.filter(|_| !late.is_empty()) else { return changes };
         for life in &mut self.state.lives {
-            let mut revised = life.clone();
-            late.iter().for_each(|late| revised.take_late(late, &self.settings.dimensions, last));
-            if revised.late == life.late {
+            let ours = late.iter().filter(|late| life.take_late(late, &self.settings.dimensions, last)).count();
+            if ours == 0 {
                 continue;
             }
-            let was_withdrawn = std::mem::replace(&mut life.is_withdrawn, revised.is_nothing());
-            (life.late, life.anomalies) = (revised.late, revised.anomalies);
+            let is_nothing = life.is_nothing();
+            let was_withdrawn = std::mem::replace(&mut life.is_withdrawn, is_nothing);
             if life.opened.is_none() {
                 continue;
             }
-            let mut line = incident(&revised, &self.settings, with);
-            line.late = life.late;
+            let mut line = Incident { late: life.late(), ..incident(&life.corrected(last), &self.settings, with) };
             if life.is_withdrawn {
                 line.end_reason = Some(EndReason::Withdrawn);
                 if line.is_live() {
@@ -122,8 +168,13 @@ impl Incidents {
     }
 }
 
+/// That an incident is told again, of which late rows had withdrawn all there was.
+pub(super) fn again(life: &Life, line: Incident) -> Notice {
+    notice(&Incident { late: life.late(), ..line }, NoticeKind::Opened)
+}
+
 /// A notice that a backtest over partitions does not give, beside those that it does.
-pub(super) fn notice(line: &crate::model::Incident, kind: NoticeKind) -> Notice {
+fn notice(line: &Incident, kind: NoticeKind) -> Notice {
     let LateFindings { confirmed, withdrawn, raised } = line.late;
     let notice = words::notice(line, kind);
     Notice { id: format!("{}-late-{}", notice.id, confirmed + withdrawn + raised), ..notice }

@@ -13,14 +13,19 @@
 //! half the bound at which a slice stands out (two standard deviations of four), or below a quarter of its largest.
 //! Each return within a day doubles the time that it must be quiet; from the third on it is flapping.
 
+mod level;
+
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::feedback::shifted;
+use super::late::Revised;
 use super::rules::{Rules, Steps};
 use super::scene::{Scene, Sighting, Sums};
 use super::severity::severity;
 use super::slice::{Lies, Slice};
-use crate::model::{Direction, IncidentKind, IncidentState, LateFindings};
+use crate::model::{Direction, IncidentKind, IncidentState};
 
 /// Half the bound at which a slice stands out, in standard deviations,
 const HOLD_Z: f64 = 2.0;
@@ -30,20 +35,10 @@ const HOLD_SHIFT: f64 = 0.25;
 const FOLLOW: u32 = 3;
 /// Intervals of values that are remembered.
 const TRACK: usize = 48;
-/// Standard deviation of the shift, as a share of its mean, below which it is the same all the time.
-const STEADY: f64 = 0.25;
-/// Intervals of activity before a level that was learned is a level shift and no short incident.
-const LEARNED_MIN: i64 = 12;
 /// Points of severity that are worth a line of the table.
 const WRITTEN: f64 = 5.0;
-/// Of its largest shift, that what is expected must have gone by itself.
-const LEARNED: f64 = 0.5;
-/// The same, from which on nobody waits for the rest.
-const SETTLED: f64 = 0.8;
 /// Of the series of an incident, that send nothing where it is about data that does not come.
 const SILENT: f64 = 0.9;
-/// Of what was expected, below which a shift is taken to be all of it.
-const GONE: f64 = 0.05;
 
 /// One measure and slice of an incident.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -121,7 +116,7 @@ pub(super) struct Life {
     #[serde(default)]
     pub(super) anomalies: u64,
     #[serde(default)]
-    pub(super) late: LateFindings,
+    pub(super) revised: BTreeMap<String, Revised>,
     /// Whether late rows have withdrawn all of them, so that nothing is told of it.
     #[serde(default)]
     pub(super) is_withdrawn: bool,
@@ -253,7 +248,7 @@ impl Life {
             tracked: 0,
             is_silent: false,
             anomalies: 0,
-            late: LateFindings::default(),
+            revised: BTreeMap::new(),
             is_withdrawn: false,
             changed: false,
             strongest: 0.0,
@@ -265,11 +260,6 @@ impl Life {
     /// Whether it is about the data of the whole source.
     pub(super) fn is_of_source(&self) -> bool {
         self.kind == IncidentKind::Data
-    }
-
-    /// Intervals that a forecast needs to come back after its end, at the most as many as it had to follow.
-    pub(super) fn swing(&self) -> i64 {
-        self.ended.map_or(0, |ended| ended - self.since)
     }
 
     /// Side of what opened it.
@@ -453,57 +443,11 @@ impl Life {
         turn
     }
 
-    /// What an open incident becomes because it lasts.
-    fn lasts(&mut self, steps: &Steps, now: i64) -> Option<Turn> {
-        let open_for = now - self.opened.unwrap_or(now);
-        let is_steady = {
-            let (count, mean, squares) = self.spread;
-            let sd = (squares / f64::from(count.max(1))).sqrt();
-            count > 1 && sd < STEADY * mean.abs()
-        };
-        let is_values = self.kind == IncidentKind::Values;
-        let is_new_level = (open_for >= steps.level_shift_after && is_steady) || self.learned() >= SETTLED;
-        if self.state == IncidentState::Open && is_values && is_new_level {
-            (self.state, self.ended) = (IncidentState::LevelShift, Some(now + 1));
-            return Some(Turn::LevelShift);
-        }
-        if self.state == IncidentState::Open && open_for >= steps.expire_after && self.acknowledged.is_none() {
-            self.state = IncidentState::Expired;
-            return Some(Turn::Expired);
-        }
-        None
-    }
-
     /// Quiet intervals after which it is over: twice as many for each return within a day.
     fn quiet_for(&self, rules: &Rules, steps: &Steps) -> u32 {
         let returns = self.returns.iter().filter(|at| self.last - **at < steps.day).count() as u32;
         let hold = rules.close_intervals.saturating_mul(1 << returns.min(16));
         if returns == 0 { hold } else { hold.min(steps.hold_max.max(rules.close_intervals)) }
-    }
-
-    /// The share of its largest shift that what is expected has gone by itself; none of it, where it is short.
-    pub(super) fn learned(&self) -> f64 {
-        let Some(lead) = self.parts.first() else { return 0.0 };
-        let shift = match lead.direction {
-            Direction::High => libm::log(1.0 + lead.largest),
-            Direction::Low => libm::log((1.0 - lead.largest).max(GONE)),
-        };
-        if self.last - self.since >= LEARNED_MIN && shift != 0.0 { self.drift / shift } else { 0.0 }
-    }
-
-    /// Whether it is over because the forecast went to the values, and not the values to the forecast.
-    fn is_learned(&self) -> bool {
-        self.learned() >= LEARNED
-    }
-
-    /// Follows what is expected of the first slice, beside all else: what both do is the time of the day.
-    fn drifts(&mut self, lead: f64, rest: f64) {
-        let rest = if rest > 0.0 { rest } else { 1.0 };
-        if let Some((lead_before, rest_before)) = self.expected {
-            let step = libm::log(lead / lead_before) - libm::log(rest / rest_before);
-            self.drift += if step.is_finite() { step } else { 0.0 };
-        }
-        self.expected = Some((lead, rest));
     }
 
     /// Intervals without a verdict have passed.
@@ -519,15 +463,6 @@ impl Life {
     /// Whether it was not sighted for so long that it is forgotten, before it was believed.
     pub(super) fn is_forgotten(&self, rules: &Rules) -> bool {
         self.state == IncidentState::Pending && self.quiet >= rules.open_window
-    }
-
-    /// Brings the value of an interval up to date, so many before the last one.
-    pub(super) fn retrack(&mut self, before: i64, by: f64) {
-        let at = usize::try_from(before).ok().filter(|_| before < self.tracked);
-        let at = at.and_then(|before| self.track.len().checked_sub(1 + before));
-        if let Some((value, _)) = at.and_then(|at| self.track.get_mut(at)) {
-            *value += by;
-        }
     }
 
     /// Ends as a part of another one.

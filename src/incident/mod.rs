@@ -12,11 +12,13 @@
 //! it as another cause of the same measure. A swing to the other side right after the end of an incident is part of it.
 //! Everything else begins an incident of its own.
 //!
-//! Where the data itself does not come there is one incident of data, and none of values beneath it.
+//! Where the data itself does not come there is one incident of data, and none of values beneath it; while it does not,
+//! the clock may say so before the next row does (`ahead`). Totals may be looked at beside the series (`rollup`), and rows
+//! that come late correct what was said (`late`).
 //!
 //! [`Incidents::observe`] is a pure function of the state, the verdicts and the commands: no clock, no randomness. So a
 //! backtest and a job give the same incidents (D1), and a restored state goes on as one that was never stopped (D2).
-//! Reading order: `slice`, `scene`, `severity`, `rules`, `life`, this file, `teller`, `words`.
+//! Reading order: `slice`, `scene`, `severity`, `rules`, `life`, this file, `teller`, `words`, `late`, `ahead`, `rollup`.
 
 mod ahead;
 mod command;
@@ -24,6 +26,7 @@ mod feedback;
 mod home;
 mod late;
 mod life;
+mod memory;
 mod presence;
 mod rollup;
 mod rules;
@@ -38,7 +41,7 @@ use serde_json::Value;
 
 use crate::model::{
     AnomalyGroup, Direction, Incident, IncidentCause, IncidentChanges, IncidentKind, IncidentState, Interval,
-    LateFindings, NoticeKind, Point, Track,
+    LateFindings, Point, Track,
 };
 use ahead::Ahead;
 use feedback::Feedback;
@@ -58,9 +61,7 @@ pub use words::{clause, what};
 
 /// Version of the state.
 const VERSION: u32 = 1;
-/// Incidents that are remembered at the same time, those that are over too, and parts of one of them. A storm of causes
-/// takes no more memory than that.
-const LIVES_MAX: usize = 1000;
+/// Parts of one incident.
 const PARTS_MAX: usize = 64;
 /// Names of commands that are remembered, so that none is obeyed twice.
 const OBEYED_MAX: usize = 500;
@@ -386,8 +387,7 @@ impl Incidents {
                 (life.silenced, life.changed) = (silence.map(str::to_owned), true);
             }
             if life.is_back() && life.told.is_some() && life.is_live() && life.silenced.is_none() {
-                let line = Incident { late: life.late, ..incident(life, &self.settings, interval) };
-                changes.notices.push(late::notice(&line, NoticeKind::Opened));
+                changes.notices.push(late::again(life, incident(life, &self.settings, interval)));
             }
             let kind = teller::news(life, turns.of(&life.id), &moment);
             if !life.revise(kind.is_some()) {
@@ -402,34 +402,6 @@ impl Incidents {
         }
         changes.notices.extend(self.state.teller.digest(&moment));
         changes
-    }
-
-    /// Forgets what is over and will not come back.
-    fn forget(&mut self, now: i64) {
-        let steps = &self.settings.steps;
-        let is_over = |life: &Life| {
-            let kept = match life.state {
-                IncidentState::Resolved if !life.is_of_source() => steps.reopen_within.max(life.swing()),
-                IncidentState::Merged => 0,
-                _ => steps.day.max(steps.reopen_within),
-            };
-            !life.is_live() && life.ended.is_some_and(|ended| now - ended.max(life.absorbed) > kept)
-        };
-        self.state.lives.retain(|life| !is_over(life));
-    }
-
-    /// Forgets one where there are too many: the one that ended first, else the least sure of those that have not opened.
-    /// False where all are open: then what is sighted begins no other.
-    fn make_room(&mut self) -> bool {
-        let lives = &mut self.state.lives;
-        if lives.len() < LIVES_MAX {
-            return true;
-        }
-        let ended = |(at, life): (usize, &Life)| Some((life.ended.filter(|_| !life.is_live())?, at));
-        let pending = lives.iter().enumerate().filter(|(_, life)| life.state == IncidentState::Pending);
-        let least = || pending.min_by(|a, b| a.1.surprise.total_cmp(&b.1.surprise)).map(|(at, _)| at);
-        let at = lives.iter().enumerate().filter_map(ended).min().map(|(_, at)| at).or_else(least);
-        at.map(|at| lives.remove(at)).is_some()
     }
 
     /// `incident-<yyyymmdd>-<hhmm>-<8 hex digits>`: the interval in which it was first seen, and a hash of slice and side.

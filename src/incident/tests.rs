@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::memory::LIVES_MAX;
 use super::*;
 use crate::explain;
 use crate::model::{
@@ -553,7 +554,7 @@ fn late_of_us(world: &mut World, steps: std::ops::Range<i64>, became: Became) ->
             dimensions,
             direction: Direction::Low,
             became,
-            by: Some(0.5 * USUAL),
+            values: Some([0.5 * USUAL, USUAL]),
         })
         .collect();
     world.incidents.revise(first().offset(steps.end), &late)
@@ -613,6 +614,13 @@ fn late_rows_that_confirm_or_raise_are_in_the_next_line_of_the_incident() {
     let changes = late_of_us(&mut world, 26..27, Became::Raised);
     assert_eq!(changes.incidents[0].late, LateFindings { confirmed: 5, raised: 5, withdrawn: 0 });
     assert!(changes.notices.is_empty());
+    // each verdict counts once, as it is now
+    let changes = late_of_us(&mut world, 26..27, Became::Withdrawn);
+    assert_eq!(changes.incidents[0].late, LateFindings { confirmed: 5, ..LateFindings::default() });
+    late_of_us(&mut world, 25..26, Became::Withdrawn);
+    late_of_us(&mut world, 25..26, Became::Withdrawn);
+    let changes = late_of_us(&mut world, 25..26, Became::Raised);
+    assert_eq!(changes.incidents[0].late, LateFindings { confirmed: 5, ..LateFindings::default() });
     assert_eq!(late_of_us(&mut world, 3..4, Became::Withdrawn), IncidentChanges::default(), "before it began");
 }
 

@@ -81,15 +81,15 @@ pub(super) fn revise(
         .iter()
         .filter_map(|revision| {
             let interval = Interval::starting(revision.interval_start, with.length())?;
-            let by = revision.value - revision.value_before.unwrap_or(0.0);
-            let by = judge.adds_up(&revision.measure).then_some(by);
+            let values = [revision.value_before.unwrap_or(0.0), revision.value];
+            let values = judge.adds_up(&revision.measure).then_some(values);
             let became = match revision.status {
                 Status::Confirmed => Became::Confirmed,
                 Status::Withdrawn => Became::Withdrawn,
                 Status::Raised => Became::Raised,
             };
             let Revision { measure, dimensions, direction, .. } = revision;
-            Some(Late { interval, measure, dimensions, direction: *direction, became, by })
+            Some(Late { interval, measure, dimensions, direction: *direction, became, values })
         })
         .collect();
     incidents.revise(with, &late)
