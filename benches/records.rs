@@ -1,5 +1,5 @@
-//! What scoring record by record costs: time for each record, and what a checkpoint writes, for one forest and for a forest
-//! per key.
+//! What scoring record by record costs: time for each record, the whole state and the increment that a checkpoint writes, for
+//! one forest and for a forest per key.
 //!
 //! `cargo bench --bench records` prints a line for each number of keys. Two columns, the forests of
 //! `config/stock-trades.toml` (100 trees of 256 records), and enough records to fill every sample. Each figure is the median
@@ -66,7 +66,8 @@ fn timed<T>(mut run: impl FnMut() -> T) -> (f64, T) {
 
 #[expect(clippy::cast_precision_loss, reason = "counts")]
 fn main() {
-    println!("{:>6} {:>14} {:>16} {:>14} {:>12}", "keys", "us a record", "checkpoint kB", "to write ms", "to read ms");
+    let names = ["us a record", "state kB", "to write ms", "to read ms", "increment kB", "to write ms"];
+    println!("{:>6}{}", "keys", names.map(|name| format!("{name:>14}")).concat());
     for keys in KEYS {
         let scored = vec![("price".to_owned(), 0), ("quantity".to_owned(), 1)];
         let settings = Settings::new(scored, SHAPE, 42).unwrap().with_forest_per_key(keys > 1).with_memory(8 << 30);
@@ -77,14 +78,28 @@ fn main() {
         detector.observe(first, &[rows(keys, RECORDS_BEFORE, &mut random)], wanted, &Sequential);
         let of_each = 1000_u64.div_ceil(keys);
         let mut number = 0;
-        let (millis, _) = timed(|| {
+        let (of_interval, _) = timed(|| {
             number += 1;
             let rows = [rows(keys, of_each, &mut random)];
             detector.observe(first.offset(number), &rows, wanted, &Sequential).len()
         });
         let (write, bytes) = timed(|| detector.snapshot());
         let (read, _) = timed(|| RecordDetector::restore(settings.clone(), columns(), &bytes).unwrap());
-        let micros = millis * 1e3 / (keys * of_each) as f64;
-        println!("{keys:>6} {micros:>14.1} {:>16.0} {write:>14.2} {read:>12.2}", bytes.len() as f64 / 1e3);
+        while !detector.increment().is_last {}
+        let mut increments: Vec<(f64, usize)> = Vec::new();
+        for _ in 0..RUNS {
+            number += 1;
+            let rows = [rows(keys, of_each, &mut random)];
+            detector.observe(first.offset(number), &rows, wanted, &Sequential);
+            let clock = SystemClock::start();
+            let increment = detector.increment();
+            assert!(increment.is_last);
+            increments.push((clock.elapsed().as_secs_f64() * 1e3, increment.bytes.len()));
+        }
+        increments.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (millis, part) = increments[RUNS / 2];
+        let micros = of_interval * 1e3 / (keys * of_each) as f64;
+        let [whole, part] = [bytes.len(), part].map(|bytes| bytes as f64 / 1e3);
+        println!("{keys:>6}{micros:>14.1}{whole:>14.0}{write:>14.2}{read:>14.2}{part:>14.0}{millis:>14.2}");
     }
 }
