@@ -141,7 +141,7 @@ impl Market {
 
     /// Local time in intervals; a week ahead, so that it is never negative.
     fn local(&self, step: usize) -> usize {
-        (step as f64 + self.zone * 12.0) as usize + WEEK
+        (step as f64 + self.zone * 12.0 + WEEK as f64) as usize
     }
 
     fn day(&self, hour: f64) -> f64 {

@@ -10,7 +10,7 @@
 //!
 //! A held episode also walks the level towards the new one, by one threshold in a quarter of a day but at least by the
 //! whole step in a day: a shift just above the threshold is accepted within about three hours, any shift within a day. After that the
-//! old level is remembered for two days as an echo: going back to it is a return, not an incident.
+//! old level is remembered for four days as an echo: going back to it is a return, not an incident.
 
 use super::snapshot::{Codec, Reader, SnapshotError, Writer, codec};
 
@@ -23,7 +23,7 @@ const QUIET: u32 = 2;
 /// A jump back of this share of the first one ends a riding episode; a deviation below this share of the mean is a return.
 const BACK: f64 = 0.3;
 /// Days that a level is remembered, and how near a value must come, as a share of the shift.
-const ECHO_DAYS: u32 = 2;
+const ECHO_DAYS: u32 = 4;
 const NEARER: f64 = 0.35;
 
 /// How the normal level is known during an episode.

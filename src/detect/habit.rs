@@ -63,6 +63,12 @@ impl Habit {
         self.followed = number;
     }
 
+    /// Whether any value was odd at this time a week ago, or a little later.
+    pub(super) fn was_odd(&self, number: i64, per_day: u32) -> bool {
+        let then = number - 7 * i64::from(per_day);
+        self.odd.range(then..=then + ONSET).next().is_some()
+    }
+
     /// Whether the value was odd in the same way a day or a week ago.
     pub(super) fn knows(&self, number: i64, value: f64, expected: f64, per_day: u32) -> Option<Recurrence> {
         let day = i64::from(per_day);

@@ -29,6 +29,7 @@ mod episode;
 mod evidence;
 mod expression;
 mod fleet;
+mod guise;
 mod habit;
 mod increment;
 mod intake;

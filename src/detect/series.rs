@@ -11,8 +11,9 @@
 mod episodes;
 
 use super::episode::{Echo, Episode, Mode};
-use super::evidence::{ForestEvidence, Jumps, Lead, Question, Repeats, Silence, Windows};
-use super::habit::{Budget, Habit};
+use super::evidence::{ForestEvidence, Jumps, Lead, Odds, Question, Repeats, Silence, Windows};
+use super::guise::Guises;
+use super::habit::{Budget, Habit, Recurrence};
 use super::judgement::{Context, Judgement, State};
 use super::model::{Baselines, Noise, Place, Shape, Shapes};
 use super::refractory::Refractory;
@@ -40,7 +41,7 @@ const DAY_MINUTES: u32 = 1440;
 /// Days before a single value is compared by its rank alone.
 const ALONE_AFTER: f64 = 2.0;
 /// Days for which the other baselines are asked too.
-const SECOND_OPINION: f64 = 7.0;
+const SECOND_OPINION: f64 = 8.0;
 /// Most that an interval within an episode scores, as a share of the alarm's.
 const TOLD: f64 = 0.5;
 /// Intervals without alarm after a break in what the levels know.
@@ -75,7 +76,7 @@ pub(super) struct Series {
     repeats: Repeats,
     episode: Option<Episode>,
     echo: Option<Echo>,
-    guise: Option<Guise>,
+    guises: Guises,
     habit: Habit,
     budget: Budget,
     /// Share of the intervals of about a week that were within episodes.
@@ -98,7 +99,7 @@ codec!(Series {
     repeats,
     episode,
     echo,
-    guise,
+    guises,
     habit,
     budget,
     unrest,
@@ -106,18 +107,10 @@ codec!(Series {
     jumps,
 });
 
-/// A day that follows the shape of another weekday.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Guise {
-    weekday: u8,
-    left: u32,
-}
-
-codec!(Guise { weekday, left });
-
 /// What is expected of one interval, before its value is looked at.
 struct Outlook {
-    /// Where it stands, in its own week or in its guise.
+    /// Where it stands in its week, and in its guise.
+    own: Place,
     place: Place,
     shapes: Shapes,
     /// Of the baseline that speaks.
@@ -137,13 +130,13 @@ impl Series {
             flat_since: 0,
             baselines: Baselines::new(length),
             noise: Noise::new(adds_up),
-            windows: Windows::new(),
+            windows: Windows::new(adds_up),
             forest: ForestEvidence::new(forest, seed),
             silence: Silence::new(),
             repeats: Repeats::new(),
             episode: None,
             echo: None,
-            guise: None,
+            guises: Guises::default(),
             habit: Habit::default(),
             budget: Budget::default(),
             unrest: 0.0,
@@ -164,7 +157,9 @@ impl Series {
 
     /// The same but for its forest.
     pub(super) fn bytes_without_forest(&self) -> usize {
-        size_of::<Series>() + self.baselines.heap_bytes() + self.habit.heap_bytes() + self.budget.heap_bytes()
+        let heap =
+            [self.baselines.heap_bytes(), self.habit.heap_bytes(), self.budget.heap_bytes(), self.guises.heap_bytes()];
+        size_of::<Series>() + heap.iter().sum::<usize>()
     }
 
     /// Intervals since the last value.
@@ -185,7 +180,8 @@ impl Series {
     /// Time was skipped: what the levels know is old.
     pub(super) fn jump(&mut self) {
         self.settle = SETTLE;
-        (self.episode, self.echo, self.guise) = (None, None, None);
+        (self.episode, self.echo) = (None, None);
+        self.guises.take_off();
         self.baselines.forget_past();
     }
 
@@ -228,19 +224,19 @@ impl Series {
 
     /// What is expected of the coming value.
     fn outlook(&mut self, context: &Context, place: &Place) -> Outlook {
-        self.guise = self.guise.map(|guise| Guise { left: guise.left - 1, ..guise }).filter(|guise| guise.left > 0);
-        let place = self.guise.map_or(*place, |guise| place.on(usize::from(guise.weekday)));
+        let own = *place;
+        let place = self.guises.step().map_or(own, |weekday| own.on(weekday));
         let shapes = self.baselines.shapes(&place, &self.noise);
         if self.episode.is_none() {
             self.baselines.choose(&shapes, self.days(context) > 2.0);
         }
-        self.outlook_of(place, shapes)
+        self.outlook_of((own, place), shapes)
     }
 
-    fn outlook_of(&self, place: Place, shapes: Shapes) -> Outlook {
+    fn outlook_of(&self, (own, place): (Place, Place), shapes: Shapes) -> Outlook {
         let expected = self.baselines.expected(&shapes, &self.noise);
         let deviation = self.noise.deviation(expected);
-        Outlook { place, shapes, shape: self.baselines.shape(&shapes), expected, deviation }
+        Outlook { own, place, shapes, shape: self.baselines.shape(&shapes), expected, deviation }
     }
 
     fn days(&self, context: &Context) -> f64 {
@@ -261,20 +257,20 @@ impl Series {
         }
 
         let days = self.days(context);
-        let question =
-            Question { adds_up: context.empty_is_zero, least: self.noise.least_expected(), is_wide: days > WIDE_AFTER };
+        let question = Question { least: self.noise.least_expected(), is_wide: days > WIDE_AFTER };
         let sums = self.baselines.sums(&outlook.shapes, value, outlook.deviation * outlook.deviation);
         let (lead, distances) = self.windows.judge(&sums, |at, sums| self.baselines.ahead(at, sums), question);
         let standardised = (value - outlook.expected) / (outlook.deviation * MEAN_ERROR * self.windows.scale());
         let scores = self.forest.scores(standardised);
-        let sums = lead.map_or(0.0, |lead| self.second_opinion(context, &outlook, value, &lead));
+        let sums = lead.map_or(Odds::default(), |lead| self.second_opinion(context, &outlook, value, &lead));
         let form = scores.as_ref().map_or(0.0, |scores| self.forest.surprise(scores));
-        let largest = sums.max(form.min(sums + FOREST_LIFT));
+        let with_form = |sums: f64| sums.max(form.min(sums + FOREST_LIFT));
+        let largest = with_form(sums.surprise);
         let jump = jump.with_doubt(self.is_sure(context));
         let of_model = self.windows.score(largest);
         let is_alone = days > ALONE_AFTER && lead.is_some_and(|lead| lead.width == 1);
         let mut compared = jump.compared(of_model, is_alone);
-        let score = of_model.max(jump.score());
+        let score = self.windows.decision(with_form(sums.rarity)).max(jump.score());
         let is_small = |lead: &Lead| context.margin.is_small(lead.error / lead.width as f64, outlook.expected);
         let small = lead.filter(is_small).filter(|_| score >= context.alarm);
         let speaks = self.remaining() == 0 && self.settle == 0 && small.is_none();
@@ -317,17 +313,16 @@ impl Series {
         }
     }
 
-    /// The surprise that leads, or the least one that another baseline has of the same values: in the first days, one of which
-    /// may have been an odd one, and while a shift has just been learned, of which nobody knows yet how it goes with the shape.
-    fn second_opinion(&self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead) -> f64 {
+    /// What is said of the statistic that leads, or the least that another baseline says of the same values: in the first days, one of
+    /// which may have been an odd one, and while a shift has just been learned, of which nobody knows yet how it goes with the shape.
+    fn second_opinion(&self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead) -> Odds {
         if self.is_sure(context) || !self.baselines.has_shape() {
-            return lead.surprise;
+            return lead.odds;
         }
         let variance = outlook.deviation * outlook.deviation;
         let others = self.baselines.other_opinions(&outlook.shapes, lead.width, value, variance, &self.noise);
-        let others = others.into_iter().flatten();
-        let others = others.map(|sums| self.windows.surprise_of(lead, sums, context.empty_is_zero));
-        others.fold(lead.surprise, f64::min)
+        let others = others.into_iter().flatten().map(|sums| self.windows.odds_of(lead, sums));
+        others.fold(lead.odds, Odds::min)
     }
 
     /// Whether it is known how level and shape go together.
@@ -400,6 +395,15 @@ impl Series {
         let variance = outlook.deviation * outlook.deviation;
         self.baselines.learn(&outlook.shapes, (value, clean), variance, &self.noise, is_normal);
         self.baselines.learn_shapes(&outlook.place, clean, &self.noise);
+        if self.guises.is_worn() && self.was_other(outlook) {
+            self.baselines.adopt(&outlook.own, clean, Recurrence::Weekly);
+        }
+    }
+
+    /// Whether a week ago this time of the week was odd, or followed another weekday.
+    fn was_other(&self, outlook: &Outlook) -> bool {
+        let (number, per_day) = (outlook.own.number, outlook.own.per_day());
+        self.guises.was_worn(number, per_day) || self.habit.was_odd(number, per_day)
     }
 
     /// What may be normal: what is expected, or, in the first days, all that some baseline expects.

@@ -1,6 +1,7 @@
 //! How unusual an interval is, on a scale that means the same on every series: each kind of evidence is ranked against
 //! its own past on this series and becomes a probability; the score is `-log10` of it.
 
+mod far;
 mod forest;
 mod jumps;
 mod rank;
@@ -17,4 +18,4 @@ pub(super) use repeats::Repeats;
 use side::Side;
 pub(super) use silence::Silence;
 pub(super) use tail::Tail;
-pub(super) use windows::{Lead, Question, Windows};
+pub(super) use windows::{Lead, Odds, Question, Windows};

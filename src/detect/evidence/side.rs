@@ -9,6 +9,7 @@
 //! not make the next one look usual; unless so many of them come, more than three in a thousand, that they are what this series does.
 //! A prior stands in for the past of a young series; it counts as 40 excesses.
 
+use super::far::Far;
 use crate::detect::snapshot::codec;
 
 /// Share of the intervals beyond `u`, and `-log10` of it.
@@ -51,15 +52,16 @@ pub(in crate::detect) struct Side {
     seen: f64,
     excesses: f64,
     doubtful: f64,
+    far: Far,
 }
 
-codec!(Side { mark, excess, seen, excesses, doubtful });
+codec!(Side { mark, excess, seen, excesses, doubtful, far });
 
 impl Side {
     /// Of a series that nothing is known of.
     pub(in crate::detect) fn new() -> Side {
         let excess = MEAN_LOG / PRIOR_POWER;
-        Side { mark: PRIOR_U, excess, seen: 0.0, excesses: PRIOR_EXCESSES, doubtful: 0.0 }
+        Side { mark: PRIOR_U, excess, seen: 0.0, excesses: PRIOR_EXCESSES, doubtful: 0.0, far: Far::new() }
     }
 
     /// `-log10` of the share of intervals that are further out on this side.
@@ -75,6 +77,16 @@ impl Side {
         self.mark * libm::exp(libm::log((surprise / AT_U).max(1.0)) / self.power())
     }
 
+    /// The same as `surprise` with a tail of its own far out.
+    pub(in crate::detect) fn rarity(&self, z: f64) -> f64 {
+        self.far.surprise(z, self.mark)
+    }
+
+    /// The size whose rarity is `rarity`, where that is beyond `u`.
+    pub(in crate::detect) fn size_of_rarity(&self, rarity: f64) -> f64 {
+        self.far.size(rarity, self.mark)
+    }
+
     /// `u` over that of a Gaussian: the standard deviation, as far as this side is concerned.
     pub(in crate::detect) fn scale(&self) -> f64 {
         self.mark / PRIOR_U
@@ -87,6 +99,7 @@ impl Side {
         let is_doubtful = is_beyond && self.surprise(z) > DOUBTFUL;
         self.doubtful += (f64::from(u8::from(is_doubtful)) - self.doubtful) * DOUBTFUL_GAIN;
         if is_beyond {
+            self.far.learn(z, self.mark, (self.excesses, self.doubt()));
             self.excesses = (self.excesses + 1.0).min(MEMORY_EXCESSES);
             let weight = if is_doubtful { self.doubt() } else { 1.0 };
             let excess = libm::log(z / self.mark).min(CUT * self.excess) / CUT_MEAN;

@@ -12,6 +12,10 @@
 //!
 //! A tail says little of what lies far beyond everything that taught it, and what was odd has taught it little. So each statistic
 //! is ranked too, among normal intervals and the first ones of incidents, and surprises by at most twice its rank.
+//!
+//! The score compares intervals over all series. Whether there is an alarm is decided by *rarity*, which is the same surprise but
+//! where values add up: there the far end of each side has a tail of its own, and eight statistics cost what they are worth
+//! far out, `10^0.9`.
 
 use super::{Rank, Side};
 use crate::detect::model::{Opinion, Sums, WIDTHS, WINDOWS};
@@ -32,6 +36,8 @@ const MEMORY: f64 = 3000.0;
 /// `log10 e`: how fast an exponential tail falls.
 const STEP: f64 = std::f64::consts::LOG10_E / SHARE;
 const CALM: f64 = 10.0 / SHARE;
+/// What asking eight statistics costs far out, where they are rarely odd together.
+const COST: f64 = 0.9;
 /// Most that a distance surprises, in ranks; distances below this are all the same, and no surprise up to this is asked
 /// for its rank.
 const RANKS: f64 = 2.0;
@@ -44,6 +50,7 @@ pub(in crate::detect) type Distances = [Option<f64>; STATISTICS];
 /// What the windows have learned.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::detect) struct Windows {
+    adds_up: bool,
     /// Above and below.
     sides: [[Side; 2]; STATISTICS],
     ranks: [Rank; STATISTICS],
@@ -51,13 +58,11 @@ pub(in crate::detect) struct Windows {
     seen: f64,
 }
 
-codec!(Windows { sides, ranks, mark, seen });
+codec!(Windows { adds_up, sides, ranks, mark, seen });
 
 /// What is asked of the windows.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::detect) struct Question {
-    /// Whether values add up.
-    pub(in crate::detect) adds_up: bool,
     /// The least that is expected of an interval.
     pub(in crate::detect) least: f64,
     /// Whether wide windows may speak, and the anchor.
@@ -76,14 +81,29 @@ pub(in crate::detect) struct Lead {
     pub(in crate::detect) error: f64,
     /// Standard deviation of that sum, before it is known what is usual here.
     deviation: f64,
-    /// `-log10` of its probability on this series.
+    /// What is said of it, and the largest surprise of all.
+    pub(in crate::detect) odds: Odds,
+}
+
+/// `-log10` of a probability on this series: as intervals are compared, and as alarms are decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(in crate::detect) struct Odds {
     pub(in crate::detect) surprise: f64,
+    pub(in crate::detect) rarity: f64,
+}
+
+impl Odds {
+    /// The lesser of each.
+    pub(in crate::detect) fn min(self, other: Odds) -> Odds {
+        Odds { surprise: self.surprise.min(other.surprise), rarity: self.rarity.min(other.rarity) }
+    }
 }
 
 impl Windows {
-    /// Of a series that nothing is known of.
-    pub(in crate::detect) fn new() -> Windows {
-        Windows { sides: [[Side::new(); 2]; STATISTICS], ranks: [Rank::new(); STATISTICS], mark: MARK, seen: 0.0 }
+    /// Of a series that nothing is known of, whose values add up or not.
+    pub(in crate::detect) fn new(adds_up: bool) -> Windows {
+        let (sides, ranks) = ([[Side::new(); 2]; STATISTICS], [Rank::new(); STATISTICS]);
+        Windows { adds_up, sides, ranks, mark: MARK, seen: 0.0 }
     }
 
     /// Judges the windows that end with a value, where `ahead` gives the level foreseen for each. The lead, if any may speak, and all distances.
@@ -94,16 +114,18 @@ impl Windows {
         question: Question,
     ) -> (Option<Lead>, Distances) {
         let (mut lead, mut distances): (Option<Lead>, Distances) = (None, [None; STATISTICS]);
+        let mut largest = 0.0f64;
         let mut ask = |statistic: usize, window: usize, sums: &Sums, level: f64| {
             let width = WIDTHS[window];
             let expected = sums.at(level).max(question.least * width as f64);
             let opinion = Opinion { value: sums.value, expected, variance: sums.variance };
-            let z = distance(&opinion, question.adds_up);
+            let z = distance(&opinion, self.adds_up);
             distances[statistic] = Some(z);
-            let surprise = self.surprise(statistic, z);
-            if lead.is_none_or(|lead| surprise > lead.surprise) {
+            let odds = self.odds(statistic, z);
+            largest = largest.max(odds.surprise);
+            if lead.is_none_or(|lead| odds.rarity > lead.odds.rarity) {
                 let (error, deviation) = (sums.value - expected, sums.variance.sqrt());
-                lead = Some(Lead { statistic, width, level, error, deviation, surprise });
+                lead = Some(Lead { statistic, width, level, error, deviation, odds });
             }
         };
         for (window, sums) in sums.iter().enumerate() {
@@ -113,13 +135,13 @@ impl Windows {
                 ask(WINDOWS + at, window, &sums, sums.anchor());
             }
         }
+        let lead = lead.map(|lead| Lead { odds: Odds { surprise: largest, ..lead.odds }, ..lead });
         (lead, distances)
     }
 
-    /// The surprise of another opinion by the statistic that leads.
-    pub(in crate::detect) fn surprise_of(&self, lead: &Lead, opinion: Opinion, adds_up: bool) -> f64 {
-        let z = distance(&opinion, adds_up);
-        self.surprise(lead.statistic, z)
+    /// What is said of another opinion by the statistic that leads.
+    pub(in crate::detect) fn odds_of(&self, lead: &Lead, opinion: Opinion) -> Odds {
+        self.odds(lead.statistic, distance(&opinion, self.adds_up))
     }
 
     /// The score of a surprise that is the largest of all.
@@ -127,17 +149,21 @@ impl Windows {
         (surprise - (self.mark - AT_SHARE)).max(0.0)
     }
 
-    /// The mean error per interval at which the statistic that leads has this score.
+    /// What a rarity that is the largest of all says for an alarm, in the unit of the score.
+    pub(in crate::detect) fn decision(&self, rarity: f64) -> f64 {
+        (rarity - self.cost()).max(0.0)
+    }
+
+    /// The mean error per interval at which the statistic that leads alarms at this score.
     pub(in crate::detect) fn threshold(&self, lead: &Lead, score: f64) -> f64 {
-        let size = self.side(lead.statistic, lead.error).size(score + self.mark - AT_SHARE);
+        let size = self.size(self.side(lead.statistic, lead.error), score);
         (size * lead.deviation).min(lead.error.abs()) / lead.width as f64
     }
 
-    /// The distances of a single value, below and above, at which it has this score, in standard deviations.
+    /// The distances of a single value, below and above, at which it alarms at this score, in standard deviations.
     pub(in crate::detect) fn reach(&self, score: f64) -> (f64, f64) {
-        let surprise = score + self.mark - AT_SHARE;
         let [above, below] = &self.sides[0];
-        (below.size(surprise), above.size(surprise))
+        (self.size(below, score), self.size(above, score))
     }
 
     /// What is usual of a single error, over that of a Gaussian of the variance that was stated.
@@ -172,12 +198,26 @@ impl Windows {
         learn(&mut self.sides[0], z);
     }
 
-    fn surprise(&self, statistic: usize, z: f64) -> f64 {
-        let surprise = self.side(statistic, z).surprise(z.abs());
-        if surprise <= ORDINARY {
-            return surprise;
+    fn odds(&self, statistic: usize, z: f64) -> Odds {
+        let (side, size) = (self.side(statistic, z), z.abs());
+        let surprise = side.surprise(size);
+        let rarity = if self.adds_up { side.rarity(size) } else { surprise };
+        if surprise.max(rarity) <= ORDINARY {
+            return Odds { surprise, rarity };
         }
-        surprise.min((RANKS * self.ranks[statistic].surprise(z.abs(), LEAST)).max(ORDINARY))
+        let most = (RANKS * self.ranks[statistic].surprise(size, LEAST)).max(ORDINARY);
+        Odds { surprise: surprise.min(most), rarity: rarity.min(most) }
+    }
+
+    /// The distance on one side that alarms at a score.
+    fn size(&self, side: &Side, score: f64) -> f64 {
+        let odds = score + self.cost();
+        if self.adds_up { side.size_of_rarity(odds) } else { side.size(odds) }
+    }
+
+    /// What asking all statistics costs an alarm.
+    fn cost(&self) -> f64 {
+        if self.adds_up { COST } else { self.mark - AT_SHARE }
     }
 
     fn side(&self, statistic: usize, z: f64) -> &Side {

@@ -205,6 +205,25 @@ impl Baselines {
         Some(opinion)
     }
 
+    /// How far the value `back` intervals before the coming one is from what the shape at a place makes of the level before it,
+    /// in standard deviations; none if that is not known any more.
+    pub(in crate::detect) fn distance_before(&self, place: &Place, back: usize, noise: &Noise) -> Option<f64> {
+        if back >= WINDOW_MAX {
+            return None;
+        }
+        let (kind, past) = (self.chosen(), self.back(back));
+        let level = self.reversions[kind][0].ahead(past.levels[kind]);
+        let expected = self.shapes(place, noise)[kind]?.at(level);
+        Some((past.value - expected) / noise.deviation(expected))
+    }
+
+    /// Whether some weekday begins at this time of the day, or up to `width` intervals before.
+    pub(in crate::detect) fn knows_border(&self, place: &Place, width: usize) -> bool {
+        let Some(profile) = self.profiles.get(self.chosen()) else { return false };
+        let mut begins = (0..width).map(|back| place.before(back)).filter(Place::begins_bin);
+        begins.any(|place| (0..7).any(|weekday| profile.has_edge(&place.on(weekday))))
+    }
+
     /// Takes the cleaned value of an interval in: levels, errors, and what lasts of the levels where `is_normal`.
     pub(in crate::detect) fn learn(
         &mut self,

@@ -44,6 +44,16 @@ impl Place {
         place.at(interval.weekday() as usize, interval.slot() as usize)
     }
 
+    /// Intervals of a day.
+    pub(in crate::detect) fn per_day(&self) -> u32 {
+        self.per_day as u32
+    }
+
+    /// Whether it is the first of its weekly bin.
+    pub(in crate::detect) fn begins_bin(&self) -> bool {
+        self.of_day.is_multiple_of(self.per_day / self.bins_per_day)
+    }
+
     /// The place so many intervals earlier, within a week.
     pub(in crate::detect) fn before(&self, back: usize) -> Place {
         let week = DAYS_PER_WEEK as usize * self.per_day;

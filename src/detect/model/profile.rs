@@ -261,9 +261,19 @@ impl Profile {
             return here;
         }
         let there = self.weekly_of(neighbour);
+        if self.is_edge(here, there) { here } else { (1.0 - lean) * here + lean * there }
+    }
+
+    /// Whether the weekly bin of a place is known to differ from the one before it.
+    pub(in crate::detect) fn has_edge(&self, place: &Place) -> bool {
+        let before = (place.bin + self.weekly.len() - 1) % self.weekly.len();
+        let is_known = [place.bin, before].iter().all(|bin| self.visits[*bin] >= self.per_bin);
+        is_known && self.is_edge(self.weekly_of(place.bin), self.weekly_of(before))
+    }
+
+    fn is_edge(&self, here: f64, there: f64) -> bool {
         let most = if self.is_multiplicative { here.max(there) } else { self.mean.abs() };
-        let is_edge = (here - there).abs() > WEEKLY_EDGE * most;
-        if is_edge { here } else { (1.0 - lean) * here + lean * there }
+        (here - there).abs() > WEEKLY_EDGE * most
     }
 
     fn weekly_of(&self, bin: usize) -> f64 {

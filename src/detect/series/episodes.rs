@@ -1,14 +1,18 @@
 //! What explains an alarm away, what happens to a series while an episode is open, and how it finds back to normal.
 
-use super::{FLAT_TAUGHT, Guise, Outlook, SETTLE, Series, TEACH_CUT, TOLD, UNREST};
+use super::{FLAT_TAUGHT, Outlook, SETTLE, Series, TEACH_CUT, TOLD, UNREST};
 use crate::detect::episode::{Echo, Mode, Outcome};
 use crate::detect::evidence::Lead;
 use crate::detect::habit::Recurrence;
 use crate::detect::judgement::{Context, Judgement, State};
+use crate::detect::model::Place;
 use crate::detect::severity::severity;
 
 /// Surprise up to which another weekday's shape explains what today's does not.
 const EXPLAINED: f64 = 2.5;
+/// Intervals before the window that leads by which another weekday must do as well as today's, in squared deviations.
+const BEFORE: usize = 3;
+const AS_WELL: f64 = 6.0;
 /// Days before the profile alone is an argument, and how much nearer to it a value must be.
 const PROFILE_DAYS: f64 = 5.0;
 const PROFILE_SHARE: f64 = 0.25;
@@ -55,7 +59,8 @@ impl Series {
             && (value - alone).abs() <= PROFILE_SHARE * (value - expected).abs()
     }
 
-    /// The weekday whose shape explains the values of the window that leads, if today's does not and one does.
+    /// The weekday whose shape explains the values of the window that leads, if today's does not and one does. One value
+    /// may happen to fit some day or other: so those before must fit it too, unless days begin here, or it was so a week ago.
     fn other_day(&self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead) -> Option<usize> {
         if !self.baselines.has_shape() || self.days(context) <= WEEK {
             return None;
@@ -65,18 +70,31 @@ impl Series {
             let sums = self.baselines.in_guise(&outlook.place, weekday, lead.width, value, &self.noise)?;
             let there = self.baselines.shape(&self.baselines.shapes(&outlook.place.on(weekday), &self.noise)).at(0.0);
             let is_other = (there - here).abs() >= 0.5 * (value - here).abs();
-            is_other.then(|| (weekday, self.windows.surprise_of(lead, sums, context.empty_is_zero)))
+            is_other.then(|| (weekday, self.windows.odds_of(lead, sums).rarity))
         });
         let best = surprises.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        (best.1 <= EXPLAINED).then_some(best.0)
+        let (weekday, rarity) = best;
+        let begins = || self.baselines.knows_border(&outlook.place, lead.width) || self.was_other(outlook);
+        (rarity <= EXPLAINED && (begins() || self.fits_before(outlook, weekday, lead.width))).then_some(weekday)
+    }
+
+    /// Whether another weekday's shape does as well as today's on the intervals before a window of this width.
+    fn fits_before(&self, outlook: &Outlook, weekday: usize, width: usize) -> bool {
+        let lead = (width..width + BEFORE).try_fold(0.0, |lead, back| {
+            let place = outlook.place.before(back);
+            let distance = |place: &Place| self.baselines.distance_before(place, back, &self.noise);
+            let (today, other) = (distance(&place)?, distance(&place.on(weekday))?);
+            Some(lead + other * other - today * today)
+        });
+        lead.is_some_and(|lead| lead <= AS_WELL)
     }
 
     /// From here on, for a day, this weekday's shape is expected.
     fn put_on(&mut self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead, weekday: usize) -> Judgement {
-        self.guise = Some(Guise { weekday: weekday as u8, left: context.per_day });
+        self.guises.put_on(outlook.own.number, weekday, context.per_day);
         self.baselines.take_back(lead.width);
         let place = outlook.place.on(weekday);
-        let outlook = self.outlook_of(place, self.baselines.shapes(&place, &self.noise));
+        let outlook = self.outlook_of((outlook.own, place), self.baselines.shapes(&place, &self.noise));
         self.learn(&outlook, (outlook.expected, outlook.expected), value, false);
         self.judgement(context, &outlook, value, 0.0, State::Normal)
     }
@@ -84,7 +102,7 @@ impl Series {
     /// Back at a level that was normal before: the levels move there, and that is all.
     fn come_back(&mut self, context: &Context, outlook: &Outlook, value: f64, old: f64) -> Judgement {
         self.baselines.settle_at(&outlook.shapes, old);
-        let outlook = self.outlook_of(outlook.place, outlook.shapes);
+        let outlook = self.outlook_of((outlook.own, outlook.place), outlook.shapes);
         self.learn(&outlook, (outlook.expected, outlook.expected), value, false);
         self.judgement(context, &outlook, value, 0.0, State::Normal)
     }
@@ -137,6 +155,14 @@ impl Series {
             return self.come_back(context, outlook, value, outlook.shape.at(0.0));
         }
         let noise = self.noise.deviation(expected);
+        if let Some(echo) = self.echo {
+            // what looked like an incident is the way back
+            let old = outlook.shape.at(echo.level());
+            if echo.matches(value, old, expected, noise) {
+                self.echo = None;
+                return self.come_back(context, outlook, value, old);
+            }
+        }
         let day_and_margin = (context.per_day, context.margin.at(expected));
         let outcome = episode.step(value, expected, noise, day_and_margin);
         if self.unrest > UNREST {

@@ -122,6 +122,38 @@ fn going_back_soon_after_a_learned_shift_is_no_incident() {
     assert!(late.is_empty(), "{late:?}");
 }
 
+/// Weeks with a quiet weekend, which begins and ends at an hour of UTC's Friday and Sunday.
+fn weeks(seed: u64, weeks: usize, hour: u32) -> Vec<f64> {
+    let mut values = daily(seed, 7 * weeks, 8.0);
+    for (step, value) in values.iter_mut().enumerate() {
+        let at = interval(step);
+        let hours = 24 * at.weekday() + at.slot() / 12;
+        if (4 * 24 + hour..6 * 24 + hour).contains(&hours) {
+            *value *= 0.3;
+        }
+    }
+    values
+}
+
+#[test]
+fn a_weekend_at_odd_hours_is_known_after_two() {
+    for hour in [5, 17] {
+        let runs = runs(&run(Aggregation::Sum, &sent(&weeks(11, 6, hour))));
+        let late: Vec<_> = runs.into_iter().filter(|run| run.0 >= 15 * DAY).collect();
+        // one of the eight borders may still be told for a moment
+        assert!(late.len() <= 1 && late.iter().all(|run| run.1 - run.0 < 6), "{hour}: {late:?}");
+    }
+}
+
+#[test]
+fn an_incident_as_deep_as_a_weekend_is_told() {
+    let mut values = weeks(12, 5, 17);
+    let start = (28 * DAY..).find(|step| interval(*step).weekday() == 2 && interval(*step).slot() == 130).unwrap();
+    values[start..start + 8].iter_mut().for_each(|value| *value *= 0.3);
+    let runs = runs(&run(Aggregation::Sum, &sent(&values)));
+    assert!(runs.contains(&(start, start + 7)), "{runs:?}");
+}
+
 #[test]
 fn a_new_daily_habit_is_told_at_most_twice() {
     let mut values = daily(6, 12, 5.0);
