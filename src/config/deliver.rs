@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::raw::Section;
 use super::receiver::receiver;
-use super::records::RecordsOutput;
+use super::records::{Records, RecordsOutput};
 use super::resolve::Detect;
 use super::units::{DAY, MB, SECOND};
 use crate::alert::format::{Format, Lookout, Template};
@@ -106,7 +106,9 @@ fn tells(section: &Section<'_>, format: Option<&Format>) -> Tells {
 /// Records that are told; all of them where scores below the threshold are asked for and are there.
 pub(super) fn tells_of_records(section: &Section<'_>, filter: &Filter, known: &Known<'_>) -> Tells {
     let records = known.detect.and_then(|detect| detect.records.as_ref());
-    let lower = records.filter(|records| filter.score_threshold < records.choice.score_threshold);
+    let is_all = |records: &Records| filter.score_threshold <= 0.0 && records.output == RecordsOutput::All;
+    let lower = |records: &Records| filter.score_threshold < records.choice.score_threshold;
+    let lower = records.filter(|records| lower(records) || is_all(records));
     match lower.filter(|_| section.has("score_threshold")) {
         None => Tells::Records,
         Some(records) if records.output == RecordsOutput::All => Tells::EveryRecord,

@@ -270,7 +270,10 @@ impl Series {
         let of_model = self.windows.score(largest);
         let is_alone = days > ALONE_AFTER && lead.is_some_and(|lead| lead.width == 1);
         let mut compared = jump.compared(of_model, is_alone);
-        let score = self.windows.decision(with_form(sums.rarity)).max(jump.score());
+        // how fast errors fall far out was learned from a model that is sure of itself
+        let decision = self.windows.decision(with_form(sums.rarity));
+        let decision = if self.is_sure(context) { decision } else { decision.min(of_model) };
+        let score = decision.max(jump.score());
         let is_small = |lead: &Lead| context.margin.is_small(lead.error / lead.width as f64, outlook.expected);
         let small = lead.filter(is_small).filter(|_| score >= context.alarm);
         let speaks = self.remaining() == 0 && self.settle == 0 && small.is_none();

@@ -16,6 +16,9 @@ use super::words;
 use super::{Incidents, Turns};
 use crate::model::{EndReason, Incident, IncidentChanges, IncidentKind, IncidentState, Interval, Notice, NoticeKind};
 
+/// Empty intervals in a row that are judged, a day of them, at least and at most; beyond it time is skipped (`detect`).
+const WALKED: (i64, i64) = (24, 1440);
+
 /// What the clock has said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ahead {
@@ -32,8 +35,8 @@ impl Incidents {
     /// passed. `expects` says whether anything is to come in an interval.
     pub fn ahead(&mut self, until: Interval, expects: impl Fn(Interval) -> bool) -> Vec<(Interval, IncidentChanges)> {
         let Some(last) = self.state.last else { return Vec::new() };
-        // after so long there is nothing left to tell
-        let most = last + self.settings.steps.expire_after + self.settings.steps.day;
+        // longer gaps are not walked when rows are back: what would be told of the rest would not be said again
+        let most = last + self.settings.steps.day.clamp(WALKED.0, WALKED.1);
         let told = self.state.ahead.as_ref().map_or(last, |ahead| ahead.until);
         if until.number() <= told || told >= most {
             return Vec::new();
@@ -81,8 +84,10 @@ impl Incidents {
             let id = incident.id.clone();
             let was_told = |notice: &Notice| notice.thread == id && ahead.told.contains(&(notice.kind, now));
             changes.notices.retain(|notice| !was_told(notice));
-            let is_there = self.state.lives.iter().any(|life| life.id == id);
-            if !is_there && incident.since <= interval.start() {
+            let is_there = self.state.lives.iter().any(|life| life.id == id && life.is_live());
+            let is_over =
+                !matches!(incident.state, IncidentState::Pending | IncidentState::Open | IncidentState::Closing);
+            if !is_there && !is_over && incident.since <= interval.start() {
                 // the interval had its rows
                 incident.state = IncidentState::Resolved;
                 incident.end_reason = Some(EndReason::Arrived);

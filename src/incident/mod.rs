@@ -41,7 +41,7 @@ use serde_json::Value;
 
 use crate::model::{
     AnomalyGroup, Direction, Incident, IncidentCause, IncidentChanges, IncidentKind, IncidentState, Interval,
-    LateFindings, Point, Track,
+    LateFindings, NoticeKind, Point, Track,
 };
 use ahead::Ahead;
 use feedback::Feedback;
@@ -386,10 +386,11 @@ impl Incidents {
             if life.is_live() && life.silenced.as_deref() != silence {
                 (life.silenced, life.changed) = (silence.map(str::to_owned), true);
             }
-            if life.is_back() && life.told.is_some() && life.is_live() && life.silenced.is_none() {
+            let is_back = life.is_back() && life.told.is_some() && life.is_live() && life.silenced.is_none();
+            let kind = teller::news(life, turns.of(&life.id), &moment);
+            if is_back && kind != Some(NoticeKind::Opened) {
                 changes.notices.push(late::again(life, incident(life, &self.settings, interval)));
             }
-            let kind = teller::news(life, turns.of(&life.id), &moment);
             if !life.revise(kind.is_some()) {
                 continue;
             }

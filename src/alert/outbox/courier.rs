@@ -176,7 +176,8 @@ impl Courier {
         // what a buffer gathers does not wait for the receiver
         let buffered = self.limits.buffer.map_or(0, |_| (self.limits.bytes as u64).saturating_mul(2));
         let most = self.pace.outbox_bytes_max.max(buffered);
-        while held(self) > most {
+        // the newest is tried, however large it is
+        while held(self) > most && self.waiting.len() > 1 {
             let Some(entry) = self.waiting.front().cloned() else { break };
             if let Some(Content { arrival, notices }) = self.read(&entry).await? {
                 let message = format!("more than {most} bytes wait for the receiver");

@@ -51,16 +51,16 @@ impl Amazon {
         let request = self.0.post(path, headers, body, now.micros()).await;
         let request = request.map_err(|error| Outcome::down("Credentials", error.to_string()))?;
         let answer = ask(request, now).await?;
+        let passes = PASSING.iter().any(|word| answer.body.contains(word));
         match answer.outcome() {
             Outcome::Delivered => Ok(answer),
-            Outcome::Refused(trouble) if !PASSING.iter().any(|word| answer.body.contains(word)) => {
-                Err(Outcome::Refused(trouble))
-            }
+            Outcome::Refused(trouble) if !passes => Err(Outcome::Refused(trouble)),
             Outcome::Refused(trouble) => {
                 Err(Outcome::Failed { trouble: hinted(trouble), retry_after: answer.retry_after, is_down: true })
             }
             Outcome::Failed { trouble, retry_after, is_down } => {
-                Err(Outcome::Failed { trouble: hinted(trouble), retry_after, is_down })
+                // nor are the others taken before the credentials are right
+                Err(Outcome::Failed { trouble: hinted(trouble), retry_after, is_down: is_down || passes })
             }
             Outcome::Untried => Err(Outcome::Untried),
         }
