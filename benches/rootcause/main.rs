@@ -10,7 +10,7 @@
 //! `ms` on the processor, mean and 95th percentile. Those of the streams: `from` which severity on incidents are told; `told`
 //! notices, digests too; `found` of the planted incidents; `incidents` that were told, and those `of none` that was planted;
 //! notices `per true` one that was found; the V-measure; how many opened `later` than in their second interval; notices of the
-//! level that stays, and those of them that call it so; incidents of data and of values while the source was gone;
+//! level that stays, and how often it was said to be learned; incidents of data and of values while the source was gone;
 //! incidents of the two `disjoint` causes; `groups`, which is what a notice per measure and interval would tell.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its tables")]

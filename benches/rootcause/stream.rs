@@ -1,6 +1,6 @@
 //! Incidents over a made stream: counts of many series with a daily shape, in which incidents are planted, judged and
 //! followed as a job does it. How many notices does a true incident cost, does each have one incident of its own, and how
-//! soon does it open?
+//! soon does it open? That a level was learned is no notice: it is for receivers that hold an alert open alone.
 //!
 //! Planted, after days to learn from: outages and surges of slices of one or two dimensions, some of them of both
 //! measures, two disjoint ones that overlap in time, a level that stays, and an outage of the source. Everything is told,
@@ -71,7 +71,7 @@ pub(crate) struct Figures {
     pub(crate) v_measure: f64,
     /// Intervals from the first one to the notice, of each that was found, sorted.
     pub(crate) delays: Vec<i64>,
-    /// Notices of the level that stays, and of them those that call it so.
+    /// Notices of the level that stays, and how often it was said to be learned.
     pub(crate) level: (usize, usize),
     /// Incidents of data, and incidents of values that opened while data was missing.
     pub(crate) outage: (usize, usize),
@@ -305,7 +305,9 @@ impl Score {
         let found: BTreeSet<usize> =
             of.iter().filter(|(id, _)| opened.contains(id.as_str())).map(|(_, class)| *class).collect();
         (figures.planted, figures.found) = (planted.len(), found.len());
-        (figures.incidents, figures.notices) = (opened.len(), self.notices.len());
+        // that a level was learned is for receivers that hold an alert open
+        let is_told = |notice: &&Notice| notice.kind != NoticeKind::LevelShift;
+        (figures.incidents, figures.notices) = (opened.len(), self.notices.iter().filter(is_told).count());
         figures.unplanted = opened.iter().filter(|id| !of.contains_key(**id)).count();
         let told = |notice: &Notice| {
             let class = of.get(&notice.thread).map_or_else(|| "-".to_owned(), usize::to_string);
@@ -314,7 +316,7 @@ impl Score {
         figures.told = self.notices.iter().map(told).collect();
         let of_planted = |notice: &&Notice| of.contains_key(&notice.thread);
         figures.notices_per_incident =
-            self.notices.iter().filter(of_planted).count() as f64 / found.len().max(1) as f64;
+            self.notices.iter().filter(of_planted).filter(is_told).count() as f64 / found.len().max(1) as f64;
         for class in found {
             let start = first.offset(planted[class].from).start();
             let opened =
@@ -325,7 +327,7 @@ impl Score {
         figures.delays.sort_unstable();
         let level = planted.len() - 1;
         let of_level = || self.notices.iter().filter(|notice| of.get(&notice.thread) == Some(&level));
-        figures.level = (of_level().count(), of_level().filter(|notice| notice.kind == NoticeKind::LevelShift).count());
+        figures.level = (of_level().filter(is_told).count(), of_level().filter(|notice| !is_told(notice)).count());
         let is_during = |incident: &&Incident| {
             let step = (incident.since - first.start()).num_minutes() / 5;
             (planted[source].from - 1..planted[source].to + AROUND).contains(&step)

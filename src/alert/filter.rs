@@ -15,17 +15,18 @@ pub struct Filter {
     pub measures: Vec<String>,
     /// About a slice that has one of the values in each of these columns.
     pub dimensions: Vec<(String, Vec<String>)>,
-    /// That say one of these things.
+    /// That say one of these things; where none is named, all but that a level was learned.
     pub kinds: Vec<NoticeKind>,
+    /// Whether that a level was learned passes where no kind is named.
+    pub level_shifts: bool,
 }
 
 impl Filter {
     /// Whether a notice passes: its dimensions do where one of its slices does.
     pub fn lets_pass(&self, notice: &Notice) -> bool {
-        let of_kind = self.kinds.is_empty() || self.kinds.contains(&notice.kind);
         let of_measure = self.measures.is_empty() || notice.measures.iter().any(|measure| self.has_measure(measure));
         let in_slice = self.dimensions.is_empty() || notice.slices.iter().any(|slice| self.has_slice(slice));
-        of_kind
+        self.has_kind(notice.kind)
             && of_measure
             && in_slice
             && notice.severity >= self.severity_threshold
@@ -62,7 +63,8 @@ impl Filter {
 
     /// Whether it is told of things of this kind.
     pub(super) fn has_kind(&self, kind: NoticeKind) -> bool {
-        self.kinds.is_empty() || self.kinds.contains(&kind)
+        let is_usual = self.level_shifts || kind != NoticeKind::LevelShift;
+        self.kinds.contains(&kind) || (self.kinds.is_empty() && is_usual)
     }
 
     fn has_measure(&self, measure: &str) -> bool {
@@ -108,6 +110,9 @@ mod tests {
         assert!(!pass(Filter { measures: vec!["x".into()], ..Filter::default() }));
         assert!(pass(Filter { kinds: vec![NoticeKind::Opened, NoticeKind::Resolved], ..Filter::default() }));
         assert!(!pass(Filter { kinds: vec![NoticeKind::Resolved], ..Filter::default() }));
+        let learned = |filter: Filter| filter.lets_pass(&Notice { kind: NoticeKind::LevelShift, ..notice.clone() });
+        assert!(!learned(Filter::default()) && learned(Filter { level_shifts: true, ..Filter::default() }));
+        assert!(learned(Filter { kinds: vec![NoticeKind::LevelShift], ..Filter::default() }));
         for (wanted, passes) in [
             (dimensions(&[("shop", &["fr", "de"])]), true),
             (dimensions(&[("shop", &["de"]), ("kind", &["app"])]), true),

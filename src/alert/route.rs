@@ -32,6 +32,13 @@ pub struct Delivery {
     pub pace: Pace,
 }
 
+impl Delivery {
+    /// Whether the receiver holds an alert open until it is told that it is over.
+    pub fn holds_open(&self) -> bool {
+        matches!(self.format, Format::Pagerduty(_)) || matches!(self.receiver, receiver::Settings::Alertmanager(_))
+    }
+}
+
 /// How patiently notices are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {

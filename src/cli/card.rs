@@ -130,6 +130,9 @@ impl Card {
             let text = format!("confirmed {confirmed} of its anomalies, withdrew {withdrawn}, raised {raised}");
             facts.push(("late rows", text));
         }
+        if incident.state == IncidentState::LevelShift {
+            facts.push(("over", "what lasts is the new level".to_owned()));
+        }
         facts.extend(incident.end_reason.map(|reason| ("over", reason.to_string())));
         facts.extend(incident.merged_into.as_ref().map(|id| ("part of", id.clone())));
         facts

@@ -55,7 +55,7 @@ pub(super) fn deliveries(root: &Section<'_>, known: &Known<'_>, names: &mut BTre
 }
 
 fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<String>) -> Option<Route> {
-    let filter = filter(section, of, known);
+    let mut filter = filter(section, of, known);
     let description = section.text("description");
     let format = format(section);
     let receiver = receiver(section);
@@ -90,6 +90,7 @@ fn route(section: &Section<'_>, of: Of, known: &Known<'_>, names: &mut BTreeSet<
         }
         Some(receiver) => Some(Delivery { format: format?.unwrap_or(receiver.usual_format()), receiver, pace }),
     };
+    filter.level_shifts = delivery.as_ref().is_some_and(Delivery::holds_open);
     Some(Route { name, description, filter, delivery, tells })
 }
 
@@ -185,7 +186,7 @@ pub(super) fn filter(section: &Section<'_>, of: Of, known: &Known<'_>) -> Filter
             section.problem("dimensions", &format!("has `{column}` with no value, which lets nothing pass"));
         }
     }
-    Filter { severity_threshold, score_threshold, measures, dimensions, kinds }
+    Filter { severity_threshold, score_threshold, measures, dimensions, kinds, level_shifts: false }
 }
 
 fn kinds(section: &Section<'_>) -> Vec<NoticeKind> {

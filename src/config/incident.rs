@@ -47,6 +47,7 @@ pub(super) fn incident(
         update_spacing: section.duration("update_spacing", usual.update_spacing, times(SECOND)),
         notices_per_hour: count("notices_per_hour", usual.notices_per_hour, 1..=100_000),
         tell_resolved: section.flag("tell_resolved", usual.tell_resolved),
+        tell_level_shift: section.flag("tell_level_shift", usual.tell_level_shift),
         direction: direction(section),
         min_volume: section.number("min_volume", usual.min_volume, 0.0..=1e15),
         rollups: section.flag("rollups", usual.rollups),
@@ -178,7 +179,7 @@ mod tests {
             "[incident]\nopen_at_once = 90\nopen_intervals = 3\nopen_window = 5\nclose_intervals = 4\n\
              reopen_within = '2h'\nflapping_after = 4\nhold_max = '8h'\nlevel_shift_after = '12h'\n\
              expire_after = '72h'\nremind_after = ['1h', '6h']\nupdate_spacing = '30m'\nnotices_per_hour = 5\n\
-             tell_resolved = false\ndirection = 'low'\nmin_volume = 12.5\nrollups = true\n\
+             tell_resolved = false\ntell_level_shift = true\ndirection = 'low'\nmin_volume = 12.5\nrollups = true\n\
              [incident.quiet_hours]\ndaily = '22:00-06:00'\nseverity_threshold = 95\n\
              [[incident.silence]]\nname = 'move'\nmeasures = ['views']\ndimensions = { shop = ['a'] }\n\
              direction = 'low'\nfrom = '2026-11-20 22:00'\nto = '2026-11-21 04:30'",

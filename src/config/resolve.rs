@@ -164,6 +164,9 @@ pub(super) fn resolve(root: &Section<'_>) -> Option<Config> {
     let of_incidents = alerts.iter().filter(|alert| alert.tells == alert::Tells::Incidents);
     let told: Vec<f64> = of_incidents.map(|alert| alert.filter.severity_threshold).collect();
     let incident = incident(&root.section("incident"), detect.as_ref(), (&dimensions, zone), &told);
+    if incident.tell_level_shift {
+        alerts.iter_mut().for_each(|alert| alert.filter.level_shifts = true);
+    }
     let store = store(&root.section("store"));
     if let (Some(Source::Files(files)), Some(partition)) = (&source, &partition) {
         apart(root, files, [&partition.url, &job.state]);

@@ -10,8 +10,6 @@ use crate::model::IncidentState;
 const SIMILAR: f64 = 0.5;
 /// Intervals between the beginnings of what broke together.
 const TOGETHER: i64 = 1;
-/// Growth of the impact by which more than a level that was learned has happened.
-const BEYOND: f64 = 2.0;
 
 /// Of the deviation of a sighting, that lies in the slice of an incident where it is nothing new.
 const EXPLAINED: f64 = 0.5;
@@ -55,7 +53,7 @@ pub(super) fn find(
     steps: &Steps,
     now: i64,
 ) -> Option<(usize, Home)> {
-    let mut best: Option<((Fit, bool), usize, Home)> = None;
+    let mut best: Option<((Fit, u8), usize, Home)> = None;
     for (at, life) in lives.iter().enumerate() {
         let since_end = life.ended.map_or(0, |ended| now - ended.max(life.absorbed + 1));
         let is_back = life.state == IncidentState::Resolved && since_end <= steps.reopen_within;
@@ -67,16 +65,27 @@ pub(super) fn find(
         let Some((fit, home)) = fits(life, sighting, scene, (steps, now)) else { continue };
         let home = match home {
             Home::New(_) if !life.is_live() => continue,
-            Home::Part(_) if is_learned && sighting.impact < BEYOND * life.impact_max => Home::Learned,
+            Home::Part(part) if is_learned && !life.goes_beyond(part, sighting, scene) => Home::Learned,
             Home::Part(_) if is_learned || !(life.is_live() || is_back) => continue,
             home => home,
         };
-        let rank = (fit, life.is_live());
+        let rank = (fit, standing(life));
         if best.as_ref().is_none_or(|(there, ..)| *there < rank) {
             best = Some((rank, at, home));
         }
     }
     best.map(|(_, at, home)| (at, home))
+}
+
+/// How much an incident is worth beside others that fit as well: one that goes on, a level that was learned, one that is not
+/// believed yet, one that is over.
+fn standing(life: &Life) -> u8 {
+    match life.state {
+        _ if life.is_open() => 3,
+        IncidentState::LevelShift => 2,
+        IncidentState::Pending => 1,
+        _ => 0,
+    }
 }
 
 fn fits(life: &Life, sighting: &Sighting, scene: &Scene<'_>, (steps, now): (&Steps, i64)) -> Option<(Fit, Home)> {
@@ -89,6 +98,7 @@ fn fits(life: &Life, sighting: &Sighting, scene: &Scene<'_>, (steps, now): (&Ste
     let together = (life.since - sighting.onset).abs() <= TOGETHER;
     // a weaker signal shows later
     let soon = sighting.onset >= life.since - TOGETHER && now - life.first <= steps.hour;
+    let is_level = life.state == IncidentState::LevelShift;
     let goes_on = life.is_live() && life.state != IncidentState::Closing;
     let has_measure = life.parts.iter().any(|part| part.measure == sighting.measure);
     for (at, part) in life.parts.iter().enumerate() {
@@ -104,6 +114,7 @@ fn fits(life: &Life, sighting: &Sighting, scene: &Scene<'_>, (steps, now): (&Ste
         match fit {
             Some(fit) if is_same => offer(fit, Home::Part(at)),
             // the forecast had followed it, and has to come back
+            Some(_) if is_level && part.has_moved(sighting.direction, scene) => {}
             Some(_) if part.measure == sighting.measure && !(goes_on && part.is_held_by(scene)) => {
                 offer(Fit::Echo, Home::Known);
             }

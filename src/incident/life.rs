@@ -53,6 +53,9 @@ pub(super) struct Part {
     largest: f64,
     /// Another slice that was sighted instead of its own, and for how many intervals.
     instead: Option<(Slice, u32)>,
+    /// Where its value stands since it began, see `level`.
+    #[serde(default)]
+    level: Option<f64>,
     /// What was sighted in this interval: its own slice, and how many others.
     #[serde(skip)]
     now: Sighted,
@@ -163,6 +166,7 @@ impl Part {
             shown: sighting.sums.shown(),
             largest: 0.0,
             instead: None,
+            level: None,
             now: Sighted { own: true, others: Vec::new() },
         }
     }
@@ -185,7 +189,7 @@ impl Part {
             self.instead = Some((other, times));
             return false;
         }
-        (self.slice, self.instead, self.largest) = (other, None, 0.0);
+        (self.slice, self.instead, self.largest, self.level) = (other, None, 0.0, None);
         true
     }
 
@@ -320,6 +324,9 @@ impl Life {
     /// Steps an incident of values over an interval, with its own sightings taken.
     pub(super) fn step(&mut self, scene: &Scene<'_>, rules: &Rules, steps: &Steps, now: i64) -> Option<Turn> {
         let (is_open, is_pending) = (self.is_open(), self.state == IncidentState::Pending);
+        if self.is_live() || self.state == IncidentState::LevelShift {
+            self.parts.iter_mut().for_each(|part| part.settle(scene));
+        }
         if !self.is_live() && self.hits & 1 == 0 {
             (self.expected, self.tracked) = (None, 0);
             return self.turn(false, rules, steps, now);

@@ -43,6 +43,8 @@ pub struct Rules {
     pub notices_per_hour: u32,
     /// Whether the end of an incident is told.
     pub tell_resolved: bool,
+    /// Whether everyone is told that a level was learned; else those alone who hold an alert open until they are told.
+    pub tell_level_shift: bool,
     /// Only this side; both, where none is given.
     pub direction: Option<Direction>,
     /// Slices of which less is expected do not count.
@@ -73,6 +75,7 @@ impl Default for Rules {
             update_spacing: 15 * MINUTE,
             notices_per_hour: 20,
             tell_resolved: true,
+            tell_level_shift: false,
             direction: None,
             min_volume: 0.0,
             rollups: false,

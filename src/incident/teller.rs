@@ -1,8 +1,9 @@
 //! Who is told how often: what is news, what is held for a digest, what is silenced.
 //!
 //! News are the opening, a return, a material change (a step of severity, a slice that is no refinement, twice the
-//! impact, by whichever measure), the end, a new level, and reminders while nobody attends. Held for one digest are notices beyond
-//! the cap of an hour, those of incidents that come and go, and in quiet hours all that is not severe.
+//! impact, by whichever measure), the end, and reminders while nobody attends. That a level was learned is said for those who
+//! hold an alert open, and for everyone where that is asked for. Held for one digest are notices beyond the cap of an hour,
+//! those of incidents that come and go, and in quiet hours all that is not severe.
 
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +139,11 @@ impl Teller {
         while reminder(life.reminders, moment.settings) <= open_for {
             life.reminders += 1;
         }
+        let notice = words::notice(incident, kind);
+        if kind == NoticeKind::LevelShift && !moment.settings.rules.tell_level_shift {
+            // nobody reads it: an alert that is held open ends
+            return Some(notice);
+        }
         self.sent.retain(|at| now - at < steps.hour);
         let returns = life.returns.iter().filter(|at| now - **at < steps.day).count();
         let due = if returns > 1 || (returns == 1 && kind == NoticeKind::Resolved) {
@@ -150,7 +156,6 @@ impl Teller {
         } else {
             None
         };
-        let notice = words::notice(incident, kind);
         let Some(due) = due else {
             self.sent.push(now);
             return Some(notice);
