@@ -4,11 +4,13 @@
 //!
 //! ```text
 //! incidents/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/incidents.jsonl
+//! incidents/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/incidents_returned.jsonl
 //! incidents/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/late.jsonl
 //! ```
 //!
 //! What the late rows that left the line with an interval did to incidents is an object of its own: the interval itself may
-//! be judged later, when it turns out to have no row in time.
+//! be judged later, when it turns out to have no row in time. Those that go on after late rows had withdrawn all there was are
+//! in one of their own too: a backtest knows of neither.
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -38,6 +40,14 @@ impl IncidentTable {
     /// When the store fails.
     pub async fn write(&self, interval: Interval, incidents: &[Incident]) -> Result<(), TableError> {
         self.put(name(interval, "incidents"), incidents).await
+    }
+
+    /// Writes which incidents an interval brought back, that late rows had withdrawn. All of it is given at once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn write_returned(&self, interval: Interval, incidents: &[Incident]) -> Result<(), TableError> {
+        self.put(name(interval, "incidents_returned"), incidents).await
     }
 
     /// Writes what the late rows that left the line with an interval did to incidents. All of it is given at once.
@@ -177,11 +187,13 @@ mod tests {
         table.write(first.offset(3), &[]).await.unwrap();
         let revised = [incident("b", 2, first.offset(2))];
         table.write_late(first.offset(2), &revised).await.unwrap();
+        let returned = [incident("b", 3, first.offset(2))];
+        table.write_returned(first.offset(2), &returned).await.unwrap();
         let all = table.read(NaiveDate::MIN, NaiveDate::MAX).await.unwrap();
-        assert_eq!(all, [early.to_vec(), late.to_vec(), revised.to_vec()].concat());
+        assert_eq!(all, [early.to_vec(), late.to_vec(), returned.to_vec(), revised.to_vec()].concat());
         assert_eq!(table.read(first.date(), first.date()).await.unwrap(), early);
         assert_eq!(name(first, "incidents"), "incidents/intvl_date=2024-03-03/intvl_hhmm=2355/incidents.jsonl");
-        assert_eq!(latest(all), [late[0].clone(), revised[0].clone()]);
+        assert_eq!(latest(all), [late[0].clone(), returned[0].clone()]);
     }
 
     #[test]
@@ -192,8 +204,13 @@ mod tests {
         let (state, end_reason) = (IncidentState::Resolved, Some(crate::model::EndReason::Withdrawn));
         let withdrawn = Incident { late, state, end_reason, until: Some(first.end()), ..open.clone() };
         let worse = Incident { revision: 2, severity: 99.0, ..open.clone() };
-        let holds = latest(vec![open, withdrawn.clone(), worse.clone()]);
-        assert_eq!(holds, [Incident { late, state, end_reason, until: Some(first.end()), ..worse }]);
+        let holds = latest(vec![open.clone(), withdrawn.clone(), worse.clone()]);
+        assert_eq!(holds, [Incident { late, state, end_reason, until: Some(first.end()), ..worse.clone() }]);
+        // there is something again
+        let returned = Incident { late, ..worse.clone() };
+        let later = Incident { revision: 3, ..worse.clone() };
+        let holds = latest(vec![open, withdrawn, worse, returned, later.clone()]);
+        assert_eq!(holds, [Incident { late, ..later }]);
     }
 
     #[test]

@@ -47,12 +47,13 @@ pub(super) fn revisions(config: &Config, id: &str) -> Result<Vec<Incident>, CliE
 
 pub(super) fn acknowledge(config: &Config, args: &Ack, out: &mut impl Write) -> Result<(), CliError> {
     let told = revisions(config, &args.incident)?;
-    let Some(incident) = told.last().filter(|incident| incident.is_live()) else {
-        let state = told.last().map(|incident| incident.state.to_string()).unwrap_or_default();
+    let seen = told.iter().map(|incident| incident.interval.number()).max().unwrap_or(0);
+    let now = latest(told).pop();
+    let Some(incident) = now.as_ref().filter(|incident| incident.is_live()) else {
+        let state = now.map(|incident| incident.state.to_string()).unwrap_or_default();
         writeln!(out, "{} is {state}: there is nothing to attend to", args.incident)?;
         return Ok(());
     };
-    let seen = incident.interval.number();
     give(config, Command::Acknowledge { incident: incident.id.clone(), seen }, out)
 }
 

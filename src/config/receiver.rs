@@ -137,6 +137,10 @@ fn elasticsearch(section: &Section<'_>) -> Option<Settings> {
     let rotation = section.choice("rotation", Rotation::None, &rotations);
     let is_create = section.choice("operation", false, &[("index", false), ("create", true)]);
     let login = search_login(section);
+    let is_signed = matches!(login, Login::Signed(..));
+    if is_signed && url.as_ref().is_some_and(Url::has_more_than_a_place) {
+        section.problem("url", "has a user or a query, which a signed request cannot have");
+    }
     let ca_bundle = ca_bundle(section);
     let settings = Elasticsearch { url: url?, index: index?, rotation, is_create, login, ca_bundle };
     Some(Settings::Elasticsearch(Box::new(settings)))

@@ -213,7 +213,7 @@ impl Detector {
     }
 
     /// Intervals without rows that are judged in a row; beyond that time is skipped: a day, or as many as a day has minutes.
-    pub(super) fn walked_most(&self) -> i64 {
+    pub fn walked_most(&self) -> i64 {
         i64::from(self.settings().length().per_day().clamp(24, WALKED_MAX))
     }
 

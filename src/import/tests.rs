@@ -337,6 +337,30 @@ fn windows_too_far_apart_are_named() {
 }
 
 #[test]
+fn windows_of_odd_lengths_are_made_of_intervals_that_divide_a_day() {
+    let of = |one: &str, other: &str| {
+        let sql = format!(
+            "CREATE PUMP p AS INSERT INTO \"T\" SELECT STREAM SUM(x) OVER (RANGE INTERVAL {one} PRECEDING) AS a,
+            SUM(x) OVER (RANGE INTERVAL {other} PRECEDING) AS b FROM s"
+        );
+        let imported = imported(&[&sql]);
+        let seconds = loaded(&imported).interval.length.seconds();
+        let measures = table(&imported)["detect"]["measure"].as_array().unwrap().clone();
+        let window = |measure: &toml::Value| measure.get("window").and_then(toml::Value::as_str).map(str::to_owned);
+        (seconds, measures.iter().map(window).collect::<Vec<_>>(), imported)
+    };
+    let windows = |names: [&str; 2]| names.map(|name| Some(name.to_owned())).to_vec();
+    let (seconds, told, _) = of("'7' SECOND", "'70' SECOND");
+    assert_eq!((seconds, told), (1, windows(["7s", "70s"])));
+    let (seconds, told, _) = of("'7' DAY", "'14' DAY");
+    assert_eq!((seconds, told), (86_400, windows(["7d", "14d"])));
+    // too many seconds for the longer one, and no other part of a day is a part of both
+    let (_, told, imported) = of("'7' SECOND", "'371' SECOND");
+    assert_eq!(told, [None, None]);
+    assert_left(&imported, "a window of 371 seconds beside one of 7 seconds");
+}
+
+#[test]
 fn stagger_windows_are_intervals_of_event_time() {
     let stagger = |by: &str| {
         format!(

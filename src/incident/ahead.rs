@@ -16,9 +16,6 @@ use super::words;
 use super::{Incidents, Turns};
 use crate::model::{EndReason, Incident, IncidentChanges, IncidentKind, IncidentState, Interval, Notice, NoticeKind};
 
-/// Empty intervals in a row that are judged, a day of them, at least and at most; beyond it time is skipped (`detect`).
-const WALKED: (i64, i64) = (24, 1440);
-
 /// What the clock has said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Ahead {
@@ -30,13 +27,26 @@ pub(super) struct Ahead {
     told: Vec<(NoticeKind, i64)>,
 }
 
+impl Ahead {
+    /// The last interval that the clock has passed.
+    pub(super) fn until(&self) -> i64 {
+        self.until
+    }
+}
+
 impl Incidents {
     /// Tells of data that has not come of the intervals after the last one that was judged, up to one that the clock has
-    /// passed. `expects` says whether anything is to come in an interval.
-    pub fn ahead(&mut self, until: Interval, expects: impl Fn(Interval) -> bool) -> Vec<(Interval, IncidentChanges)> {
+    /// passed. `expects` says whether anything is to come in an interval; `walked_most` is how many intervals without a row
+    /// are judged when rows are back, beyond which time is skipped.
+    pub fn ahead(
+        &mut self,
+        until: Interval,
+        walked_most: i64,
+        expects: impl Fn(Interval) -> bool,
+    ) -> Vec<(Interval, IncidentChanges)> {
         let Some(last) = self.state.last else { return Vec::new() };
-        // longer gaps are not walked when rows are back: what would be told of the rest would not be said again
-        let most = last + self.settings.steps.day.clamp(WALKED.0, WALKED.1);
+        // what would be told of the rest of a longer gap would not be said again
+        let most = last + walked_most;
         let told = self.state.ahead.as_ref().map_or(last, |ahead| ahead.until);
         if until.number() <= told || told >= most {
             return Vec::new();
@@ -44,7 +54,8 @@ impl Incidents {
         let mut ahead = self.state.ahead.take().unwrap_or(Ahead { until: last, incident: None, told: Vec::new() });
         let mut shadow = self.clone();
         let mut all = Vec::new();
-        for number in last + 1..=until.number().min(most) {
+        let to = until.number().min(most);
+        for number in last + 1..=to {
             let interval = until.offset(number - until.number());
             let mut changes = shadow.pass_empty(interval, expects(interval));
             changes.incidents.retain(is_of_source);
@@ -59,7 +70,7 @@ impl Incidents {
                 all.push((interval, changes));
             }
         }
-        ahead.until = until.number();
+        ahead.until = to;
         self.state.ahead = Some(ahead);
         all
     }
@@ -85,9 +96,7 @@ impl Incidents {
             let was_told = |notice: &Notice| notice.thread == id && ahead.told.contains(&(notice.kind, now));
             changes.notices.retain(|notice| !was_told(notice));
             let is_there = self.state.lives.iter().any(|life| life.id == id && life.is_live());
-            let is_over =
-                !matches!(incident.state, IncidentState::Pending | IncidentState::Open | IncidentState::Closing);
-            if !is_there && !is_over && incident.since <= interval.start() {
+            if !is_there && incident.is_live() && incident.since <= interval.start() {
                 // the interval had its rows
                 incident.state = IncidentState::Resolved;
                 incident.end_reason = Some(EndReason::Arrived);

@@ -1,7 +1,7 @@
 //! Rows that came late: what becomes of the incidents of which they change an anomaly.
 //!
-//! An anomaly is part of an incident where it is in one of its slices, of its measure and side, in an interval since the
-//! incident was first seen. An incident of which all are withdrawn did not happen: its line says so, and nothing more is
+//! An anomaly is part of an incident where it is in one of its slices, of its measure and side, in an interval in which the
+//! incident counted those that came in time: not in one in which the data did not come, nor after its end. An incident of which all are withdrawn did not happen: its line says so, and nothing more is
 //! told of it, unless there are others later.
 //!
 //! What late rows change is in lines of their own and in no other one: all others say what came in time, as a backtest
@@ -55,30 +55,33 @@ pub(super) struct Revised {
     by: f64,
 }
 
-/// Verdicts of one incident of which late rows are remembered; with more of them it is never withdrawn.
+/// Verdicts of which late rows are remembered, of one incident and of all; one that has more is never withdrawn.
 const REVISED_MAX: usize = 4096;
+const REVISED_ALL_MAX: usize = 50_000;
 
 impl Life {
-    /// Takes a verdict that late rows have changed or confirmed; `now` is the last interval that was judged. Whether it
-    /// is one of this incident.
-    fn take_late(&mut self, late: &Late<'_>, names: &[String], now: i64) -> bool {
+    /// Takes a verdict that late rows have changed or confirmed; `room` is for so many more. Whether it is one of this
+    /// incident.
+    fn take_late(&mut self, late: &Late<'_>, names: &[String], room: &mut usize) -> bool {
         let at = late.interval.number();
-        if !(self.first..=now).contains(&at) {
+        if !self.has_counted(at) {
             return false;
         }
         let series = Slice::of(late.dimensions, names);
         let bytes: Vec<u8> = late.measure.bytes().chain([0xfd]).chain(series.bytes()).collect();
         let mut is_ours = false;
         for (number, part) in self.parts.iter().enumerate() {
-            let is_in = matches!(series.lies(&part.slice), Lies::Same | Lies::Within);
+            let Some(slice) = part.slice_at(at) else { continue };
+            let is_in = matches!(series.lies(slice), Lies::Same | Lies::Within);
             if part.measure != late.measure || part.direction != late.direction || !is_in {
                 continue;
             }
             let key = format!("{number}-{at}-{:08x}", crc32fast::hash(&bytes));
             let before = self.revised.get(&key).copied();
-            if before.is_none() && self.revised.len() >= REVISED_MAX {
+            if before.is_none() && (self.revised.len() >= REVISED_MAX || *room == 0) {
                 continue;
             }
+            *room -= usize::from(before.is_none());
             is_ours = true;
             let became = match (before.map(|before| before.became), late.became) {
                 // it was none in time
@@ -98,7 +101,7 @@ impl Life {
     }
 
     /// What late rows have made of its anomalies.
-    fn late(&self) -> LateFindings {
+    pub(super) fn late(&self) -> LateFindings {
         let count = |became| self.revised.values().filter(|revised| revised.became == became).count() as u64;
         LateFindings {
             confirmed: count(Became::Confirmed),
@@ -114,14 +117,14 @@ impl Life {
     }
 
     /// The same with the values as they are with the late rows.
-    fn corrected(&self, now: i64) -> Life {
+    fn corrected(&self) -> Life {
         let mut corrected = self.clone();
         for Revised { at, part, by, .. } in self.revised.values() {
-            if let Some(part) = corrected.parts.get_mut(*part).filter(|_| *at == now) {
+            if let Some(part) = corrected.parts.get_mut(*part).filter(|part| part.shown_at == Some(*at)) {
                 part.shown[0] += by;
             }
             if *part == 0 {
-                corrected.retrack(now - at, *by);
+                corrected.retrack(*at, *by);
             }
         }
         corrected
@@ -140,8 +143,11 @@ impl Incidents {
     pub fn revise(&mut self, with: Interval, late: &[Late<'_>]) -> IncidentChanges {
         let mut changes = IncidentChanges::default();
         let Some(last) = self.state.last.filter(|_| !late.is_empty()) else { return changes };
+        let remembered: usize = self.state.lives.iter().map(|life| life.revised.len()).sum();
+        let mut room = REVISED_ALL_MAX.saturating_sub(remembered);
         for life in &mut self.state.lives {
-            let ours = late.iter().filter(|late| life.take_late(late, &self.settings.dimensions, last)).count();
+            let names = &self.settings.dimensions;
+            let ours = late.iter().filter(|late| life.take_late(late, names, &mut room)).count();
             if ours == 0 {
                 continue;
             }
@@ -150,7 +156,7 @@ impl Incidents {
             if life.opened.is_none() {
                 continue;
             }
-            let mut line = Incident { late: life.late(), ..incident(&life.corrected(last), &self.settings, with) };
+            let mut line = Incident { late: life.late(), ..incident(&life.corrected(), &self.settings, with) };
             if life.is_withdrawn {
                 line.end_reason = Some(EndReason::Withdrawn);
                 if line.is_live() {

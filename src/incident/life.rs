@@ -37,6 +37,9 @@ const FOLLOW: u32 = 3;
 const TRACK: usize = 48;
 /// Points of severity that are worth a line of the table.
 const WRITTEN: f64 = 5.0;
+/// Stretches of intervals whose anomalies were counted, and slices that a part had, the newest.
+const COUNTED_MAX: usize = 64;
+const BEFORE_MAX: usize = 16;
 /// Of the series of an incident, that send nothing where it is about data that does not come.
 const SILENT: f64 = 0.9;
 
@@ -51,6 +54,15 @@ pub(super) struct Part {
     pub(super) shown: [f64; 3],
     /// The largest relative shift.
     largest: f64,
+    /// The interval in which they were.
+    #[serde(default)]
+    pub(super) shown_at: Option<i64>,
+    /// The first interval in which its anomalies were counted, and the slices that it had before, each with the first
+    /// interval in which it was another.
+    #[serde(default)]
+    counted_from: Option<i64>,
+    #[serde(default)]
+    before: Vec<(Slice, i64)>,
     /// Another slice that was sighted instead of its own, and for how many intervals.
     instead: Option<(Slice, u32)>,
     /// Where its value stands since it began, see `level`.
@@ -109,15 +121,20 @@ pub(super) struct Life {
     /// Which reminder is next.
     pub(super) reminders: u32,
     pub(super) track: Vec<(f64, f64)>,
-    /// How many of them are of the last intervals without a gap.
+    /// How many of them are of intervals without a gap, and the last of these.
     #[serde(default)]
     tracked: i64,
+    #[serde(default)]
+    tracked_to: i64,
     /// Whether what it is about sent nothing when it was last sighted.
     #[serde(default)]
     pub(super) is_silent: bool,
     /// Anomalies of its slices since it was first seen, and what became of them.
     #[serde(default)]
     pub(super) anomalies: u64,
+    /// The stretches of intervals in which they were counted.
+    #[serde(default)]
+    counted: Vec<(i64, i64)>,
     #[serde(default)]
     pub(super) revised: BTreeMap<String, Revised>,
     /// Whether late rows have withdrawn all of them, so that nothing is told of it.
@@ -164,6 +181,9 @@ impl Part {
             slice: sighting.slice.clone(),
             share: sighting.share,
             shown: sighting.sums.shown(),
+            shown_at: None,
+            counted_from: None,
+            before: Vec::new(),
             largest: 0.0,
             instead: None,
             level: None,
@@ -172,7 +192,7 @@ impl Part {
     }
 
     /// Follows its cause to another slice, once that is not by chance.
-    fn follow(&mut self, is_believed: bool) -> bool {
+    fn follow(&mut self, is_believed: bool, now: i64) -> bool {
         let Sighted { own, mut others } = std::mem::take(&mut self.now);
         let other = if others.len() == 1 { others.pop() } else { None };
         let Some(other) = other.filter(|_| !own) else {
@@ -189,8 +209,18 @@ impl Part {
             self.instead = Some((other, times));
             return false;
         }
-        (self.slice, self.instead, self.largest, self.level) = (other, None, 0.0, None);
+        let before = std::mem::replace(&mut self.slice, other);
+        self.before.drain(..(self.before.len() + 1).saturating_sub(BEFORE_MAX));
+        self.before.push((before, now));
+        (self.instead, self.largest, self.level) = (None, 0.0, None);
         true
+    }
+
+    /// The slice whose anomalies were counted in an interval.
+    pub(super) fn slice_at(&self, at: i64) -> Option<&Slice> {
+        self.counted_from.filter(|from| *from <= at)?;
+        let before = self.before.iter().find(|(_, until)| at < *until);
+        Some(before.map_or(&self.slice, |(slice, _)| slice))
     }
 
     /// Whether its shift goes on in an interval.
@@ -250,8 +280,10 @@ impl Life {
             reminders: 0,
             track: Vec::new(),
             tracked: 0,
+            tracked_to: 0,
             is_silent: false,
             anomalies: 0,
+            counted: Vec::new(),
             revised: BTreeMap::new(),
             is_withdrawn: false,
             changed: false,
@@ -328,11 +360,12 @@ impl Life {
             self.parts.iter_mut().for_each(|part| part.settle(scene));
         }
         if !self.is_live() && self.hits & 1 == 0 {
-            (self.expected, self.tracked) = (None, 0);
+            self.expected = None;
             return self.turn(false, rules, steps, now);
         }
         for (at, part) in self.parts.iter_mut().enumerate() {
-            let has_moved = part.follow(!is_pending);
+            let has_moved = part.follow(!is_pending, now);
+            part.counted_from.get_or_insert(now);
             self.changed |= has_moved && is_open;
             if at == 0 && has_moved {
                 (self.expected, self.drift) = (None, 0.0);
@@ -340,6 +373,7 @@ impl Life {
         }
         let sums: Vec<Sums> = self.parts.iter().map(|part| scene.look(&part.measure, &part.slice)).collect();
         self.anomalies += self.parts.iter().zip(&sums).map(|(part, sums)| sums.anomalies(part.direction)).sum::<u64>();
+        self.count(now);
         let (known, silent) = sums.iter().fold((0, 0), |all, sums| (all.0 + sums.known, all.1 + sums.silent));
         let is_silent = silent > 0 && silent as f64 >= SILENT * known as f64;
         let sums: Vec<Option<Sums>> = sums.into_iter().map(|sums| Some(sums).filter(|sums| sums.series > 0)).collect();
@@ -351,13 +385,14 @@ impl Life {
         }
         for (part, sums) in self.parts.iter_mut().zip(&sums) {
             let Some(sums) = sums.as_ref().filter(|_| active) else { continue };
-            part.shown = sums.shown();
+            (part.shown, part.shown_at) = (sums.shown(), Some(now));
             part.largest = part.largest.max(sums.relative(part.direction));
         }
         if let Some(Some(lead)) = sums.first() {
             let [value, expected, _] = lead.shown();
             self.track.push((value, expected));
-            self.tracked += 1;
+            self.tracked = if self.tracked_to == now - 1 { self.tracked + 1 } else { 1 };
+            self.tracked_to = now;
             self.track.drain(..self.track.len().saturating_sub(TRACK));
             let relative = lead.relative(self.parts[0].direction);
             let rest = scene.size(&self.parts[0].measure) - lead.size;
@@ -385,6 +420,22 @@ impl Life {
             self.impact_max = self.impact_max.max(impact);
         }
         self.turn(active, rules, steps, now)
+    }
+
+    /// Notes that the anomalies of an interval are counted.
+    fn count(&mut self, now: i64) {
+        match self.counted.last_mut() {
+            Some((_, to)) if *to == now - 1 => *to = now,
+            _ => {
+                self.counted.drain(..(self.counted.len() + 1).saturating_sub(COUNTED_MAX));
+                self.counted.push((now, now));
+            }
+        }
+    }
+
+    /// Whether the anomalies of an interval were counted.
+    pub(super) fn has_counted(&self, at: i64) -> bool {
+        self.counted.iter().any(|(from, to)| (*from..=*to).contains(&at))
     }
 
     /// Steps an incident of data: it goes on while data is missing.
@@ -462,9 +513,6 @@ impl Life {
         let most = u32::try_from(intervals).unwrap_or(u32::MAX);
         self.hits = self.hits.checked_shl(most).unwrap_or(0);
         self.quiet = self.quiet.saturating_add(most);
-        if intervals > 0 {
-            self.tracked = 0;
-        }
     }
 
     /// Whether it was not sighted for so long that it is forgotten, before it was believed.

@@ -107,13 +107,23 @@ struct State {
     rollups: Rollups,
     teller: Teller,
     /// Commands that take effect with the next interval, and names of those that did.
-    orders: Vec<Order>,
+    orders: Vec<Waiting>,
     obeyed: Vec<String>,
     silences: Vec<Timed>,
     feedback: Feedback,
     /// What was told by the clock.
     #[serde(default)]
     ahead: Option<Ahead>,
+}
+
+/// A command that has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Waiting {
+    #[serde(flatten)]
+    order: Order,
+    /// The last interval of which anything was told when it came, by the clock too: it takes effect behind that.
+    #[serde(default)]
+    after: Option<i64>,
 }
 
 /// A silence that a command began.
@@ -167,9 +177,10 @@ impl Incidents {
     /// Takes a command that takes effect with the next interval; false where it has been taken before.
     pub fn order(&mut self, order: Order) -> bool {
         let is_known = self.state.obeyed.contains(&order.name)
-            || self.state.orders.iter().any(|waiting| waiting.name == order.name);
+            || self.state.orders.iter().any(|waiting| waiting.order.name == order.name);
         if !is_known {
-            self.state.orders.push(order);
+            let after = self.state.ahead.as_ref().map(Ahead::until).max(self.state.last);
+            self.state.orders.push(Waiting { order, after });
         }
         !is_known
     }
@@ -337,11 +348,14 @@ impl Incidents {
     fn obey(&mut self, interval: Interval) {
         let now = interval.number();
         let seconds = u64::from(interval.length().seconds());
-        let is_early = |order: &Order| matches!(order.command, Command::Acknowledge { seen, .. } if seen >= now);
-        let (early, due): (Vec<Order>, Vec<Order>) =
+        let is_early = |waiting: &Waiting| {
+            let is_unseen = matches!(waiting.order.command, Command::Acknowledge { seen, .. } if seen >= now);
+            is_unseen || waiting.after.is_some_and(|after| after >= now)
+        };
+        let (early, due): (Vec<Waiting>, Vec<Waiting>) =
             std::mem::take(&mut self.state.orders).into_iter().partition(is_early);
         self.state.orders = early;
-        for Order { name, command } in due {
+        for Waiting { order: Order { name, command }, .. } in due {
             match command {
                 Command::Acknowledge { incident, .. } => {
                     let told = self.state.lives.iter_mut().find(|life| life.id == incident && life.is_live());
@@ -386,12 +400,17 @@ impl Incidents {
             if life.is_live() && life.silenced.as_deref() != silence {
                 (life.silenced, life.changed) = (silence.map(str::to_owned), true);
             }
-            let is_back = life.is_back() && life.told.is_some() && life.is_live() && life.silenced.is_none();
+            let has_returned = life.is_back();
+            let is_back = has_returned && life.told.is_some() && life.is_live() && life.silenced.is_none();
             let kind = teller::news(life, turns.of(&life.id), &moment);
             if is_back && kind != Some(NoticeKind::Opened) {
                 changes.notices.push(late::again(life, incident(life, &self.settings, interval)));
             }
-            if !life.revise(kind.is_some()) {
+            let is_new = life.revise(kind.is_some());
+            if has_returned {
+                changes.returned.push(Incident { late: life.late(), ..incident(life, &self.settings, interval) });
+            }
+            if !is_new {
                 continue;
             }
             let incident = incident(life, &self.settings, interval);

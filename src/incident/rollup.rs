@@ -23,6 +23,8 @@ const RELATIVE: f64 = 0.02;
 const EXPLAINED: f64 = 0.5;
 /// Roll-ups that are followed, of all measures together: totals first, then the values of one dimension after the other.
 const ROLLUPS_MAX: usize = 2000;
+/// Days without any of its series after which one is forgotten.
+const KEPT_DAYS: i64 = 2;
 /// Standard deviations by which one interval may teach.
 const CLIPPED: f64 = 4.0;
 
@@ -33,6 +35,9 @@ pub(super) struct Rollups(Vec<(String, Slice, Usual)>);
 /// How far a roll-up usually is from what is expected of it: intervals, mean and variance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Usual {
+    /// The last interval in which it was there.
+    #[serde(default)]
+    last: Option<i64>,
     intervals: u32,
     mean: f64,
     variance: f64,
@@ -64,6 +69,9 @@ impl Rollups {
         per_day: u32,
         interval: Interval,
     ) -> Vec<Sighting> {
+        let now = interval.number();
+        let kept = KEPT_DAYS * i64::from(per_day);
+        self.0.retain(|(.., usual)| usual.last.is_none_or(|last| now - last <= kept));
         let mut found: Vec<(f64, Sighting)> = Vec::new();
         let mut known: BTreeMap<(&str, &Slice), usize> = BTreeMap::new();
         for (at, (measure, slice, _)) in self.0.iter().enumerate() {
@@ -74,7 +82,7 @@ impl Rollups {
             let z = sums.z(Direction::High);
             let Some(at) = known.get(&(measure, &slice)) else {
                 if self.0.len() + new.len() < ROLLUPS_MAX {
-                    let mut usual = Usual::default();
+                    let mut usual = Usual { last: Some(now), ..Usual::default() };
                     usual.learn(z, per_day);
                     new.push((measure.to_owned(), slice, usual));
                 }
@@ -88,7 +96,9 @@ impl Rollups {
             }
         }
         for (at, z) in learned {
-            self.0[at].2.learn(z, per_day);
+            let usual = &mut self.0[at].2;
+            usual.last = Some(now);
+            usual.learn(z, per_day);
         }
         self.0.extend(new);
         found.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.slice.cmp(&b.1.slice)));

@@ -2,7 +2,8 @@
 //! time on.
 //!
 //! Only a source that was near the clock can fall behind it. One that is caught up with, or read again from years ago, is
-//! not missed when it pauses. And it must have been still for `interval.idle_timeout`, and for an interval: that a shard waits for another or that records lag
+//! not missed when it pauses. A job that is started again goes on from the last interval that was judged, near the clock as
+//! it was when that was saved. And it must have been still for `interval.idle_timeout`, and for an interval: that a shard waits for another or that records lag
 //! behind by a few minutes is no absence.
 
 use std::time::Duration;
@@ -28,6 +29,17 @@ impl Absence {
     pub(super) fn new(zone: Zone, (length, offset_micros): (Duration, u64), idle_timeout: Duration) -> Absence {
         let offset_micros = i64::try_from(offset_micros).unwrap_or(i64::MAX);
         Absence { zone, offset_micros, still: idle_timeout.max(length), reached: None }
+    }
+
+    /// As a job left it: the end of its last interval, whether that was live, and now.
+    pub(super) fn resume(mut self, known: Option<Interval>, was_live: bool, at: Duration) -> Absence {
+        self.reached = known.map(|known| (known.end_instant(self.zone), at, was_live));
+        self
+    }
+
+    /// Whether event time was near the clock when it was reached.
+    pub(super) fn is_live(&self) -> bool {
+        self.reached.is_some_and(|(.., is_live)| is_live)
     }
 
     /// Event time is here, at a time of the clock and of the job.
@@ -77,5 +89,16 @@ mod tests {
         assert_eq!(live.passed(known, at(3000), job(4000)), Some(known.offset(9)));
         assert_eq!(live.passed(known.offset(9), at(3000), job(4000)), None, "all of them are known");
         assert_eq!(absence(0, 4000).passed(known, at(9000), job(9000)), None, "it was never live");
+        for (was_live, expected) in [(true, Some(known.offset(9))), (false, None)] {
+            let started = Absence::new(Zone::UTC, (job(300), 60_000_000), job(30));
+            let mut started = started.resume(Some(known), was_live, job(0));
+            assert_eq!(started.passed(known, at(3000), job(299)), None, "it may only be slow to begin");
+            assert_eq!((started.passed(known, at(3000), job(300)), started.is_live()), (expected, was_live));
+            // what was not read while the job was away comes first
+            started.moved(Some(at(-100)), at(9000), job(200));
+            assert_eq!(started.is_live(), was_live, "it is known already");
+            started.moved(Some(at(600)), at(9000), job(200));
+            assert_eq!(started.passed(known, at(9000), job(9000)), None, "far behind the clock");
+        }
     }
 }

@@ -229,7 +229,8 @@ impl<'a> Run<'a> {
                 self.summary.incidents +=
                     changes.incidents.iter().filter(|incident| incident.revision == 1).count() as u64;
                 if let Some(output) = &mut self.incidents {
-                    changes.incidents.iter().try_for_each(|incident| output.line(incident))?;
+                    let lines = changes.incidents.iter().chain(&changes.returned);
+                    lines.into_iter().try_for_each(|incident| output.line(incident))?;
                 }
             }
         }

@@ -53,6 +53,9 @@ pub struct Checkpoint {
     /// The state of incidents, where there is one.
     #[serde(default)]
     pub incidents: Option<serde_json::Value>,
+    /// Whether event time was near the clock: what does not come then is missed, also by a job that is started again.
+    #[serde(default)]
+    pub is_live: bool,
     /// What was read.
     pub source: String,
     /// What is known of the detector without its increments, where there is one.

@@ -41,17 +41,6 @@ pub enum DeliveryError {
     Store(#[from] StoreError),
 }
 
-/// What there is to tell: records for `[[deliver]]`, all others for `[[alert]]`.
-#[derive(Default)]
-struct Told<'a> {
-    groups: &'a [Notice],
-    incidents: &'a [Notice],
-    revisions: &'a [Notice],
-    records: &'a [Notice],
-    /// Those that are not told among them.
-    every_record: &'a [Notice],
-}
-
 /// The routes of a job, with their outboxes.
 pub(super) struct Deliveries {
     /// `[[alert]]`
@@ -118,32 +107,23 @@ impl Deliveries {
         }
         let groups: Vec<Notice> = groups.iter().map(notice::of_group).collect();
         let revisions: Vec<Notice> = revisions.iter().filter_map(notice::of_revision).collect();
-        self.tell(interval, &Told { groups: &groups, incidents, revisions: &revisions, ..Told::default() }).await
+        for (route, outbox) in &self.findings {
+            let first = if route.tells == Tells::Findings { &groups[..] } else { incidents };
+            let taken = first.iter().chain(&revisions).filter(|notice| route.filter.lets_pass(notice));
+            put(outbox, interval, &taken.collect::<Vec<_>>()).await?;
+        }
+        Ok(())
     }
 
     /// Tells of scored records of an interval. A job judges series or records: it tells of an interval once.
     pub(super) async fn tell_records(&self, interval: Interval, said: &Said) -> Result<(), JobError> {
-        let wants_every = |(route, _): &(Route, Outbox)| route.tells == Tells::EveryRecord;
-        let notices = |records: &[ScoredRecord], is_wanted: bool| -> Vec<Notice> {
-            records.iter().filter(|_| is_wanted).map(record_notice).collect()
-        };
-        let every_record = notices(&said.written, self.records.iter().any(wants_every));
-        let records = notices(&said.told, !self.records.iter().all(wants_every));
-        self.tell(interval, &Told { records: &records, every_record: &every_record, ..Told::default() }).await
-    }
-
-    /// Puts notices into the outbox of each route that takes them. They are durable when this returns.
-    async fn tell(&self, interval: Interval, told: &Told<'_>) -> Result<(), JobError> {
-        for (route, outbox) in self.findings.iter().chain(&self.records) {
-            let (first, then) = match route.tells {
-                Tells::Incidents => (told.incidents, told.revisions),
-                Tells::Findings => (told.groups, told.revisions),
-                Tells::Records => (told.records, &[][..]),
-                Tells::EveryRecord => (told.every_record, &[][..]),
-            };
-            let taken = first.iter().chain(then).filter(|notice| route.filter.lets_pass(notice));
-            let put = outbox.put(interval, &taken.collect::<Vec<_>>()).await;
-            put.map_err(|error| Box::new(DeliveryError::from(error)))?;
+        for (route, outbox) in &self.records {
+            let records = if route.tells == Tells::EveryRecord { &said.written } else { &said.told };
+            // no notice is made of a record that is not taken
+            let may_pass = |record: &&ScoredRecord| record.score >= route.filter.score_threshold;
+            let notices = records.iter().filter(may_pass).map(record_notice);
+            let taken: Vec<Notice> = notices.filter(|notice| route.filter.lets_pass(notice)).collect();
+            put(outbox, interval, &taken.iter().collect::<Vec<_>>()).await?;
         }
         Ok(())
     }
@@ -161,6 +141,12 @@ impl Deliveries {
             }
         }
     }
+}
+
+/// Puts notices into an outbox. They are durable when this returns.
+async fn put(outbox: &Outbox, interval: Interval, notices: &[&Notice]) -> Result<(), JobError> {
+    let put = outbox.put(interval, notices).await;
+    Ok(put.map_err(|error| Box::new(DeliveryError::from(error)))?)
 }
 
 /// What messages of a route say of where they come from.

@@ -35,7 +35,7 @@ use crate::config::Config;
 use crate::detect::{Detector, records::RecordDetector};
 use crate::incident::Incidents;
 use crate::interval::{Intervals, Lanes, ResumePoint};
-use crate::model::Area;
+use crate::model::{Area, Interval};
 use crate::partition::{Descriptor, Writer};
 use crate::source::kinesis::Lags;
 use crate::store::{Patience, Place, Store, Sweep};
@@ -188,6 +188,8 @@ async fn session<'a>(
     let spill = Arc::new(Spill::new(&spill_directory(config)?));
     let gatherer = if judge.is_some() { Some(Gatherer::new(config, &columns)?) } else { None };
     let preparer = Preparer::new(writer.clone(), gatherer, Arc::clone(&spill), config.job.threads.get());
+    let length = config.interval.length;
+    let last = incidents.last().map(|last| Interval::containing(last * length.micros(), length));
     let mut live = Live {
         config,
         spill,
@@ -202,7 +204,8 @@ async fn session<'a>(
             config.interval.zone,
             (Duration::from_secs(u64::from(config.interval.length.seconds())), config.interval.offset_micros),
             config.idle_timeout,
-        ),
+        )
+        .resume(last, checkpoint.is_live, host.clock.elapsed()),
         groups: 0,
         is_live: input.is_live(),
         is_replayable: input.is_replayable(),
@@ -450,7 +453,7 @@ impl<'a> Live<'a> {
     }
 
     async fn save(&mut self, resume: ResumePoint) -> Result<(), JobError> {
-        self.done.resume = resume;
+        (self.done.resume, self.done.is_live) = (resume, self.absence.is_live());
         if self.judge.is_some() {
             self.done.incidents = Some(self.incidents.snapshot().map_err(CheckpointError::from)?);
         }

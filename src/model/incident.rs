@@ -208,6 +208,9 @@ impl Incident {
 pub struct IncidentChanges {
     /// Incidents that changed, as they are now: the lines of the table for this interval.
     pub incidents: Vec<Incident>,
+    /// Those of which late rows had withdrawn all there was, and of which there is something again. The lines before say
+    /// what came in time alone.
+    pub returned: Vec<Incident>,
     /// What is to be told.
     pub notices: Vec<Notice>,
 }

@@ -1,7 +1,7 @@
 //! Sends what lies in one outbox, in the order in which it came, as many at once as the receiver takes. What fails for a
 //! reason that passes is sent again after a pause that doubles and is spread by chance; what comes after it is tried too,
-//! so that one notice that a receiver chokes on holds up no other. Notices of one thread keep their order where a receiver
-//! takes them one by one.
+//! so that one notice that a receiver chokes on holds up no other, nor do many: those that fail by themselves in a batch wait
+//! beside what comes later, as far as the outbox goes. Notices of one thread keep their order.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -53,6 +53,8 @@ struct Pending {
     object: Arc<str>,
     arrival: Timestamp,
     attempts: u32,
+    /// How often it failed by itself, not because the receiver was down.
+    choked: u32,
     bytes: usize,
     notice: Notice,
 }
@@ -176,9 +178,12 @@ impl Courier {
         // what a buffer gathers does not wait for the receiver
         let buffered = self.limits.buffer.map_or(0, |_| (self.limits.bytes as u64).saturating_mul(2));
         let most = self.pace.outbox_bytes_max.max(buffered);
-        // the newest is tried, however large it is
-        while held(self) > most && self.waiting.len() > 1 {
-            let Some(entry) = self.waiting.front().cloned() else { break };
+        while held(self) > most {
+            // what the newest interval brought is tried, however large it is
+            let (Some(entry), Some(newest)) = (self.waiting.front().cloned(), self.waiting.back()) else { break };
+            if entry.is_with(newest) {
+                break;
+            }
             if let Some(Content { arrival, notices }) = self.read(&entry).await? {
                 let message = format!("more than {most} bytes wait for the receiver");
                 let trouble = Trouble { code: "OutboxFull".into(), message };
@@ -201,8 +206,11 @@ impl Courier {
     async fn fill(&mut self) -> Result<(), StoreError> {
         let rounds = if self.limits.one_by_one { AHEAD_ROUNDS } else { 1 };
         let is_enough = |courier: &Courier| {
-            let bytes: usize = courier.window.iter().map(|pending| pending.bytes).sum();
-            courier.window.len() >= courier.limits.notices.saturating_mul(rounds) || bytes >= courier.limits.bytes
+            // what failed by itself keeps nothing from being read
+            let counts = |pending: &&Pending| courier.limits.one_by_one || pending.choked == 0;
+            let window = courier.window.iter().filter(counts);
+            let (count, bytes) = window.fold((0, 0), |(count, bytes), pending| (count + 1, bytes + pending.bytes));
+            count >= courier.limits.notices.saturating_mul(rounds) || bytes >= courier.limits.bytes
         };
         while !is_enough(self) {
             let Some(entry) = self.waiting.front().cloned() else { break };
@@ -214,8 +222,14 @@ impl Courier {
             };
             let object: Arc<str> = Arc::from(entry.name);
             self.open.insert(Arc::clone(&object), Open { left: notices.len(), bytes: entry.bytes });
-            let pending =
-                |(notice, bytes)| Pending { object: Arc::clone(&object), arrival, attempts: 0, bytes, notice };
+            let pending = |(notice, bytes)| Pending {
+                object: Arc::clone(&object),
+                arrival,
+                attempts: 0,
+                choked: 0,
+                bytes,
+                notice,
+            };
             self.window.extend(notices.into_iter().map(pending));
         }
         Ok(())
@@ -246,16 +260,39 @@ impl Courier {
 
     /// Takes a batch out of the window: those that were tried least, each after all earlier ones of its thread.
     fn pick(&mut self) -> Vec<Pending> {
-        let mut bytes = 0;
-        let mut fits = |pending: &Pending| {
-            bytes += pending.bytes;
-            bytes <= self.limits.bytes || bytes == pending.bytes
-        };
-        if !self.limits.one_by_one {
-            let most = self.window.iter().take(self.limits.notices);
-            let count = most.take_while(|pending| fits(pending)).count();
-            return self.window.drain(..count).collect();
+        let picked = if self.limits.one_by_one { self.pick_one_by_one() } else { self.pick_together() };
+        let places: BTreeMap<usize, usize> = picked.into_iter().zip(0..).collect();
+        let mut batch: Vec<(usize, Pending)> = Vec::new();
+        let mut kept = VecDeque::new();
+        for (index, pending) in std::mem::take(&mut self.window).into_iter().enumerate() {
+            match places.get(&index) {
+                Some(place) => batch.push((*place, pending)),
+                None => kept.push_back(pending),
+            }
         }
+        self.window = kept;
+        batch.sort_by_key(|(place, _)| *place);
+        batch.into_iter().map(|(_, pending)| pending).collect()
+    }
+
+    /// Those of a batch that goes as one: a thread is as bad as its worst notice.
+    fn pick_together(&self) -> Vec<usize> {
+        let mut worst: BTreeMap<&str, u32> = BTreeMap::new();
+        for pending in self.window.iter().filter(|pending| pending.choked > 0) {
+            let worst = worst.entry(&pending.notice.thread).or_default();
+            *worst = pending.choked.max(*worst);
+        }
+        let mut order: Vec<usize> = (0..self.window.len()).collect();
+        order.sort_by_key(|index| worst.get(self.window[*index].notice.thread.as_str()).copied().unwrap_or(0));
+        let mut bytes = 0;
+        let fits = |index: &usize| {
+            bytes += self.window[*index].bytes;
+            bytes <= self.limits.bytes || bytes == self.window[*index].bytes
+        };
+        order.into_iter().take(self.limits.notices).take_while(fits).collect()
+    }
+
+    fn pick_one_by_one(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.window.len()).collect();
         order.sort_by_key(|index| self.window[*index].attempts);
         let mut picked: Vec<usize> = Vec::new();
@@ -266,17 +303,7 @@ impl Courier {
                 picked.push(index);
             }
         }
-        let mut batch: Vec<(usize, Pending)> = Vec::new();
-        let mut kept = VecDeque::new();
-        for (index, pending) in std::mem::take(&mut self.window).into_iter().enumerate() {
-            match picked.iter().position(|picked| *picked == index) {
-                Some(place) => batch.push((place, pending)),
-                None => kept.push_back(pending),
-            }
-        }
-        self.window = kept;
-        batch.sort_by_key(|(place, _)| *place);
-        batch.into_iter().map(|(_, pending)| pending).collect()
+        picked
     }
 
     /// Follows what became of a batch.
@@ -285,7 +312,7 @@ impl Courier {
         let mut delivered = 0_u64;
         let mut last: Option<(Trouble, Option<Duration>)> = None;
         let now = (self.now)();
-        for (pending, outcome) in batch.into_iter().zip(outcomes) {
+        for (mut pending, outcome) in batch.into_iter().zip(outcomes) {
             let trouble = match outcome {
                 Outcome::Delivered => {
                     delivered += 1;
@@ -293,7 +320,8 @@ impl Courier {
                     continue;
                 }
                 Outcome::Refused(trouble) => Some(trouble),
-                Outcome::Failed { trouble, retry_after, .. } => {
+                Outcome::Failed { trouble, retry_after, is_down } => {
+                    pending.choked += u32::from(!is_down);
                     last = Some((trouble.clone(), retry_after.or(last.and_then(|(_, after)| after))));
                     self.is_over(&pending, now).then_some(trouble)
                 }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! <state>/outbox/<route>/YYYYMMDD-HHMMSS-<hash>-<count>.jsonl
+//! <state>/outbox/<route>/YYYYMMDD-HHMMSS-<hash>-<part>-<count>.jsonl
 //! ```
 //!
-//! Notices of one interval are written as one object before the checkpoint passes their interval. Its name follows from
-//! the interval and the notices' ids, so a job that does an interval again after a crash writes the same object, and
+//! Notices of one interval are written as one object, or several where they are many, before the checkpoint passes their
+//! interval. Its name follows from the interval and the notices' ids, so a job that does an interval again after a crash writes the same object, and
 //! nothing is lost however often it is killed. A courier of its own sends what lies here, so that no receiver holds up
 //! the line, and removes an object once all its notices are delivered. A crash after a delivery and before the removal
 //! repeats it, with the same ids (A1).
@@ -95,7 +96,7 @@ impl Outbox {
         if notices.is_empty() {
             return Ok(());
         }
-        if let Some(entry) = self.objects.create(interval, notices, (self.now)()).await? {
+        for entry in self.objects.create(interval, notices, (self.now)()).await? {
             self.left.send_modify(|left| *left += entry.notices);
             // a courier that is gone has left its reason; the object stays
             let _ = self.to_courier.send(entry);

@@ -8,6 +8,10 @@ use super::OUTBOX;
 use crate::model::{Interval, Notice, Timestamp};
 use crate::store::{Created, Store, StoreError};
 
+/// An object has no more bytes, unless one notice has: who reads one holds it in memory.
+const OBJECT_BYTES_MAX: usize = 8_000_000;
+/// Characters of the time in a name.
+const TIME_CHARACTERS: usize = 15;
 /// So many bytes of the hash of the ids tell objects of one interval apart.
 const HASH_BYTES: usize = 8;
 
@@ -58,6 +62,17 @@ struct Head {
     arrival_micros: i64,
 }
 
+impl Entry {
+    /// Whether it is of the interval that another one is of.
+    pub(super) fn is_with(&self, other: &Entry) -> bool {
+        let time = |entry: &Entry| {
+            let file = entry.name.rsplit('/').next().unwrap_or_default();
+            file.get(..TIME_CHARACTERS).map(str::to_owned)
+        };
+        time(self) == time(other)
+    }
+}
+
 impl Objects {
     pub(super) fn new(state: Store, route: &str) -> Objects {
         Objects { store: state, folder: format!("{OUTBOX}/{route}") }
@@ -69,24 +84,41 @@ impl Objects {
         Ok(listed.into_iter().filter_map(|entry| parse(entry.name, entry.size)).collect())
     }
 
-    /// Writes an object; none where it is there already.
+    /// Writes notices of one interval, as several objects where they are many; gives those that were not there already.
     pub(super) async fn create(
         &self,
         interval: Interval,
         notices: &[&Notice],
         now: Timestamp,
-    ) -> Result<Option<Entry>, OutboxError> {
-        let mut bytes = serde_json::to_vec(&Head { arrival_micros: now.micros() }).map_err(OutboxError::Encode)?;
-        bytes.push(b'\n');
-        for notice in notices {
-            serde_json::to_writer(&mut bytes, notice).map_err(OutboxError::Encode)?;
-            bytes.push(b'\n');
-        }
+    ) -> Result<Vec<Entry>, OutboxError> {
         let (time, hash) = (interval.start().format("%Y%m%d-%H%M%S"), hash(notices.iter().map(|notice| &*notice.id)));
-        let name = format!("{}/{time}-{hash}-{:06}.jsonl", self.folder, notices.len());
-        let entry = Entry { name, bytes: bytes.len() as u64, notices: notices.len() as u64 };
-        let created = self.store.create(&entry.name, Bytes::from(bytes)).await?;
-        Ok((created == Created::New).then_some(entry))
+        let mut created = Vec::new();
+        let (mut rest, mut part) = (notices, 0);
+        while !rest.is_empty() {
+            let mut bytes = serde_json::to_vec(&Head { arrival_micros: now.micros() }).map_err(OutboxError::Encode)?;
+            bytes.push(b'\n');
+            let mut count = 0;
+            for notice in rest {
+                let before = bytes.len();
+                serde_json::to_writer(&mut bytes, notice).map_err(OutboxError::Encode)?;
+                bytes.push(b'\n');
+                if count > 0 && bytes.len() > OBJECT_BYTES_MAX {
+                    bytes.truncate(before);
+                    break;
+                }
+                count += 1;
+            }
+            let is_all = count == notices.len();
+            rest = &rest[count..];
+            part += 1;
+            let part = if is_all { String::new() } else { format!("-{part:04}") };
+            let name = format!("{}/{time}-{hash}{part}-{count:06}.jsonl", self.folder);
+            let entry = Entry { name, bytes: bytes.len() as u64, notices: count as u64 };
+            if self.store.create(&entry.name, Bytes::from(bytes)).await? == Created::New {
+                created.push(entry);
+            }
+        }
+        Ok(created)
     }
 
     /// Reads an object; none where it is gone.

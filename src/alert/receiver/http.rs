@@ -42,6 +42,12 @@ impl Url {
         Ok(Url(url))
     }
 
+    /// Whether it has a query, or a user: what is no part of the place that is asked.
+    pub fn has_more_than_a_place(&self) -> bool {
+        let url = &self.0;
+        url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some()
+    }
+
     pub(super) fn reveal(&self) -> reqwest::Url {
         self.0.clone()
     }

@@ -35,7 +35,8 @@ fn a_route_is_told_all_that_is_wrong_with_it_and_no_secret() {
          kinds = ['open']\nformat = 'pagerduty'\n[alert.webhook]\nurl = 'ftp://hush'\nheaders = {{ 'a b' = 'hush' }}\n\
          secrit = 1\n[[alert]]\ntemplate = '{{{{titel}}}}'\n[alert.stdout]\n[alert.file]\n[[alert]]\nformat = 'text'\n\
          [[alert]]\nformat = 'csv'\n[alert.elasticsearch]\nurl = 'http://h'\nindex = 'UP'\nusername = 'u'\nregion = 'r'\n\
-         [[alert]]\n[alert.elasticsearch]\nurl = 'http://h'\nindex = 'i'\napi_key = 'hush'\naws_service = 'es'\n[[deliver]]\n"
+         [[alert]]\n[alert.elasticsearch]\nurl = 'http://h'\nindex = 'i'\napi_key = 'hush'\naws_service = 'es'\n[[alert]]\n[alert.elasticsearch]\nurl = 'https://hush@h/?hush'\nindex = 'i'\n\
+         aws_service = 'aoss'\nregion = 'eu-west-1'\n[[deliver]]\n"
     );
     let problems = problems(&text).join("\n");
     for expected in [
@@ -57,6 +58,7 @@ fn a_route_is_told_all_that_is_wrong_with_it_and_no_secret() {
         "`alert[3].elasticsearch.region` is for a request that is signed; hint: add `aws_service = \"es\"`",
         "`alert[4].elasticsearch.aws_service` is for one without `username`, `password` and `api_key`",
         "`alert[3].format` is not for `elasticsearch`",
+        "`alert[5].elasticsearch.url` has a user or a query, which a signed request cannot have",
         "`deliver[0]` has no receiver",
     ] {
         assert!(problems.contains(expected), "{expected}\nnot in\n{problems}");

@@ -10,11 +10,11 @@
 //! 2 | interval i64 | arrivals                                                   late rows of an interval
 //! ```
 
-use super::PARTS;
 use super::round::Round;
+use super::{Increment, PARTS};
 use crate::detect::arrival::Arrival;
 use crate::detect::fleet::Change;
-use crate::detect::snapshot::{Codec, Reader, SnapshotError, Writer};
+use crate::detect::snapshot::{self, Codec, Reader, SnapshotError, Writer};
 use crate::detect::sparse::Parent;
 use crate::model::{Interval, SeriesKey};
 
@@ -122,6 +122,13 @@ impl Journal {
             // there is nobody else who could need the steps
             (self.steps, self.count) = (Writer::default(), 0);
         }
+    }
+
+    /// Ends an increment of these bytes; the next goes on from it.
+    pub(in crate::detect) fn close(&mut self, bytes: Vec<u8>) -> Increment {
+        self.previous = snapshot::checksum(&bytes);
+        let (chain, is_whole) = (self.round.ranges(), self.round.is_whole());
+        Increment { bytes, chain, is_whole, is_last: is_whole && self.owed == 0 }
     }
 
     /// Hands the steps over to an increment.

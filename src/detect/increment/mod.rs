@@ -101,11 +101,9 @@ impl Detector {
             journal.write_steps(to);
             journal.round.advance(end);
         });
-        journal.previous = snapshot::checksum(&bytes);
-        let (chain, is_whole) = (journal.round.ranges(), journal.round.is_whole());
-        let is_last = is_whole && journal.owed == 0;
+        let increment = journal.close(bytes);
         self.journal = Some(journal);
-        Increment { bytes, chain, is_whole, is_last }
+        increment
     }
 
     /// The whole state as bytes: versioned, with a checksum, exact to the bit (D2).

@@ -25,8 +25,6 @@ use crate::model::{Columns, Interval, Length, SeriesKey};
 
 /// No interval is a hundred thousand years away.
 const MICROS_MAX: i64 = 3_000_000_000_000_000_000;
-/// How a state is written, which is compared like a setting.
-const FORM: (&str, &str) = ("form of the state of records", "2");
 /// Steps that take more than one part in so many of what the forests do are not worth keeping.
 const STEPS_SHARE: usize = 4;
 
@@ -61,7 +59,7 @@ impl RecordDetector {
     pub(super) fn increment_at(&mut self, parts: usize, bytes_least: usize) -> Increment {
         let mut journal = self.journal.take().unwrap_or_else(Journal::begin);
         let from = journal.round.cursor().cloned();
-        let bytes = snapshot::seal_under(description(&self.settings), |to| {
+        let bytes = snapshot::seal_under(self.settings.description(), |to| {
             self.write_head(journal.previous, from.as_ref(), to);
             let end = self.write_forests(from.as_ref(), (parts, bytes_least), to);
             journal.pay(from.is_none() && end.is_none());
@@ -70,16 +68,14 @@ impl RecordDetector {
             journal.write_steps(to);
             journal.round.advance(end);
         });
-        journal.previous = snapshot::checksum(&bytes);
-        let (chain, is_whole) = (journal.round.ranges(), journal.round.is_whole());
-        let is_last = is_whole && journal.owed == 0;
+        let increment = journal.close(bytes);
         self.journal = Some(journal);
-        Increment { bytes, chain, is_whole, is_last }
+        increment
     }
 
     /// The whole state as bytes: versioned, with a checksum, exact to the bit (D2). An increment of all forests.
     pub fn snapshot(&self) -> Vec<u8> {
-        snapshot::seal_under(description(&self.settings), |to| {
+        snapshot::seal_under(self.settings.description(), |to| {
             self.write_head(0, None, to);
             let end = self.write_forests(None, (1, 0), to);
             end.write(to);
@@ -94,7 +90,7 @@ impl RecordDetector {
     /// # Errors
     /// When they are damaged, of another version, or learned under other settings.
     pub fn check(settings: &Settings, bytes: &[u8]) -> Result<(), SnapshotError> {
-        snapshot::open_under(&description(settings), bytes).map(drop)
+        snapshot::open_under(&settings.description(), bytes).map(drop)
     }
 
     /// A detector that goes on where the one that gave `bytes` stood.
@@ -145,13 +141,6 @@ impl RecordDetector {
     }
 }
 
-fn description(settings: &Settings) -> Vec<(String, String)> {
-    let (name, form) = FORM;
-    let mut description = settings.description();
-    description.push((name.to_owned(), form.to_owned()));
-    description
-}
-
 /// A detector of records that is being restored: increments are taken in order, one at a time.
 #[derive(Debug)]
 pub struct RestoringRecords {
@@ -173,7 +162,7 @@ impl RestoringRecords {
     /// When it is damaged, of another version, learned under other settings, or not the next one. Then nothing more can
     /// be made of what was taken.
     pub fn take(&mut self, increment: &[u8]) -> Result<(), SnapshotError> {
-        let from = &mut snapshot::open_under(&description(&self.detector.settings), increment)?;
+        let from = &mut snapshot::open_under(&self.detector.settings.description(), increment)?;
         let previous = u32::read(from)?;
         let last = Option::<(i64, u32)>::read(from)?.map(interval_of).transpose()?;
         let (scored, unscored) = (u64::read(from)?, u64::read(from)?);

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::WIDTH_MAX;
 use super::syntax::{Expr, From, Item, Over, Range, Select};
 use crate::import::draft::Draft;
 
@@ -280,9 +281,10 @@ fn sliding(
     Ok(flow)
 }
 
-/// The length of the intervals that windows are made of: a fifth of the shortest at most, and a part of each; the shortest
-/// itself where there is none.
+/// The length of the intervals that windows are made of: a fifth of the shortest at most, and a part of each; where there is
+/// none, the longest that is a part of each and of a day; the shortest itself where there would be too many of those.
 fn step(windows: &[u64]) -> u64 {
+    const DAY: u64 = 86_400;
     const STEPS_MAX: u64 = 60;
     const STEPS: [u64; 13] = [3600, 1800, 900, 600, 300, 120, 60, 30, 15, 10, 5, 2, 1];
     let shortest = windows.iter().copied().min().unwrap_or(1);
@@ -291,7 +293,13 @@ fn step(windows: &[u64]) -> u64 {
         let is_short = step * 5 <= shortest && longest / step <= STEPS_MAX;
         is_short && windows.iter().all(|window| window.is_multiple_of(*step))
     };
-    STEPS.into_iter().find(is_part).unwrap_or(shortest)
+    let common = windows.iter().copied().fold(DAY, gcd);
+    let common = Some(common).filter(|common| longest / common <= WIDTH_MAX);
+    STEPS.into_iter().find(is_part).or(common).unwrap_or(shortest)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 /// The sliding windows in an expression.

@@ -347,7 +347,8 @@ fn windows(
                     section.table("where", &measure.filters, "its WHERE");
                 }
                 let most = if measure.aggregation == "distinct" { SKETCH_WIDTH_MAX } else { WIDTH_MAX };
-                let fits = |window: u64| window.is_multiple_of(seconds) && window / seconds <= most;
+                let is_length = Length::from_seconds(seconds).is_ok();
+                let fits = |window: u64| is_length && window.is_multiple_of(seconds) && window / seconds <= most;
                 match measure.sliding.filter(|window| *window != seconds) {
                     Some(window) if fits(window) => {
                         section.seconds("window", window, "RANGE INTERVAL ... PRECEDING");

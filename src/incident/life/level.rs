@@ -127,8 +127,9 @@ impl Life {
         self.expected = Some((lead, rest));
     }
 
-    /// Brings the value of an interval up to date, so many before the last one.
-    pub(in crate::incident) fn retrack(&mut self, before: i64, by: f64) {
+    /// Brings the value of an interval up to date.
+    pub(in crate::incident) fn retrack(&mut self, at: i64, by: f64) {
+        let before = self.tracked_to - at;
         let at = usize::try_from(before).ok().filter(|_| before < self.tracked);
         let at = at.and_then(|before| self.track.len().checked_sub(1 + before));
         if let Some((value, _)) = at.and_then(|at| self.track.get_mut(at)) {

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Intervals of a day.
+const DAY: i64 = 288;
+
 /// Late rows of `market=us` bring its values of some steps to what is usual.
 fn late_of_us(world: &mut World, steps: std::ops::Range<i64>, became: Became) -> IncidentChanges {
     let of = |platform: &str| Dimensions::new(&names(), &SeriesKey::new(["us", platform]));
@@ -60,9 +63,54 @@ fn what_goes_on_after_late_rows_withdrew_all_is_told_again() {
     let mut world = World::new(rules());
     world.run(0..24, &plot);
     assert_eq!(kinds(&late_of_us(&mut world, 20..24, Became::Withdrawn).notices), [NoticeKind::Withdrawn]);
-    let told = world.run(24..60, &plot);
+    let changes: Vec<IncidentChanges> = (24..60).map(|step| world.step(step, &plot)).collect();
+    let told: Vec<Notice> = changes.iter().flat_map(|changes| changes.notices.clone()).collect();
     assert_eq!(kinds(&told), [NoticeKind::Opened, NoticeKind::Resolved]);
     assert_eq!(told[0].time, first().offset(24).start());
+    // the table says so, in a line of its own: the others are those of a backtest
+    let returned: Vec<&Incident> = changes.iter().flat_map(|changes| &changes.returned).collect();
+    let [returned] = returned.as_slice() else { panic!("{returned:?}") };
+    assert_eq!((returned.interval, returned.state), (first().offset(24), IncidentState::Open));
+    assert_eq!((returned.late.withdrawn, returned.end_reason), (20, None));
+}
+
+#[test]
+fn what_late_rows_bring_where_the_data_was_missing_withdraws_nothing_else() {
+    let plot = |_: &str, market: &str, _: &str, step: i64| match step {
+        300..306 => (None, USUAL),
+        _ => broken(market == "us", (296..308).contains(&step)),
+    };
+    let mut world = World::new(rules());
+    world.run(0..308, &plot);
+    let of_us = |world: &World| {
+        let mut lives = world.incidents.state.lives.iter();
+        lives.find(|life| life.kind == IncidentKind::Values && life.is_open()).cloned().unwrap()
+    };
+    let counted = of_us(&world).anomalies;
+    assert!((20..=30).contains(&counted), "{counted}");
+    let changes = late_of_us(&mut world, 300..306, Became::Withdrawn);
+    assert_eq!(changes, IncidentChanges::default());
+    assert!(!of_us(&world).is_withdrawn);
+    // the values of its own intervals are corrected where they are
+    let last = of_us(&world).track.len() - 1;
+    let changes = late_of_us(&mut world, 299..300, Became::Withdrawn);
+    let track = &changes.incidents[0].track.values;
+    let before: Vec<f64> = of_us(&world).track.iter().map(|(value, _)| *value).collect();
+    let changed: Vec<usize> = (0..track.len()).filter(|at| track[*at] != before[*at]).collect();
+    assert!(changed.is_empty() || changed == [last - 2], "{changed:?} of {before:?}");
+}
+
+#[test]
+fn what_late_rows_did_is_remembered_of_so_many_verdicts() {
+    let plot = |_: &str, market: &str, _: &str, step: i64| {
+        let size = if step / 12 % 2 == 0 { 0.1 } else { 0.6 };
+        (Some(if market == "us" && step >= 20 { size * USUAL } else { USUAL }), USUAL)
+    };
+    let mut world = World::new(Rules { expire_after: Duration::from_secs(80 * 86_400), ..rules() });
+    world.run(0..900, &plot);
+    late_of_us(&mut world, 20..900, Became::Withdrawn);
+    let life = &world.incidents.state.lives[0];
+    assert!(life.revised.len() == 4096 && !life.is_withdrawn, "{} of {}", life.revised.len(), life.anomalies);
 }
 
 #[test]
@@ -141,12 +189,12 @@ fn gap(clock: bool, came_late: bool) -> (Vec<Notice>, Vec<Incident>) {
     notices.extend(world.run(0..300, &plot));
     if clock {
         for step in 300..310 {
-            for (interval, changes) in world.incidents.ahead(first().offset(step), |_| true) {
+            for (interval, changes) in world.incidents.ahead(first().offset(step), DAY, |_| true) {
                 assert_eq!(interval, first().offset(step));
                 lines.extend(changes.incidents);
                 notices.extend(changes.notices);
             }
-            assert!(world.incidents.ahead(first().offset(step), |_| true).is_empty(), "told once");
+            assert!(world.incidents.ahead(first().offset(step), DAY, |_| true).is_empty(), "told once");
             let saved = world.incidents.snapshot().unwrap();
             world.incidents = Incidents::restore(world.settings.clone(), &saved).unwrap();
         }
@@ -184,11 +232,80 @@ fn what_was_held_up_ends_what_the_clock_said_with_that_reason() {
     assert!(notices[1].text.contains("came late"), "{}", notices[1].text);
 }
 
+/// A source that is gone twice within an hour.
+fn gone_again(clock: bool) -> Vec<(String, NoticeKind)> {
+    let plot = |_: &str, _: &str, _: &str, step: i64| match step {
+        300..306 | 310..316 => (None, USUAL),
+        _ => (Some(USUAL), USUAL),
+    };
+    let mut world = World::new(rules());
+    let mut notices = world.run(0..310, &plot);
+    for step in (310..316).filter(|_| clock) {
+        let told = world.incidents.ahead(first().offset(step), DAY, |_| true);
+        notices.extend(told.into_iter().flat_map(|(_, changes)| changes.notices));
+    }
+    notices.extend(world.run(310..400, &plot));
+    notices.iter().map(|notice| (notice.id.clone(), notice.kind)).collect()
+}
+
+#[test]
+fn a_gap_that_comes_back_has_the_id_that_it_had_by_the_clock_too() {
+    let by_gap = gone_again(false);
+    let kinds: Vec<NoticeKind> = by_gap.iter().map(|(_, kind)| *kind).collect();
+    assert_eq!(kinds[..3], [NoticeKind::Opened, NoticeKind::Resolved, NoticeKind::Opened], "{by_gap:?}");
+    let incident = |id: &str| id.rsplit_once('-').unwrap().0.to_owned();
+    assert_eq!(incident(&by_gap[0].0), incident(&by_gap[2].0));
+    assert_eq!(gone_again(true), by_gap);
+}
+
+#[test]
+fn the_clock_tells_of_a_gap_for_as_long_as_it_is_judged_afterwards() {
+    let mut world = World::new(rules());
+    world.run(0..300, &usual);
+    let told = world.incidents.ahead(first().offset(300 + 3 * DAY), DAY, |_| true);
+    assert!(told.iter().all(|(interval, _)| *interval < first().offset(300 + DAY)), "{told:#?}");
+    assert!(world.incidents.ahead(first().offset(300 + 4 * DAY), DAY, |_| true).is_empty());
+    let mut notices: Vec<Notice> = told.into_iter().flat_map(|(_, changes)| changes.notices).collect();
+    assert_eq!(notices[0].kind, NoticeKind::Opened);
+    // a day is judged when rows are back, then time is skipped
+    notices.extend(world.run(300..300 + DAY, &|_, _, _, _| (None, USUAL)));
+    notices.extend(world.run(300 + 4 * DAY..310 + 4 * DAY, &usual));
+    let of = |kind| notices.iter().filter(|notice| notice.kind == kind).count();
+    assert_eq!((of(NoticeKind::Opened), of(NoticeKind::Resolved)), (1, 1), "{:?}", kinds(&notices));
+    let ids: std::collections::BTreeSet<&str> = notices.iter().map(|notice| notice.id.as_str()).collect();
+    assert_eq!(ids.len(), notices.len(), "none is told twice");
+}
+
+#[test]
+fn a_command_that_comes_while_the_clock_tells_takes_effect_behind_what_is_told() {
+    let plot = |_: &str, _: &str, _: &str, step: i64| match step {
+        300..310 => (None, USUAL),
+        _ => (Some(USUAL), USUAL),
+    };
+    let mut world = World { restores: true, ..World::new(rules()) };
+    world.run(0..300, &plot);
+    let mut ahead: Vec<Incident> = Vec::new();
+    for step in 300..310 {
+        if step == 305 {
+            let all = Command::Silence { name: "all".to_owned(), matcher: Matcher::default(), seconds: 86_400 };
+            world.order("a", all);
+        }
+        let told = world.incidents.ahead(first().offset(step), DAY, |_| true);
+        ahead.extend(told.into_iter().flat_map(|(_, changes)| changes.incidents));
+    }
+    let lines: Vec<Incident> = (300..330).flat_map(|step| world.step(step, &plot).incidents).collect();
+    let known = |line: &Incident| (line.id.clone(), line.revision, line.interval, line.silenced.clone());
+    let lines: Vec<_> = lines.iter().map(known).collect();
+    assert!(ahead.iter().all(|line| lines.contains(&known(line))), "{ahead:#?}\nand\n{lines:#?}");
+    let silenced = ahead.iter().find(|line| line.silenced.is_some()).unwrap();
+    assert_eq!(silenced.interval, first().offset(305));
+}
+
 #[test]
 fn nothing_is_missed_where_nothing_is_expected() {
     let mut world = World::new(rules());
     world.run(0..300, &usual);
-    assert!(world.incidents.ahead(first().offset(310), |_| false).is_empty());
+    assert!(world.incidents.ahead(first().offset(310), DAY, |_| false).is_empty());
 }
 
 #[test]

@@ -112,6 +112,7 @@ impl Live<'_> {
             }
             for (interval, changes) in changed {
                 self.incident_table.write(interval, &changes.incidents).await?;
+                self.incident_table.write_returned(interval, &changes.returned).await?;
                 self.opened += changes.incidents.iter().filter(|incident| incident.revision == 1).count() as u64;
                 notices.extend(changes.notices);
             }
@@ -143,11 +144,12 @@ impl Live<'_> {
         let (Some(until), Some(judge)) = (self.passed(), &self.judge) else { return Ok(()) };
         let Some(detector) = judge.detector() else { return Ok(()) };
         let calendars = detector.settings().calendars();
-        let ahead = self.incidents.ahead(until, |interval| !calendars.at(interval).ignores_all());
+        let ahead =
+            self.incidents.ahead(until, detector.walked_most(), |interval| !calendars.at(interval).ignores_all());
         if ahead.is_empty() {
             return Ok(());
         }
-        for (interval, IncidentChanges { incidents, notices }) in ahead {
+        for (interval, IncidentChanges { incidents, notices, .. }) in ahead {
             self.incident_table.write(interval, &incidents).await?;
             let told = deliveries::worth_showing(self.config, &notices);
             if !told.is_empty() {
@@ -185,7 +187,7 @@ impl Live<'_> {
         let mut changes = incidents::revise(&mut self.incidents, judge, with, &revisions);
         for (interval, rows) in late {
             let more = judge.revise(interval, with, rows.rows());
-            let IncidentChanges { incidents, notices } = incidents::revise(&mut self.incidents, judge, with, &more);
+            let IncidentChanges { incidents, notices, .. } = incidents::revise(&mut self.incidents, judge, with, &more);
             changes.incidents.extend(incidents);
             changes.notices.extend(notices);
             revisions.extend(more);
