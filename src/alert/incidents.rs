@@ -5,12 +5,14 @@
 //! ```text
 //! incidents/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/incidents.jsonl
 //! incidents/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/incidents_returned.jsonl
+//! incidents/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/lagging.jsonl
 //! incidents/intvl_date=YYYY-MM-DD/intvl_hhmm=HHMM/late.jsonl
 //! ```
 //!
 //! What the late rows that left the line with an interval did to incidents is an object of its own: the interval itself may
 //! be judged later, when it turns out to have no row in time. Those that go on after late rows had withdrawn all there was are
-//! in one of their own too: a backtest knows of neither.
+//! in one of their own too, and so are shards that lag, under the interval that the clock had passed: a backtest knows of
+//! none of these.
 
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -48,6 +50,14 @@ impl IncidentTable {
     /// When the store fails.
     pub async fn write_returned(&self, interval: Interval, incidents: &[Incident]) -> Result<(), TableError> {
         self.put(name(interval, "incidents_returned"), incidents).await
+    }
+
+    /// Writes what is known of shards that lag when the clock has passed an interval. All of it is given at once.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn write_lagging(&self, interval: Interval, incidents: &[Incident]) -> Result<(), TableError> {
+        self.put(name(interval, "lagging"), incidents).await
     }
 
     /// Writes what the late rows that left the line with an interval did to incidents. All of it is given at once.
@@ -143,6 +153,7 @@ mod tests {
             revision,
             interval,
             kind: IncidentKind::Values,
+            shard: None,
             state: IncidentState::Open,
             direction: Direction::Low,
             since: interval.start(),

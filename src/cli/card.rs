@@ -118,7 +118,11 @@ impl Card {
         } else {
             "of all that was expected"
         };
-        facts.push(("impact", format!("{:.1} % {of}", incident.impact * 100.0)));
+        let impact = match &incident.shard {
+            Some(_) => format!("nothing was judged from {} on until it was over", incident.since),
+            None => format!("{:.1} % {of}", incident.impact * 100.0),
+        };
+        facts.push(("impact", impact));
         if incident.reopened > 0 {
             facts.push(("came back", format!("{} times within a day", incident.reopened)));
         }
@@ -330,6 +334,7 @@ mod tests {
             revision: 1,
             interval,
             kind: IncidentKind::Values,
+            shard: None,
             state: IncidentState::Open,
             direction: Direction::Low,
             since: interval.start(),

@@ -61,6 +61,7 @@ impl Incidents {
             changes.incidents.retain(is_of_source);
             let is_ours = |notice: &Notice| changes.incidents.iter().any(|incident| incident.id == notice.thread);
             changes.notices.retain(is_ours);
+            self.name_measures(&mut changes);
             if number <= ahead.until {
                 continue;
             }

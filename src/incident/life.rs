@@ -14,6 +14,7 @@
 //! Each return within a day doubles the time that it must be quiet; from the third on it is flapping.
 
 mod level;
+mod part;
 
 use std::collections::BTreeMap;
 
@@ -27,57 +28,16 @@ use super::severity::severity;
 use super::slice::{Lies, Slice};
 use crate::model::{Direction, IncidentKind, IncidentState};
 
-/// Half the bound at which a slice stands out, in standard deviations,
-const HOLD_Z: f64 = 2.0;
-/// and the share of its largest shift below which it is over all the same.
-const HOLD_SHIFT: f64 = 0.25;
-/// Intervals in a row after which an open incident follows its cause to another slice.
-const FOLLOW: u32 = 3;
+pub(super) use part::Part;
+
 /// Intervals of values that are remembered.
 const TRACK: usize = 48;
 /// Points of severity that are worth a line of the table.
 const WRITTEN: f64 = 5.0;
-/// Stretches of intervals whose anomalies were counted, and slices that a part had, the newest.
+/// Stretches of intervals whose anomalies were counted, the newest.
 const COUNTED_MAX: usize = 64;
-const BEFORE_MAX: usize = 16;
 /// Of the series of an incident, that send nothing where it is about data that does not come.
 const SILENT: f64 = 0.9;
-
-/// One measure and slice of an incident.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Part {
-    pub(super) measure: String,
-    pub(super) direction: Direction,
-    pub(super) slice: Slice,
-    pub(super) share: f64,
-    /// Value, expected value and half the band, as they are shown.
-    pub(super) shown: [f64; 3],
-    /// The largest relative shift.
-    largest: f64,
-    /// The interval in which they were.
-    #[serde(default)]
-    pub(super) shown_at: Option<i64>,
-    /// The first interval in which its anomalies were counted, and the slices that it had before, each with the first
-    /// interval in which it was another.
-    #[serde(default)]
-    counted_from: Option<i64>,
-    #[serde(default)]
-    before: Vec<(Slice, i64)>,
-    /// Another slice that was sighted instead of its own, and for how many intervals.
-    instead: Option<(Slice, u32)>,
-    /// Where its value stands since it began, see `level`.
-    #[serde(default)]
-    level: Option<f64>,
-    /// What was sighted in this interval: its own slice, and how many others.
-    #[serde(skip)]
-    now: Sighted,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Sighted {
-    own: bool,
-    others: Vec<Slice>,
-}
 
 /// An incident with all that its life depends on. Times are numbers of intervals.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,6 +45,9 @@ pub(super) struct Life {
     pub(super) id: String,
     pub(super) revision: u32,
     pub(super) kind: IncidentKind,
+    /// The shard that lags, where it is about one.
+    #[serde(default)]
+    pub(super) shard: Option<String>,
     pub(super) state: IncidentState,
     pub(super) parts: Vec<Part>,
     pub(super) external: bool,
@@ -173,66 +136,6 @@ pub(super) enum Turn {
     Merged,
 }
 
-impl Part {
-    fn new(sighting: &Sighting) -> Part {
-        Part {
-            measure: sighting.measure.clone(),
-            direction: sighting.direction,
-            slice: sighting.slice.clone(),
-            share: sighting.share,
-            shown: sighting.sums.shown(),
-            shown_at: None,
-            counted_from: None,
-            before: Vec::new(),
-            largest: 0.0,
-            instead: None,
-            level: None,
-            now: Sighted { own: true, others: Vec::new() },
-        }
-    }
-
-    /// Follows its cause to another slice, once that is not by chance.
-    fn follow(&mut self, is_believed: bool, now: i64) -> bool {
-        let Sighted { own, mut others } = std::mem::take(&mut self.now);
-        let other = if others.len() == 1 { others.pop() } else { None };
-        let Some(other) = other.filter(|_| !own) else {
-            if own {
-                self.instead = None;
-            }
-            return false;
-        };
-        let times = match &self.instead {
-            Some((slice, times)) if *slice == other => times + 1,
-            _ => 1,
-        };
-        if is_believed && times < FOLLOW {
-            self.instead = Some((other, times));
-            return false;
-        }
-        let before = std::mem::replace(&mut self.slice, other);
-        self.before.drain(..(self.before.len() + 1).saturating_sub(BEFORE_MAX));
-        self.before.push((before, now));
-        (self.instead, self.largest, self.level) = (None, 0.0, None);
-        true
-    }
-
-    /// The slice whose anomalies were counted in an interval.
-    pub(super) fn slice_at(&self, at: i64) -> Option<&Slice> {
-        self.counted_from.filter(|from| *from <= at)?;
-        let before = self.before.iter().find(|(_, until)| at < *until);
-        Some(before.map_or(&self.slice, |(slice, _)| slice))
-    }
-
-    /// Whether its shift goes on in an interval.
-    pub(super) fn is_held_by(&self, scene: &Scene<'_>) -> bool {
-        scene.sums(&self.measure, &self.slice).is_some_and(|sums| self.holds(&sums))
-    }
-
-    fn holds(&self, sums: &Sums) -> bool {
-        sums.z(self.direction) >= HOLD_Z && sums.relative(self.direction) >= HOLD_SHIFT * self.largest
-    }
-}
-
 impl Life {
     /// Begun by a sighting.
     pub(super) fn of(sighting: &Sighting, id: String, now: i64) -> Life {
@@ -247,11 +150,18 @@ impl Life {
         Life::new(id, IncidentKind::Data, now, now, Vec::new())
     }
 
+    /// Begun by a shard that lags since an interval.
+    pub(super) fn of_shard(id: String, shard: &str, since: i64, now: i64) -> Life {
+        let life = Life::new(id, IncidentKind::Data, since.min(now), now, Vec::new());
+        Life { shard: Some(shard.to_owned()), ..life }
+    }
+
     fn new(id: String, kind: IncidentKind, since: i64, now: i64, parts: Vec<Part>) -> Life {
         Life {
             id,
             revision: 0,
             kind,
+            shard: None,
             state: IncidentState::Pending,
             parts,
             external: false,

@@ -13,20 +13,23 @@
 //! Everything else begins an incident of its own.
 //!
 //! Where the data itself does not come there is one incident of data, and none of values beneath it; while it does not,
-//! the clock may say so before the next row does (`ahead`). Totals may be looked at beside the series (`rollup`), and rows
+//! the clock may say so before the next row does (`ahead`), and that a shard lags (`lagging`). Totals may be looked at beside the series (`rollup`), and rows
 //! that come late correct what was said (`late`).
 //!
 //! [`Incidents::observe`] is a pure function of the state, the verdicts and the commands: no clock, no randomness. So a
 //! backtest and a job give the same incidents (D1), and a restored state goes on as one that was never stopped (D2).
-//! Reading order: `slice`, `scene`, `severity`, `rules`, `life`, this file, `teller`, `words`, `late`, `ahead`, `rollup`.
+//! Reading order: `slice`, `scene`, `severity`, `rules`, `life`, this file, `teller`, `words`, `orders`, `late`, `ahead`, `lagging`,
+//! `rollup`.
 
 mod ahead;
 mod command;
 mod feedback;
 mod home;
+mod lagging;
 mod late;
 mod life;
 mod memory;
+mod orders;
 mod presence;
 mod rollup;
 mod rules;
@@ -41,11 +44,13 @@ use serde_json::Value;
 
 use crate::model::{
     AnomalyGroup, Direction, Incident, IncidentCause, IncidentChanges, IncidentKind, IncidentState, Interval,
-    LateFindings, NoticeKind, Point, Track,
+    LateFindings, Notice, NoticeKind, Point, Track,
 };
 use ahead::Ahead;
 use feedback::Feedback;
+use lagging::Lagging;
 use life::{Life, Turn};
+use orders::{Timed, Waiting};
 use presence::Presence;
 use rollup::Rollups;
 use rules::Matcher;
@@ -63,8 +68,6 @@ pub use words::{clause, what};
 const VERSION: u32 = 1;
 /// Parts of one incident.
 const PARTS_MAX: usize = 64;
-/// Names of commands that are remembered, so that none is obeyed twice.
-const OBEYED_MAX: usize = 500;
 
 /// What one interval brought.
 pub struct Seen<'a> {
@@ -114,24 +117,12 @@ struct State {
     /// What was told by the clock.
     #[serde(default)]
     ahead: Option<Ahead>,
-}
-
-/// A command that has come.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Waiting {
-    #[serde(flatten)]
-    order: Order,
-    /// The last interval of which anything was told when it came, by the clock too: it takes effect behind that.
+    /// Shards that lag, which the clock tells too.
     #[serde(default)]
-    after: Option<i64>,
-}
-
-/// A silence that a command began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Timed {
-    name: String,
-    matcher: Matcher,
-    until: i64,
+    lagging: Lagging,
+    /// The measures that were judged last.
+    #[serde(default)]
+    measures: Vec<String>,
 }
 
 impl Incidents {
@@ -174,17 +165,6 @@ impl Incidents {
         self.state.last
     }
 
-    /// Takes a command that takes effect with the next interval; false where it has been taken before.
-    pub fn order(&mut self, order: Order) -> bool {
-        let is_known = self.state.obeyed.contains(&order.name)
-            || self.state.orders.iter().any(|waiting| waiting.order.name == order.name);
-        if !is_known {
-            let after = self.state.ahead.as_ref().map(Ahead::until).max(self.state.last);
-            self.state.orders.push(Waiting { order, after });
-        }
-        !is_known
-    }
-
     /// Takes one interval in. One that is not later than the last is ignored: it was told.
     pub fn observe(&mut self, seen: &Seen<'_>) -> IncidentChanges {
         let now = seen.interval.number();
@@ -204,15 +184,19 @@ impl Incidents {
         }
         self.state.lives.retain(|life| !life.is_forgotten(&self.settings.rules));
         let mut changes = self.tell(seen.interval, &turns);
-        // data that does not come is about every measure
-        for notice in
-            changes.notices.iter_mut().filter(|notice| notice.direction.is_none() && notice.measures.is_empty())
-        {
-            notice.measures = scene.names();
+        if !seen.points.is_empty() {
+            self.state.measures = scene.names();
         }
+        self.name_measures(&mut changes);
         self.compare_ahead(seen.interval, &scene, &mut changes);
         self.forget(now);
         changes
+    }
+
+    /// Data that does not come is about every measure.
+    fn name_measures(&self, changes: &mut IncidentChanges) {
+        let is_of_data = |notice: &&mut Notice| notice.direction.is_none() && notice.measures.is_empty();
+        changes.notices.iter_mut().filter(is_of_data).for_each(|notice| notice.measures = self.state.measures.clone());
     }
 
     /// The share of what is usual that is missing, where the data does not come. Where nothing is judged, nobody
@@ -344,46 +328,6 @@ impl Incidents {
         lives.retain(|life| life.state != IncidentState::Merged || life.opened.is_some());
     }
 
-    /// Obeys the commands that have come.
-    fn obey(&mut self, interval: Interval) {
-        let now = interval.number();
-        let seconds = u64::from(interval.length().seconds());
-        let is_early = |waiting: &Waiting| {
-            let is_unseen = matches!(waiting.order.command, Command::Acknowledge { seen, .. } if seen >= now);
-            is_unseen || waiting.after.is_some_and(|after| after >= now)
-        };
-        let (early, due): (Vec<Waiting>, Vec<Waiting>) =
-            std::mem::take(&mut self.state.orders).into_iter().partition(is_early);
-        self.state.orders = early;
-        for Waiting { order: Order { name, command }, .. } in due {
-            match command {
-                Command::Acknowledge { incident, .. } => {
-                    let told = self.state.lives.iter_mut().find(|life| life.id == incident && life.is_live());
-                    if let Some(life) = told.filter(|life| life.acknowledged.is_none()) {
-                        (life.acknowledged, life.changed) = (Some(now), true);
-                        if life.state == IncidentState::Expired {
-                            life.state = IncidentState::Open;
-                        }
-                    }
-                }
-                Command::Silence { name, matcher, seconds: lasts } => {
-                    let until = now.saturating_add(i64::try_from(lasts.div_ceil(seconds)).unwrap_or(i64::MAX));
-                    self.state.silences.retain(|silence| silence.name != name);
-                    self.state.silences.push(Timed { name, matcher, until });
-                }
-                Command::Unsilence { name } => self.state.silences.retain(|silence| silence.name != name),
-                Command::Feedback { incident, about, since, opinion } => {
-                    let hour = hour_of_week(since);
-                    self.state.feedback.give(&incident, about, opinion, (now, hour));
-                }
-            }
-            self.state.obeyed.push(name);
-        }
-        let obeyed = &mut self.state.obeyed;
-        obeyed.drain(..obeyed.len().saturating_sub(OBEYED_MAX));
-        self.state.silences.retain(|silence| silence.until > now);
-    }
-
     /// The lines of the table, and what is told.
     fn tell(&mut self, interval: Interval, turns: &Turns) -> IncidentChanges {
         let Settings { rules, zone, dimensions, .. } = &self.settings;
@@ -482,6 +426,7 @@ fn incident(life: &Life, settings: &Settings, interval: Interval) -> Incident {
         revision: life.revision,
         interval,
         kind: if life.is_silent { IncidentKind::Data } else { life.kind },
+        shard: life.shard.clone(),
         state: life.state,
         direction: life.direction(),
         since: at(life.since),

@@ -166,6 +166,11 @@ impl Teller {
         None
     }
 
+    /// Whether something waits for a digest.
+    pub(super) fn is_holding(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     /// The digest of what is due, if anything is.
     pub(super) fn digest(&mut self, moment: &Moment<'_>) -> Option<Notice> {
         let now = moment.now();

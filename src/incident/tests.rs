@@ -1,6 +1,7 @@
 //! Incidents over made-up verdicts: what is sighted comes from the search for causes, as in a job.
 
 mod data;
+mod lagging;
 mod level;
 mod told;
 

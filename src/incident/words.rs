@@ -53,6 +53,9 @@ pub(super) fn title(incident: &Incident, kind: NoticeKind) -> String {
 
 /// What is wrong, in a clause: `views 63 % below expected at platform=web, and 1 more`.
 pub fn what(incident: &Incident) -> String {
+    if let Some(shard) = &incident.shard {
+        return format!("shard {shard} lags behind the others, and no interval closes");
+    }
     if incident.kind == IncidentKind::Data && !incident.causes.is_empty() {
         let mut places = incident.slices().iter().map(place).collect::<Vec<_>>();
         let more = if places.len() > 1 { format!(", and {} more", places.len() - 1) } else { String::new() };
@@ -120,7 +123,10 @@ fn long_text(incident: &Incident, kind: NoticeKind) -> String {
     say("lasted", format!("{} intervals of {} s", incident.duration, incident.interval.length().seconds()));
     say("severity", format!("{:.0} of 100, {:.0} at most", incident.severity, incident.severity_max));
     say("surprise", format!("{:.1} (-log10 of the probability)", incident.surprise.min(99.9)));
-    say("impact", format!("{:.1} % of all that was expected", incident.impact * 100.0));
+    match &incident.shard {
+        Some(_) => say("impact", format!("nothing is judged from {} on", incident.since)),
+        None => say("impact", format!("{:.1} % of all that was expected", incident.impact * 100.0)),
+    }
     if let Some(at) = incident.acknowledged {
         say("attended", format!("since {at}"));
     }

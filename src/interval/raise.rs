@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::lane::{Lane, Lanes};
 use super::resume::Raise;
 use super::{CloseAt, Intervals, ScatterError};
-use crate::model::{Closing, Progress, SourcePartition, Timestamp};
+use crate::model::{Closing, Interval, Progress, SourcePartition, Timestamp};
 
 impl Intervals {
     /// What must be raised so that the first open interval closes although these lanes are silent: it does when every
@@ -23,6 +23,18 @@ impl Intervals {
         }
         let raise = |name: &SourcePartition| Raise { lane: name.clone(), at: self.progress_of(name), to_micros };
         silent.iter().filter(|(_, lane)| is_behind(lane)).map(|(name, _)| raise(name)).collect()
+    }
+
+    /// The lanes that hold the first open interval open while another one that has come to `least` has passed it, and that
+    /// interval.
+    pub fn behind(&self, least: Timestamp) -> Option<(Interval, Vec<SourcePartition>)> {
+        let first = *self.open.keys().next()?;
+        let close = self.closes_at(first).micros();
+        let is_behind = |lane: &Lane| lane.watermark().is_none_or(|watermark| watermark < close);
+        let (behind, others): (Vec<_>, Vec<_>) = self.state.lanes.iter().partition(|(_, lane)| is_behind(lane));
+        let is_there = |lane: &Lane| lane.watermark().is_some_and(|watermark| watermark >= least.micros());
+        let is_held = others.iter().any(|(_, lane)| is_there(lane));
+        is_held.then(|| (first, behind.into_iter().map(|(name, _)| name.clone()).collect()))
     }
 
     /// Raises the watermarks of silent lanes as planned.

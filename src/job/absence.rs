@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use crate::model::{Interval, Timestamp, Zone};
+use crate::model::{Interval, Length, Timestamp, Zone};
 
 /// Behind the clock, within which a source is live.
 const LIVE_MICROS: i64 = 3600 * 1_000_000;
@@ -57,18 +57,34 @@ impl Absence {
         if !is_live || at < since + self.still {
             return None;
         }
+        self.over(known.length(), now).filter(|last| *last > known)
+    }
+
+    /// The last interval that the clock has passed.
+    pub(super) fn over(&self, length: Length, now: Timestamp) -> Option<Interval> {
         let over = now.micros().saturating_sub(self.offset_micros);
         let is_over = |interval: &Interval| interval.end_instant(self.zone).micros() <= over;
         let over = Timestamp::from_micros(over).ok()?;
-        let last = Interval::containing(self.zone.to_local_micros(over), known.length()).offset(-1);
-        Some(last).filter(|last| *last > known && is_over(last))
+        let last = Interval::containing(self.zone.to_local_micros(over), length).offset(-1);
+        Some(last).filter(is_over)
+    }
+
+    /// Whether an interval should have closed long enough ago.
+    pub(super) fn is_overdue(&self, held: Interval, now: Timestamp) -> bool {
+        let still = i64::try_from(self.still.as_micros()).unwrap_or(i64::MAX);
+        let due = held.end_instant(self.zone).micros().saturating_add(self.offset_micros).saturating_add(still);
+        now.micros() >= due
+    }
+
+    /// From when on event time is near the clock.
+    pub(super) fn live_from(now: Timestamp) -> Timestamp {
+        now.saturating_add_micros(-LIVE_MICROS)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Length;
 
     #[test]
     fn a_source_that_was_live_is_absent_once_the_clock_has_passed_an_interval() {

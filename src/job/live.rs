@@ -206,6 +206,7 @@ async fn session<'a>(
             config.idle_timeout,
         )
         .resume(last, checkpoint.is_live, host.clock.elapsed()),
+        looked: None,
         groups: 0,
         is_live: input.is_live(),
         is_replayable: input.is_replayable(),
@@ -283,6 +284,8 @@ struct Live<'a> {
     unsaved: u64,
     silence: Silence,
     absence: Absence,
+    /// The last interval that the clock had passed when it was last asked which shards lag.
+    looked: Option<Interval>,
     groups: u64,
     /// Records read, and records accounted for, before this process began.
     read_before: u64,
@@ -341,6 +344,7 @@ impl<'a> Live<'a> {
             }
             self.judge_due().await?;
             self.tell_absent().await?;
+            self.tell_lagging().await?;
             let limits = &self.config.job;
             let is_full = batch.records >= limits.batch_records_max || batch.bytes >= limits.batch_bytes_max;
             let is_over = self.host.clock.elapsed() >= batch.ends;

@@ -128,6 +128,9 @@ pub struct Incident {
     pub interval: Interval,
     /// What is wrong.
     pub kind: IncidentKind,
+    /// The shard of the source that lags, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
     /// Where it is in its life.
     pub state: IncidentState,
     /// Which side, of what opened it.

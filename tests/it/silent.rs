@@ -169,6 +169,12 @@ impl Clock for Fast {
     }
 }
 
+/// Lines of the table of incidents of data.
+fn of_data(url: &Path) -> Vec<String> {
+    let table = tree::incidents(&tree::read(url));
+    table.lines().filter(|line| line.contains("\"kind\":\"data\"")).map(str::to_owned).collect()
+}
+
 #[test]
 fn a_source_that_stops_is_an_incident_of_data_before_its_rows_are_back() {
     let directory = tempfile::tempdir().unwrap();
@@ -186,10 +192,6 @@ fn a_source_that_stops_is_an_incident_of_data_before_its_rows_are_back() {
         file.write_all(&data::bytes(&settings, Format::JsonLines, records)).unwrap();
     };
     put(&records.iter().filter(|record| at(record) < THERE).cloned().collect::<Vec<_>>());
-    let of_data = |url: &Path| -> Vec<String> {
-        let table = tree::incidents(&tree::read(url));
-        table.lines().filter(|line| line.contains("\"kind\":\"data\"")).map(str::to_owned).collect()
-    };
     let url = pipeline.url.clone();
     let seen = Arc::new(Mutex::new(false));
     let noted = Arc::clone(&seen);
@@ -212,5 +214,42 @@ fn a_source_that_stops_is_an_incident_of_data_before_its_rows_are_back() {
     let text = fs::read_to_string(file).unwrap();
     let again: Vec<&str> = text.lines().filter(|line| line.contains("\"kind\":\"data\"")).collect();
     assert_eq!(live, again, "the gap says what the clock said");
+    assert!(live[0].contains("\"since\":\"2024-03-04 03:20:00\""), "{live:?}");
+}
+
+/// A clock that stands a while after the end of what is there at first.
+struct Still(SystemClock);
+
+impl Clock for Still {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(data::BEGIN_MICROS + (THERE as i64 * 300 + 120) * 1_000_000).unwrap()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+}
+
+#[test]
+fn a_job_that_is_started_while_its_source_is_silent_tells_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let input = directory.path().join("in");
+    fs::create_dir(&input).unwrap();
+    let settings = data::plenty(47, THERE);
+    let mut pipeline = Pipeline::reading(&input, directory.path());
+    pipeline.interval = "idle_timeout = \"100ms\"".into();
+    pipeline.source.push_str("\nfollow = true");
+    let records: Vec<Record> = Records::new(settings.clone()).collect();
+    fs::write(input.join("a.jsonl"), data::bytes(&settings, Format::JsonLines, &records)).unwrap();
+    let url = pipeline.url.clone();
+    let closed = move || tree::manifests(&tree::read(&url)).len() as u64 == THERE;
+    run_until(&pipeline.config(), None, Arc::new(Still(SystemClock::start())), closed);
+    assert_eq!(of_data(&pipeline.url), [""; 0], "the clock has passed nothing yet");
+    // nothing new is there when it is started again
+    let url = pipeline.url.clone();
+    let told = move || of_data(&url).iter().any(|line| line.contains("\"state\":\"open\""));
+    let ran = run_until(&pipeline.config(), None, Arc::new(Fast(SystemClock::start())), told);
+    assert!(ran.summary().resumed);
+    let live = of_data(&pipeline.url);
     assert!(live[0].contains("\"since\":\"2024-03-04 03:20:00\""), "{live:?}");
 }

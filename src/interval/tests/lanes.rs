@@ -255,3 +255,21 @@ fn the_first_event_time_of_a_shard_is_not_believed_where_it_lies_far_ahead_of_th
     });
     assert_eq!(tally, Tally { written: 2, rejected: 1, ..Tally::default() });
 }
+
+#[test]
+fn a_lane_is_behind_where_it_holds_open_what_another_one_has_passed() {
+    let mut intervals = Intervals::new(lanes());
+    let at = |seconds: i64| Timestamp::from_micros(seconds * SECOND).unwrap();
+    let mut push = |shard: usize, times: &[i64]| {
+        let records: Vec<Record> = times.iter().map(|time| (Some(*time), true)).collect();
+        let batch = batch_of(named(shard), &records, times.len() - 1, times.len(), 0);
+        intervals.push(batch).unwrap();
+        let behind = |least| intervals.behind(at(least)).map(|(interval, lanes)| (interval.number(), lanes));
+        (behind(0), behind(100_000))
+    };
+    assert_eq!(push(0, &[100]).0, None, "it is the only one");
+    let (behind, live) = push(4, &[1000]);
+    assert_eq!((behind, live), (Some((0, vec![named(0)])), None), "the other one is not near the clock");
+    // a record of the same lane, further on, closes the interval
+    assert_eq!(push(0, &[100, 1000]).0, None);
+}

@@ -1,5 +1,6 @@
 //! From closed intervals to what is known of them, in the order that `job` tells: commit, judge, write down, tell, count.
 
+use super::super::absence::Absence;
 use super::super::deliveries;
 use super::super::error::JobError;
 use super::super::host::Event;
@@ -151,17 +152,50 @@ impl Live<'_> {
         }
         for (interval, IncidentChanges { incidents, notices, .. }) in ahead {
             self.incident_table.write(interval, &incidents).await?;
-            let told = deliveries::worth_showing(self.config, &notices);
-            if !told.is_empty() {
-                self.host.listener.on(Event::Incidents(&told));
-            }
-            if let Some(deliveries) = &self.deliveries {
-                deliveries.tell_findings(interval, (&[], &notices), &[]).await?;
-            }
+            self.tell_by_clock(interval, &notices).await?;
         }
         // told is told, also to a job that is started again
         self.unsaved += 1;
         self.checkpoint().await
+    }
+
+    /// Tells of shards that hold intervals open which the clock has passed, once for each interval that it passes.
+    pub(super) async fn tell_lagging(&mut self) -> Result<(), JobError> {
+        let now = self.host.clock.now();
+        let last = self.absence.over(self.config.interval.length, now);
+        let is_judged = self.judge.as_ref().is_some_and(|judge| judge.detector().is_some());
+        let Some(last) = last.filter(|last| self.is_live && is_judged && self.looked != Some(*last)) else {
+            return Ok(());
+        };
+        self.looked = Some(last);
+        let behind = self.intervals.behind(Absence::live_from(now));
+        let (held, lanes) =
+            behind.filter(|(held, _)| self.absence.is_overdue(*held, now)).unwrap_or((last, Vec::new()));
+        let lanes = lanes.iter().filter(|lane| !self.silence.is_silent(lane));
+        let shards: Vec<String> = lanes.map(|lane| lane.name().to_owned()).collect();
+        if shards.is_empty() && !self.incidents.is_lagging() {
+            return Ok(());
+        }
+        let IncidentChanges { incidents, notices, .. } = self.incidents.lag(last, held, &shards);
+        if incidents.is_empty() && notices.is_empty() {
+            return Ok(());
+        }
+        self.incident_table.write_lagging(last, &incidents).await?;
+        self.opened += incidents.iter().filter(|incident| incident.revision == 1).count() as u64;
+        self.tell_by_clock(last, &notices).await?;
+        self.unsaved += 1;
+        self.checkpoint().await
+    }
+
+    async fn tell_by_clock(&mut self, interval: Interval, notices: &[Notice]) -> Result<(), JobError> {
+        let told = deliveries::worth_showing(self.config, notices);
+        if !told.is_empty() {
+            self.host.listener.on(Event::Incidents(&told));
+        }
+        match &self.deliveries {
+            Some(deliveries) => deliveries.tell_findings(interval, (&[], notices), &[]).await,
+            None => Ok(()),
+        }
     }
 
     /// The last interval that the clock has passed with nothing in it, of a live source of which nothing is held.
