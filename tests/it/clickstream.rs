@@ -8,7 +8,8 @@ use std::path::Path;
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use rand_pcg::Pcg64Mcg;
 use rand_pcg::rand_core::Rng as _;
-use tidewatch::model::AnomalyGroup;
+use serde_json::Value;
+use tidewatch::model::{AnomalyGroup, Incident};
 
 use crate::support::process::{command, ended, tidewatch};
 
@@ -63,7 +64,10 @@ fn records(seed: u64) -> String {
     text
 }
 
-/// The shipped configuration with its places changed.
+/// What receivers of the shipped alert are told: by window as the peer did, and as incidents.
+const FILES: [&str; 2] = ["findings", "incidents"];
+
+/// The shipped configuration with its places changed, and with receivers of its alert.
 fn shipped(directory: &Path) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut text = fs::read_to_string(root.join("config/clickstream.toml")).unwrap();
@@ -71,18 +75,36 @@ fn shipped(directory: &Path) -> String {
         assert_eq!(text.matches(from).count(), 1, "`{from}` in config/clickstream.toml");
         text = text.replace(from, &directory.join(to).display().to_string());
     }
+    assert_eq!(text.matches("[[alert]]").count(), 1);
+    let alert = "[[alert]]\nmeasures = [\"ctr\"]\nseverity_threshold = 0";
+    for about in FILES {
+        let file = directory.join(about).display().to_string();
+        write!(text, "\n{alert}\nabout = \"{about}\"\n[alert.file]\npath = \"{file}\"\n").unwrap();
+    }
     let path = directory.join("changed.toml");
     fs::write(&path, text).unwrap();
     path.display().to_string()
 }
 
-/// Seconds after the beginning at which windows end that are told of.
-fn told(config: &str) -> Vec<i64> {
-    let table = tidewatch(&["anomalies", config, "--format", "json"]).good();
-    let groups = table.lines().map(|line| serde_json::from_str::<AnomalyGroup>(line).unwrap());
-    // as the alert of the configuration has it
-    let told = groups.filter(|group| group.measure == "ctr");
-    told.map(|group| (group.interval.end() - begin()).num_seconds()).collect()
+/// What a receiver was told, a message a line.
+fn messages(directory: &Path, about: &str) -> Vec<Value> {
+    let text = fs::read_to_string(directory.join(about)).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Seconds after the beginning at which windows end that a receiver was told of.
+fn told(directory: &Path) -> Vec<i64> {
+    let groups = messages(directory, "findings")
+        .into_iter()
+        .map(|message| serde_json::from_value::<AnomalyGroup>(message).unwrap());
+    groups.map(|group| (group.interval.end() - begin()).num_seconds()).collect()
+}
+
+/// The same of the beginnings of incidents: the windows with which they were told.
+fn opened(directory: &Path) -> Vec<i64> {
+    let opened = messages(directory, "incidents").into_iter().filter(|message| message["notice_kind"] == "opened");
+    let opened = opened.map(|message| serde_json::from_value::<Incident>(message).unwrap());
+    opened.map(|incident| (incident.interval.end() - begin()).num_seconds()).collect()
 }
 
 fn every_burst_is_told(seed: u64) {
@@ -90,14 +112,18 @@ fn every_burst_is_told(seed: u64) {
     fs::write(directory.path().join("in.jsonl"), records(seed)).unwrap();
     let config = shipped(directory.path());
     let summary = tidewatch(&["run", &config]).good();
-    let told = told(&config);
+    let (told, opened) = (told(directory.path()), opened(directory.path()));
     let before: Vec<&i64> = told.iter().filter(|end| **end <= CALM).collect();
     assert!(before.is_empty(), "seed {seed}: told in normal traffic at {before:?}\n{summary}");
+    assert!(opened.iter().all(|end| *end > CALM), "seed {seed}: an incident in normal traffic, of {opened:?}");
     for burst in bursts() {
         let first = told.iter().find(|end| **end > burst);
         let windows = first.map(|end| (end - burst + WINDOW - 1) / WINDOW);
         // the window in which it begins, and the next
         assert!(windows.is_some_and(|windows| windows <= 2), "seed {seed}: a burst at {burst}, told at {told:?}");
+        // an incident is believed after two of three windows, unless it is severe
+        let first = opened.iter().find(|end| **end > burst);
+        assert!(first.is_some_and(|end| end - burst <= BURST), "seed {seed}: a burst at {burst}, opened at {opened:?}");
     }
     let stray: Vec<&i64> =
         told.iter().filter(|end| !bursts().any(|burst| (burst..=burst + BURST + 2 * WINDOW).contains(end))).collect();

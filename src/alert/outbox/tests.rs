@@ -1,5 +1,8 @@
 //! Nothing is lost and nothing waits for a receiver, whatever it does: it fails, is down, hangs, refuses, chokes on one.
 
+mod many;
+
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -302,7 +305,7 @@ async fn the_oldest_go_where_more_waits_than_may() {
     gone.sort();
     let delivered: Vec<String> = around.asked().into_iter().filter(|id| !gone.contains(id)).collect();
     assert!(delivered.contains(&"n19".to_owned()) && !gone.contains(&"n19".to_owned()));
-    let distinct: std::collections::BTreeSet<String> = gone.into_iter().chain(delivered).collect();
+    let distinct: BTreeSet<String> = gone.into_iter().chain(delivered).collect();
     assert_eq!(distinct.len(), 20, "each is delivered or written down");
 }
 
@@ -321,66 +324,6 @@ async fn one_that_chokes_the_receiver_holds_up_no_other() {
     let mut left = outbox.left.subscribe();
     left.wait_for(|left| *left == 20).await.unwrap();
     assert!(around.asked().contains(&"good2".to_owned()));
-}
-
-#[tokio::test]
-async fn those_that_are_not_taken_in_a_batch_hold_up_no_other() {
-    let around = Surroundings::new();
-    let answer = |id: &str, _: usize| if id.starts_with("blocked") { fails() } else { Outcome::Delivered };
-    let outbox = around.open(batches(4), PACE, answer).await;
-    // several batches of them, and then others, one of which is about a thing of which an earlier one is not taken
-    let blocked: Vec<String> = (0..20).map(|number| format!("blocked{number:02}")).collect();
-    put(&outbox, 0, &blocked.iter().map(String::as_str).collect::<Vec<_>>()).await;
-    let others: Vec<Notice> = (0..10).map(|number| notice(&format!("good{number}"), "t")).collect();
-    outbox.put(interval(1), &others.iter().collect::<Vec<_>>()).await.unwrap();
-    let mut left = outbox.left.subscribe();
-    left.wait_for(|left| *left == 20).await.unwrap();
-    let good: Vec<String> = around.asked().into_iter().filter(|id| id.starts_with("good")).collect();
-    assert_eq!(good, (0..10).map(|number| format!("good{number}")).collect::<Vec<_>>(), "once each, in order");
-    // the blocked ones are tried again and again
-    around.asked.lock().unwrap().clear();
-    while blocked.iter().any(|id| !around.asked().contains(id)) {
-        tokio::task::yield_now().await;
-    }
-}
-
-#[tokio::test]
-async fn many_notices_of_an_interval_are_several_objects_and_keep_their_order() {
-    let around = Surroundings::new();
-    let outbox = around.open(batches(1), PACE, |_, _| down()).await;
-    let text = "x".repeat(1_000_000);
-    let large = |number: usize| Notice { long_text: text.clone(), ..notice(&format!("n{number:02}"), "t") };
-    let notices: Vec<Notice> = (0..20).map(large).collect();
-    for _ in 0..2 {
-        outbox.put(interval(0), &notices.iter().collect::<Vec<_>>()).await.unwrap();
-    }
-    drop(outbox);
-    let entries = around.state.list(OUTBOX).await.unwrap();
-    assert!((3..=4).contains(&entries.len()), "{entries:?}");
-    assert!(entries.iter().all(|entry| entry.size <= 8_000_000), "{entries:?}");
-    let outbox = around.open(batches(1), PACE, |_, _| Outcome::Delivered).await;
-    around.asked.lock().unwrap().clear();
-    assert_eq!(outbox.drain(LONG, LONG).await, 0);
-    assert_eq!(around.asked(), notices.iter().map(|notice| notice.id.clone()).collect::<Vec<_>>());
-    assert!(around.names().await.is_empty());
-}
-
-#[tokio::test]
-async fn what_the_newest_interval_brought_is_tried_however_large_it_is() {
-    let around = Surroundings::new();
-    let pace = Pace { outbox_bytes_max: 1_000_000, ..PACE };
-    let limits = Limits { bytes: 100_000_000, ..batches(100) };
-    let outbox = around.open(limits, pace, |_, _| Outcome::Delivered).await;
-    let text = "x".repeat(900_000);
-    let large = |number: usize| Notice { long_text: text.clone(), ..notice(&format!("n{number:02}"), "t") };
-    // one object, and several, larger than what may wait
-    for (number, count) in [(0, 3), (1, 20)] {
-        let notices: Vec<Notice> = (0..count).map(|at| large(100 * usize::from(number == 1) + at)).collect();
-        outbox.put(interval(number), &notices.iter().collect::<Vec<_>>()).await.unwrap();
-        assert_eq!(outbox.drain(LONG, LONG).await, 0);
-    }
-    assert!(around.undelivered().await.0.is_empty());
-    assert_eq!(around.asked().len(), 23);
 }
 
 #[tokio::test]
