@@ -225,7 +225,7 @@ impl Series {
     /// What is expected of the coming value.
     fn outlook(&mut self, context: &Context, place: &Place) -> Outlook {
         let own = *place;
-        let place = self.guises.step().map_or(own, |weekday| own.on(weekday));
+        let place = own.ahead(self.guises.step());
         let shapes = self.baselines.shapes(&place, &self.noise);
         if self.episode.is_none() {
             self.baselines.choose(&shapes, self.days(context) > 2.0);
@@ -270,9 +270,7 @@ impl Series {
         let of_model = self.windows.score(largest);
         let is_alone = days > ALONE_AFTER && lead.is_some_and(|lead| lead.width == 1);
         let mut compared = jump.compared(of_model, is_alone);
-        // how fast errors fall far out was learned from a model that is sure of itself
         let decision = self.windows.decision(with_form(sums.rarity));
-        let decision = if self.is_sure(context) { decision } else { decision.min(of_model) };
         let score = decision.max(jump.score());
         let is_small = |lead: &Lead| context.margin.is_small(lead.error / lead.width as f64, outlook.expected);
         let small = lead.filter(is_small).filter(|_| score >= context.alarm);

@@ -7,11 +7,11 @@
 //!
 //! Means, minima and the like have no such reason to fall fast: they are decided by their side alone.
 
+use super::side::{AT_U, CUT, CUT_MEAN, SURPRISE_MAX};
 use crate::detect::snapshot::codec;
 
-/// Share of the excesses beyond `v`; `-log10` of the shares of the intervals beyond `u` and `v`.
+/// Share of the excesses beyond `v`; `-log10` of the share of the intervals beyond it.
 const SHARE: f64 = 0.1;
-const AT_NEAR: f64 = 1.301_03;
 const AT_FAR: f64 = 2.301_03;
 /// `e^t E1(t)` at `t = ln 200`: mean of `ln(z/v)` for `k = 1`.
 const MEAN_LOG: f64 = 0.162_04;
@@ -26,12 +26,8 @@ const MEMORY_EXCESSES: f64 = 100.0;
 /// `1 / density` of `ln z` at `v` among the excesses of a Gaussian.
 const STEP: f64 = 1.4;
 const CALM: f64 = 30.0;
-/// Most that an excess counts, in mean excesses, and what that takes from their mean.
-const CUT: f64 = 3.0;
-const CUT_MEAN: f64 = 0.950_213;
 /// Surprise from which on an excess may be an incident.
 const DOUBTFUL: f64 = 4.0;
-const SURPRISE_MAX: f64 = 300.0;
 
 /// The far end of one side.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,9 +51,9 @@ impl Far {
         // not a number is nothing
         let (z, mark) = (z.max(0.0), self.mark(near));
         if z <= near {
-            AT_NEAR * z / near
+            AT_U * z / near
         } else if z <= mark {
-            AT_NEAR * libm::exp(between(near, mark) * libm::log(z / near))
+            AT_U * libm::exp(between(near, mark) * libm::log(z / near))
         } else {
             (AT_FAR * libm::exp(self.power() * libm::log(z / mark))).min(SURPRISE_MAX)
         }
@@ -67,7 +63,7 @@ impl Far {
     pub(super) fn size(&self, surprise: f64, near: f64) -> f64 {
         let mark = self.mark(near);
         if surprise <= AT_FAR {
-            near * libm::exp(libm::log((surprise / AT_NEAR).max(1.0)) / between(near, mark))
+            near * libm::exp(libm::log((surprise / AT_U).max(1.0)) / between(near, mark))
         } else {
             mark * libm::exp(libm::log(surprise / AT_FAR) / self.power())
         }
@@ -98,7 +94,7 @@ impl Far {
 
 /// The power by which the surprise grows from one mark to the other.
 fn between(near: f64, far: f64) -> f64 {
-    libm::log(AT_FAR / AT_NEAR) / libm::log(far / near)
+    libm::log(AT_FAR / AT_U) / libm::log(far / near)
 }
 
 #[cfg(test)]

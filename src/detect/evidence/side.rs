@@ -14,7 +14,7 @@ use crate::detect::snapshot::codec;
 
 /// Share of the intervals beyond `u`, and `-log10` of it.
 const SHARE: f64 = 0.05;
-const AT_U: f64 = 1.301_03;
+pub(super) const AT_U: f64 = 1.301_03;
 /// `e^3 E1(3)`: mean of `ln(1 + x/3)` over an exponential `x`.
 const MEAN_LOG: f64 = 0.262_1;
 /// Prior: `u` of a Gaussian, and a power a little below its own at these probabilities.
@@ -32,8 +32,8 @@ const MEMORY_EXCESSES: f64 = 150.0;
 const STEP: f64 = 6.0;
 const CALM: f64 = 300.0;
 /// Most that an excess counts, in mean excesses, and `1 - e^-CUT`, what that takes from their mean.
-const CUT: f64 = 3.0;
-const CUT_MEAN: f64 = 0.950_213;
+pub(super) const CUT: f64 = 3.0;
+pub(super) const CUT_MEAN: f64 = 0.950_213;
 /// Surprise from which on an excess may be an incident, and what it counts.
 const DOUBTFUL: f64 = 3.3;
 const DOUBT: f64 = 0.2;
@@ -41,7 +41,7 @@ const DOUBT: f64 = 0.2;
 const DOUBTFUL_SHARE: (f64, f64) = (0.003, 0.01);
 const DOUBTFUL_GAIN: f64 = 1.0 / 2000.0;
 /// The surprise that no evidence exceeds: beyond it a probability means nothing.
-const SURPRISE_MAX: f64 = 300.0;
+pub(super) const SURPRISE_MAX: f64 = 300.0;
 
 /// One side of a statistic.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,16 +52,17 @@ pub(in crate::detect) struct Side {
     seen: f64,
     excesses: f64,
     doubtful: f64,
-    far: Far,
+    /// Where values add up.
+    far: Option<Far>,
 }
 
 codec!(Side { mark, excess, seen, excesses, doubtful, far });
 
 impl Side {
-    /// Of a series that nothing is known of.
-    pub(in crate::detect) fn new() -> Side {
-        let excess = MEAN_LOG / PRIOR_POWER;
-        Side { mark: PRIOR_U, excess, seen: 0.0, excesses: PRIOR_EXCESSES, doubtful: 0.0, far: Far::new() }
+    /// Of a series that nothing is known of, whose values add up or not.
+    pub(in crate::detect) fn new(adds_up: bool) -> Side {
+        let (excess, far) = (MEAN_LOG / PRIOR_POWER, adds_up.then(Far::new));
+        Side { mark: PRIOR_U, excess, seen: 0.0, excesses: PRIOR_EXCESSES, doubtful: 0.0, far }
     }
 
     /// `-log10` of the share of intervals that are further out on this side.
@@ -77,14 +78,14 @@ impl Side {
         self.mark * libm::exp(libm::log((surprise / AT_U).max(1.0)) / self.power())
     }
 
-    /// The same as `surprise` with a tail of its own far out.
+    /// The same as `surprise`, with a tail of its own far out where values add up.
     pub(in crate::detect) fn rarity(&self, z: f64) -> f64 {
-        self.far.surprise(z, self.mark)
+        self.far.as_ref().map_or_else(|| self.surprise(z), |far| far.surprise(z, self.mark))
     }
 
     /// The size whose rarity is `rarity`, where that is beyond `u`.
     pub(in crate::detect) fn size_of_rarity(&self, rarity: f64) -> f64 {
-        self.far.size(rarity, self.mark)
+        self.far.as_ref().map_or_else(|| self.size(rarity), |far| far.size(rarity, self.mark))
     }
 
     /// `u` over that of a Gaussian: the standard deviation, as far as this side is concerned.
@@ -99,7 +100,10 @@ impl Side {
         let is_doubtful = is_beyond && self.surprise(z) > DOUBTFUL;
         self.doubtful += (f64::from(u8::from(is_doubtful)) - self.doubtful) * DOUBTFUL_GAIN;
         if is_beyond {
-            self.far.learn(z, self.mark, (self.excesses, self.doubt()));
+            let counts = (self.excesses, self.doubt());
+            if let Some(far) = &mut self.far {
+                far.learn(z, self.mark, counts);
+            }
             self.excesses = (self.excesses + 1.0).min(MEMORY_EXCESSES);
             let weight = if is_doubtful { self.doubt() } else { 1.0 };
             let excess = libm::log(z / self.mark).min(CUT * self.excess) / CUT_MEAN;
@@ -139,7 +143,7 @@ mod tests {
 
     /// A side that has seen quantiles of `P(x > z) = exp(-z^power)`, half of them on the other side, in an order without trend.
     fn learned(power: f64) -> Side {
-        let (mut side, count) = (Side::new(), 20_000u32);
+        let (mut side, count) = (Side::new(true), 20_000u32);
         for step in 0..3 * count {
             let rank = (u64::from(step) * 7919) % u64::from(count);
             let share = (rank as f64 + 0.5) / f64::from(count);
@@ -163,7 +167,7 @@ mod tests {
 
     #[test]
     fn size_and_surprise_are_inverse_and_monotone() {
-        for side in [Side::new(), learned(0.8), learned(1.5)] {
+        for side in [Side::new(true), learned(0.8), learned(1.5)] {
             let mut last = -1.0;
             for step in 1..100 {
                 let z = f64::from(step) * 0.2;

@@ -102,7 +102,7 @@ impl Odds {
 impl Windows {
     /// Of a series that nothing is known of, whose values add up or not.
     pub(in crate::detect) fn new(adds_up: bool) -> Windows {
-        let (sides, ranks) = ([[Side::new(); 2]; STATISTICS], [Rank::new(); STATISTICS]);
+        let (sides, ranks) = ([[Side::new(adds_up); 2]; STATISTICS], [Rank::new(); STATISTICS]);
         Windows { adds_up, sides, ranks, mark: MARK, seen: 0.0 }
     }
 
@@ -200,8 +200,7 @@ impl Windows {
 
     fn odds(&self, statistic: usize, z: f64) -> Odds {
         let (side, size) = (self.side(statistic, z), z.abs());
-        let surprise = side.surprise(size);
-        let rarity = if self.adds_up { side.rarity(size) } else { surprise };
+        let (surprise, rarity) = (side.surprise(size), side.rarity(size));
         if surprise.max(rarity) <= ORDINARY {
             return Odds { surprise, rarity };
         }
@@ -211,8 +210,7 @@ impl Windows {
 
     /// The distance on one side that alarms at a score.
     fn size(&self, side: &Side, score: f64) -> f64 {
-        let odds = score + self.cost();
-        if self.adds_up { side.size_of_rarity(odds) } else { side.size(odds) }
+        side.size_of_rarity(score + self.cost())
     }
 
     /// What asking all statistics costs an alarm.

@@ -181,7 +181,6 @@ impl Baselines {
     pub(in crate::detect) fn in_guise(
         &self,
         place: &Place,
-        weekday: usize,
         width: usize,
         value: f64,
         noise: &Noise,
@@ -191,7 +190,7 @@ impl Baselines {
         let level = self.reversions[kind][0].ahead(self.before(kind, width));
         let mut opinion = Opinion { value, expected: 0.0, variance: 0.0 };
         for back in 0..width {
-            let past = place.before(back).on(weekday);
+            let past = place.before(back);
             if !profile.knows(&past) {
                 return None;
             }
@@ -221,7 +220,7 @@ impl Baselines {
     pub(in crate::detect) fn knows_border(&self, place: &Place, width: usize) -> bool {
         let Some(profile) = self.profiles.get(self.chosen()) else { return false };
         let mut begins = (0..width).map(|back| place.before(back)).filter(Place::begins_bin);
-        begins.any(|place| (0..7).any(|weekday| profile.has_edge(&place.on(weekday))))
+        begins.any(|place| (0..7).any(|days| profile.has_edge(&place.ahead(days))))
     }
 
     /// Takes the cleaned value of an interval in: levels, errors, and what lasts of the levels where `is_normal`.

@@ -62,9 +62,9 @@ impl Place {
         Place { number: self.number - back as i64, ..place }
     }
 
-    /// The same time on another weekday, from 0 for the first.
-    pub(in crate::detect) fn on(&self, weekday: usize) -> Place {
-        self.at(weekday % DAYS_PER_WEEK as usize, self.of_day)
+    /// The same time of the day, so many days further on in the week.
+    pub(in crate::detect) fn ahead(&self, days: usize) -> Place {
+        self.at((self.weekday + days) % DAYS_PER_WEEK as usize, self.of_day)
     }
 
     fn at(&self, weekday: usize, of_day: usize) -> Place {
@@ -116,9 +116,9 @@ mod tests {
         let monday = Interval::containing(4 * 86_400_000_000, length);
         let place = Place::of(monday);
         assert_eq!((place.slot, place.bin, place.lean.0), (0, 0, 167), "the last hour of the week before");
-        let sunday = place.on(6);
+        let sunday = place.ahead(6);
         assert_eq!((sunday.bin, sunday.lean.0), (6 * 24, 6 * 24 - 1));
-        assert_eq!(sunday.on(0).bin, place.bin);
+        assert_eq!(sunday.ahead(1).bin, place.bin);
         assert_eq!((Place::of(monday.offset(7)).bin, Place::of(monday.offset(7)).lean.0), (0, 1));
         assert_eq!((Place::of(monday.offset(13)).bin, Place::of(monday.offset(13)).lean.0), (1, 0));
         for seconds in [10, 54, 60, 90, 300, 600, 1800, 3600, 5400, 7200, 86_400] {

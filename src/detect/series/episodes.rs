@@ -8,8 +8,10 @@ use crate::detect::judgement::{Context, Judgement, State};
 use crate::detect::model::Place;
 use crate::detect::severity::severity;
 
-/// Surprise up to which another weekday's shape explains what today's does not.
+/// Rarity up to which another weekday's shape explains what today's does not. Where days begin: this share of today's, up to a bound.
 const EXPLAINED: f64 = 2.5;
+const EXPLAINED_SHARE: f64 = 0.35;
+const EXPLAINED_MAX: f64 = 4.0;
 /// Intervals before the window that leads by which another weekday must do as well as today's, in squared deviations.
 const BEFORE: usize = 3;
 const AS_WELL: f64 = 6.0;
@@ -42,8 +44,8 @@ impl Series {
         if self.is_profile(context, outlook, value, outlook.expected) {
             return Some(self.come_back(context, outlook, value, outlook.shape.at(0.0)));
         }
-        if let Some(weekday) = self.other_day(context, outlook, value, lead) {
-            return Some(self.put_on(context, outlook, value, lead, weekday));
+        if let Some(days) = self.other_day(context, outlook, value, lead) {
+            return Some(self.put_on(context, outlook, value, lead, days));
         }
         let recurrence = self.habit.knows(outlook.place.number, value, outlook.expected, context.per_day)?;
         Some(self.get_used(context, outlook, value, recurrence))
@@ -59,41 +61,43 @@ impl Series {
             && (value - alone).abs() <= PROFILE_SHARE * (value - expected).abs()
     }
 
-    /// The weekday whose shape explains the values of the window that leads, if today's does not and one does. One value
-    /// may happen to fit some day or other: so those before must fit it too, unless days begin here, or it was so a week ago.
+    /// By how many days the week is ahead, if another weekday's shape explains the values of the window that leads and today's does
+    /// not. One value may happen to fit some day or other: so those before must fit it too, unless days begin here, or it
+    /// was so a week ago, or the day is what it is after all.
     fn other_day(&self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead) -> Option<usize> {
         if !self.baselines.has_shape() || self.days(context) <= WEEK {
             return None;
         }
         let here = outlook.shape.at(0.0);
-        let surprises = (0..7).filter_map(|weekday| {
-            let sums = self.baselines.in_guise(&outlook.place, weekday, lead.width, value, &self.noise)?;
-            let there = self.baselines.shape(&self.baselines.shapes(&outlook.place.on(weekday), &self.noise)).at(0.0);
+        let surprises = (0..7).filter_map(|days| {
+            let place = outlook.own.ahead(days);
+            let sums = self.baselines.in_guise(&place, lead.width, value, &self.noise)?;
+            let there = self.baselines.shape(&self.baselines.shapes(&place, &self.noise)).at(0.0);
             let is_other = (there - here).abs() >= 0.5 * (value - here).abs();
-            is_other.then(|| (weekday, self.windows.odds_of(lead, sums).rarity))
+            is_other.then(|| (days, self.windows.odds_of(lead, sums).rarity))
         });
-        let best = surprises.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        let (weekday, rarity) = best;
+        let (days, rarity) = surprises.min_by(|(_, a), (_, b)| a.total_cmp(b))?;
         let begins = || self.baselines.knows_border(&outlook.place, lead.width) || self.was_other(outlook);
-        (rarity <= EXPLAINED && (begins() || self.fits_before(outlook, weekday, lead.width))).then_some(weekday)
+        let is_explained = rarity <= EXPLAINED && (days == 0 || self.fits_before(outlook, days, lead.width));
+        let most = (EXPLAINED_SHARE * lead.odds.rarity).clamp(EXPLAINED, EXPLAINED_MAX);
+        (is_explained || rarity <= most && begins()).then_some(days)
     }
 
-    /// Whether another weekday's shape does as well as today's on the intervals before a window of this width.
-    fn fits_before(&self, outlook: &Outlook, weekday: usize, width: usize) -> bool {
+    /// Whether the shape of the week so many days ahead does as well as today's on the intervals before a window of this width.
+    fn fits_before(&self, outlook: &Outlook, days: usize, width: usize) -> bool {
         let lead = (width..width + BEFORE).try_fold(0.0, |lead, back| {
-            let place = outlook.place.before(back);
-            let distance = |place: &Place| self.baselines.distance_before(place, back, &self.noise);
-            let (today, other) = (distance(&place)?, distance(&place.on(weekday))?);
+            let distance = |place: &Place| self.baselines.distance_before(&place.before(back), back, &self.noise);
+            let (today, other) = (distance(&outlook.place)?, distance(&outlook.own.ahead(days))?);
             Some(lead + other * other - today * today)
         });
         lead.is_some_and(|lead| lead <= AS_WELL)
     }
 
-    /// From here on, for a day, this weekday's shape is expected.
-    fn put_on(&mut self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead, weekday: usize) -> Judgement {
-        self.guises.put_on(outlook.own.number, weekday, context.per_day);
+    /// From here on, for a day, the week is so many days ahead.
+    fn put_on(&mut self, context: &Context, outlook: &Outlook, value: f64, lead: &Lead, days: usize) -> Judgement {
+        self.guises.put_on(outlook.own.number, days, context.per_day);
         self.baselines.take_back(lead.width);
-        let place = outlook.place.on(weekday);
+        let place = outlook.own.ahead(days);
         let outlook = self.outlook_of((outlook.own, place), self.baselines.shapes(&place, &self.noise));
         self.learn(&outlook, (outlook.expected, outlook.expected), value, false);
         self.judgement(context, &outlook, value, 0.0, State::Normal)

@@ -146,6 +146,19 @@ fn a_weekend_at_odd_hours_is_known_after_two() {
 }
 
 #[test]
+fn a_holiday_may_begin_at_any_hour() {
+    for hour in [5, 17] {
+        let mut values = weeks(14, 5, hour);
+        let begins = |step: &usize| (interval(*step).weekday(), interval(*step).slot()) == (2, 12 * hour);
+        let start = (28 * DAY..).find(begins).unwrap();
+        values[start..start + DAY].iter_mut().for_each(|value| *value *= 0.3);
+        let runs = runs(&run(Aggregation::Sum, &sent(&values)));
+        let told: Vec<_> = runs.into_iter().filter(|run| run.1 >= start && run.0 < start + DAY).collect();
+        assert!(told.is_empty(), "{hour}: {told:?}");
+    }
+}
+
+#[test]
 fn an_incident_as_deep_as_a_weekend_is_told() {
     let mut values = weeks(12, 5, 17);
     let start = (28 * DAY..).find(|step| interval(*step).weekday() == 2 && interval(*step).slot() == 130).unwrap();
