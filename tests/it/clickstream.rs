@@ -146,7 +146,8 @@ fn the_shipped_sample_runs_as_it_is() {
     fs::write(&config, text.replace("out/clickstream", &directory.path().join("out").display().to_string())).unwrap();
     let summary = ended(command(&["run", &config]).current_dir(root).output().unwrap()).good();
     assert!(summary.contains("findings"), "{summary}");
-    assert!(!told(&config).is_empty(), "{:?}", told(&config));
+    let table = tidewatch(&["anomalies", &config, "--format", "json"]).good();
+    assert!(table.contains("\"measure\":\"ctr\""), "{table}");
     let partition = directory.path().join("out/data/intvl_date=2026-03-02/intvl_hhmmss=090010/part-r0000-00000.csv");
     let text = fs::read_to_string(partition).unwrap();
     assert!(text.starts_with("event_time,browseraction\n2026-03-02 09:00:10,"), "{text}");

@@ -164,6 +164,8 @@ fn a_receiver_that_is_down_or_hangs_or_is_locked_stops_nothing_and_is_told_later
         assert!(hook.taken().is_empty() && hook.asked() > 0 && left_in(&pipeline) > 0);
         let before = hook.asked();
         hook.becomes(Manner::Takes);
+        // with time enough for each, on a machine that has much to do
+        let path = reference.telling(&format!("{manner:?}"), &webhook(&hook, "")).write();
         let ended = tidewatch(&["run", &path]);
         assert!(ended.stderr.contains("were not delivered before"), "{}", ended.stderr);
         ended.good();
