@@ -207,10 +207,11 @@ impl Baselines {
     /// How far the value `back` intervals before the coming one is from what the shape at a place makes of the level before it,
     /// in standard deviations; none if that is not known any more.
     pub(in crate::detect) fn distance_before(&self, place: &Place, back: usize, noise: &Noise) -> Option<f64> {
-        if back >= WINDOW_MAX {
+        let kind = self.chosen();
+        if back >= WINDOW_MAX || back >= self.runs[kind] as usize {
             return None;
         }
-        let (kind, past) = (self.chosen(), self.back(back));
+        let past = self.back(back);
         let level = self.reversions[kind][0].ahead(past.levels[kind]);
         let expected = self.shapes(place, noise)[kind]?.at(level);
         Some((past.value - expected) / noise.deviation(expected))
