@@ -4,6 +4,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringArray};
+use arrow_buffer::ArrowNativeType as _;
 
 use super::intake::{Intake, Slot};
 use super::places::Places;
@@ -18,6 +19,9 @@ pub struct Aggregator {
     cells: Vec<Cell>,
     /// From the dimension values to the place in `cells`.
     places: Places,
+    /// The dimension values of each cell as words, where all are short, and those of the row that is looked at.
+    words: Vec<u64>,
+    asked: Vec<u64>,
     /// What is gathered beside the measure columns, and the place in `cells` of each row of a batch, if anything is.
     slots: Vec<Slot>,
     sketched: Vec<Slot>,
@@ -39,6 +43,8 @@ impl Aggregator {
             measures: measures.map(|(index, (_, kind))| (columns.measure_index(index), *kind)).collect(),
             cells: Vec::new(),
             places: Places::new(),
+            words: Vec::new(),
+            asked: vec![LONG; columns.dimensions.len()],
             slots: intake.slots().to_vec(),
             sketched: intake.sketched().to_vec(),
             rows_at: Vec::new(),
@@ -106,25 +112,75 @@ impl Aggregator {
     /// Closes the interval: its cells in the order of their keys. The next rows belong to the next interval.
     pub fn close(&mut self, interval: Interval) -> ClosedInterval {
         self.places.clear();
+        self.words.clear();
         let mut cells = std::mem::take(&mut self.cells);
         cells.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         ClosedInterval { interval, cells }
     }
 
+    /// The place of a row's cell, which is made if there is none.
+    #[inline]
     fn place(&mut self, keys: &[&StringArray], row: usize) -> usize {
+        let mut are_short = true;
+        for (asked, key) in self.asked.iter_mut().zip(keys) {
+            *asked = word(key, row);
+            are_short &= *asked != LONG;
+        }
+        if !are_short {
+            return self.place_of_long(keys, row);
+        }
+        let (words, asked) = (&self.words, &self.asked);
+        let hash = self.places.hash_words(asked);
+        let is_it = |place: usize| {
+            let words = words[place * asked.len()..].iter().zip(asked);
+            words.fold(true, |is_it, (one, other)| is_it & (one == other))
+        };
+        match self.places.find(hash, is_it) {
+            Some(place) => place,
+            None => self.add_cell(keys, row, hash),
+        }
+    }
+
+    fn place_of_long(&mut self, keys: &[&StringArray], row: usize) -> usize {
+        self.asked.fill(LONG);
         let hash = self.places.hash(keys.iter().map(|key| key.value(row).as_bytes()));
         let is_it = |place: usize| self.cells[place].key.values().eq(keys.iter().map(|key| key.value(row)));
-        if let Some(place) = self.places.find(hash, is_it) {
-            return place;
+        match self.places.find(hash, is_it) {
+            Some(place) => place,
+            None => self.add_cell(keys, row, hash),
         }
+    }
+
+    #[cold]
+    fn add_cell(&mut self, keys: &[&StringArray], row: usize, hash: u64) -> usize {
         let place = self.cells.len();
         self.places.push(hash);
+        self.words.extend(&self.asked);
         let key = SeriesKey::new(keys.iter().map(|key| key.value(row)));
         let stats = vec![Stats::EMPTY; self.measures.len() + self.slots.len()];
         let sketches = self.sketched.iter().filter_map(Slot::sketch).collect();
         self.cells.push(Cell { key, rows: 0, stats, sketches });
         place
     }
+}
+
+/// Stands for a value that is too long for a word: no short one has this length.
+const LONG: u64 = u64::MAX;
+
+/// A value of at most seven bytes, and its length in the highest byte.
+#[inline]
+fn word(key: &StringArray, row: usize) -> u64 {
+    let (ends, bytes) = (key.value_offsets(), key.value_data());
+    let (start, end) = (ends[row].as_usize(), ends[row + 1].as_usize());
+    let length = end - start;
+    if length > 7 {
+        return LONG;
+    }
+    let text = match bytes[start..].first_chunk::<8>() {
+        Some(chunk) => u64::from_le_bytes(*chunk) & !(u64::MAX << (8 * length)),
+        None => bytes[start..end].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    text | (length as u64) << 56
 }
 
 /// One measure column.
@@ -203,6 +259,24 @@ mod tests {
         assert_eq!((web.rows, web.stats[0].sum(), web.stats[1].sum()), (2, 7.0, 0.75));
         assert_eq!(closed.cells[1].stats[0].count(), 0, "a missing value does not count");
         assert!(parts.close(interval).cells.is_empty(), "the next interval starts empty");
+    }
+
+    #[test]
+    fn short_and_long_values_have_cells_of_their_own() {
+        let long = ["1234567", "12345678", "123456789", "", "\0", "\0\0", "é", "1234567\0"];
+        let pairs: Vec<(&str, &str)> =
+            long.iter().flat_map(|one| long.iter().map(move |other| (*one, *other))).collect();
+        let data: Vec<_> = pairs.iter().chain(pairs.iter().rev()).map(|(a, b)| (*a, *b, Some(1), None)).collect();
+        let mut aggregator = Aggregator::new(&columns());
+        for _ in 0..2 {
+            aggregator.add(&rows(&data));
+            let closed = aggregator.close(Interval::containing(0, Length::from_seconds(300).unwrap()));
+            let mut expected: Vec<Vec<&str>> = pairs.iter().map(|(a, b)| vec![*a, *b]).collect();
+            expected.sort();
+            let keys: Vec<Vec<&str>> = closed.cells.iter().map(|cell| cell.key.values().collect()).collect();
+            assert_eq!(keys, expected);
+            assert!(closed.cells.iter().all(|cell| cell.rows == 2));
+        }
     }
 
     #[test]

@@ -276,7 +276,8 @@ impl Detector {
                 journal.stepped(*interval, reach, &moment.parents, &std::mem::take(&mut changes), arrivals);
             }
             self.judge_waited(*interval);
-            self.journal = self.journal.take().filter(|journal| !journal.is_too_long());
+            let parts = self.parts();
+            self.journal = self.journal.take().filter(|journal| !journal.is_too_long(parts));
         }
     }
 

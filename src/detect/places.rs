@@ -33,6 +33,12 @@ impl Places {
         values.fold(self.key, mixed)
     }
 
+    /// The hash of some values that are words.
+    #[inline]
+    pub(super) fn hash_words(&self, words: &[u64]) -> u64 {
+        words.iter().fold(self.key, |hash, word| folded(hash ^ word))
+    }
+
     /// The place with this hash for which `is_it` is true, or where the next cell will be.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {

@@ -147,9 +147,10 @@ impl Block {
 
     /// Copies runs of rows; gives how many bytes they have.
     fn add(&mut self, rows: &Rows, runs: &[Range<usize>]) -> Result<usize, ArrowError> {
-        let mut bytes = copy(rows.times(), runs, &mut self.times) + copy(rows.offsets(), runs, &mut self.offsets);
+        let picked = Picked::of(runs);
+        let mut bytes = picked.copy(rows.times(), &mut self.times) + picked.copy(rows.offsets(), &mut self.offsets);
         for (column, array) in self.columns.iter_mut().zip(rows.batch().columns()) {
-            bytes += column.add(array, runs)?;
+            bytes += column.add(array, &picked)?;
         }
         Ok(bytes)
     }
@@ -162,14 +163,14 @@ impl Block {
 }
 
 impl Column {
-    fn add(&mut self, array: &ArrayRef, runs: &[Range<usize>]) -> Result<usize, ArrowError> {
+    fn add(&mut self, array: &ArrayRef, picked: &Picked<'_>) -> Result<usize, ArrowError> {
         match self {
-            Column::Text { ends, bytes } => copy_texts(array.as_string::<i32>(), runs, ends, bytes),
+            Column::Text { ends, bytes } => picked.copy_texts(array.as_string::<i32>(), ends, bytes),
             Column::Integer { values, valid } => {
-                Ok(copy_numbers(array.as_primitive::<Int64Type>(), runs, values, valid))
+                Ok(picked.copy_numbers(array.as_primitive::<Int64Type>(), values, valid))
             }
             Column::Float { values, valid } => {
-                Ok(copy_numbers(array.as_primitive::<Float64Type>(), runs, values, valid))
+                Ok(picked.copy_numbers(array.as_primitive::<Float64Type>(), values, valid))
             }
         }
     }
@@ -187,70 +188,157 @@ impl Column {
     }
 }
 
-/// A shorter run is copied value by value.
-const LONG_RUN: usize = 8;
-
-/// Copies runs of values; gives their bytes.
-fn copy<T: Copy>(from: &[T], runs: &[Range<usize>], to: &mut Vec<T>) -> usize {
-    let before = to.len();
-    for run in runs {
-        let values = &from[run.clone()];
-        if values.len() < LONG_RUN {
-            values.iter().for_each(|value| to.push(*value));
-        } else {
-            to.extend_from_slice(values);
-        }
-    }
-    (to.len() - before) * size_of::<T>()
-}
-
-/// A text of at most so many bytes is copied in one piece of this size, the rest of which is dropped.
+/// Runs that are shorter on average are taken row by row: in a shuffled stream every run is one row.
+const LONG_RUN: usize = 4;
+/// A text of at most so many bytes is copied in one piece of this size, the rest of which is overwritten by the next: the
+/// call that copies so many bytes takes longer than they do.
 const SHORT_TEXT: usize = 32;
 
-/// Appends a part of the bytes of a column. In a shuffled stream every run is one short text, and the call that copies so
-/// many bytes takes longer than they do.
-#[inline]
-fn append(to: &mut Vec<u8>, data: &[u8], part: Range<usize>) {
-    match data[part.start..].first_chunk::<SHORT_TEXT>() {
-        Some(piece) if part.len() <= SHORT_TEXT => {
-            let end = to.len() + part.len();
-            to.extend_from_slice(piece);
-            to.truncate(end);
+/// Rows of a batch.
+enum Picked<'a> {
+    Runs(&'a [Range<usize>]),
+    Rows(Vec<usize>),
+}
+
+impl<'a> Picked<'a> {
+    fn of(runs: &'a [Range<usize>]) -> Picked<'a> {
+        let rows: usize = runs.iter().map(ExactSizeIterator::len).sum();
+        if rows < LONG_RUN * runs.len() {
+            let mut numbers = Vec::with_capacity(rows);
+            runs.iter().for_each(|run| numbers.extend(run.clone()));
+            Picked::Rows(numbers)
+        } else {
+            Picked::Runs(runs)
         }
-        _ => to.extend_from_slice(&data[part]),
+    }
+
+    /// Copies values; gives their bytes.
+    fn copy<T: Copy>(&self, from: &[T], to: &mut Vec<T>) -> usize {
+        let before = to.len();
+        match self {
+            Picked::Runs(runs) => runs.iter().for_each(|run| to.extend_from_slice(&from[run.clone()])),
+            Picked::Rows(rows) => to.extend(rows.iter().map(|row| from[*row])),
+        }
+        (to.len() - before) * size_of::<T>()
+    }
+
+    fn copy_numbers<T: arrow_array::ArrowPrimitiveType>(
+        &self,
+        array: &PrimitiveArray<T>,
+        values: &mut Vec<T::Native>,
+        valid: &mut NullBufferBuilder,
+    ) -> usize {
+        let before = values.len();
+        let bytes = self.copy(array.values(), values);
+        match (array.nulls(), self) {
+            (None, _) => valid.append_n_non_nulls(values.len() - before),
+            (Some(nulls), Picked::Rows(rows)) => rows.iter().for_each(|row| valid.append(nulls.is_valid(*row))),
+            (Some(nulls), Picked::Runs(runs)) => {
+                runs.iter().flat_map(Clone::clone).for_each(|row| valid.append(nulls.is_valid(row)));
+            }
+        }
+        bytes
+    }
+
+    fn copy_texts(&self, array: &StringArray, ends: &mut Vec<i32>, bytes: &mut Vec<u8>) -> Result<usize, ArrowError> {
+        let (from, data) = (array.value_offsets(), array.value_data());
+        let (before, rows) = (bytes.len(), ends.len());
+        // all that is here and all that may come fit
+        i32::try_from(before + data.len()).map_err(|_| ArrowError::OffsetOverflowError(before))?;
+        match self {
+            Picked::Runs(runs) => {
+                for run in *runs {
+                    let shift = ends.last().copied().unwrap_or(0) - from[run.start];
+                    bytes.extend_from_slice(&data[from[run.start].as_usize()..from[run.end].as_usize()]);
+                    ends.extend(from[run.start + 1..=run.end].iter().map(|end| end + shift));
+                }
+            }
+            Picked::Rows(rows) => copy_each_text((from, data), rows, ends, bytes),
+        }
+        Ok(bytes.len() - before + (ends.len() - rows) * size_of::<i32>())
     }
 }
 
-fn copy_numbers<T: arrow_array::ArrowPrimitiveType>(
-    array: &PrimitiveArray<T>,
-    runs: &[Range<usize>],
-    values: &mut Vec<T::Native>,
-    valid: &mut NullBufferBuilder,
-) -> usize {
-    let before = values.len();
-    let bytes = copy(array.values(), runs, values);
-    match array.nulls() {
-        None => valid.append_n_non_nulls(values.len() - before),
-        Some(nulls) => runs.iter().flat_map(Clone::clone).for_each(|row| valid.append(nulls.is_valid(row))),
+/// Copies texts one by one.
+fn copy_each_text((from, data): (&[i32], &[u8]), rows: &[usize], ends: &mut Vec<i32>, bytes: &mut Vec<u8>) {
+    let mut end = ends.last().copied().unwrap_or(0);
+    ends.extend(rows.iter().map(|row| {
+        end += from[row + 1] - from[*row];
+        end
+    }));
+    let mut at = bytes.len();
+    bytes.resize(end.as_usize() + SHORT_TEXT, 0);
+    for row in rows {
+        let (start, end) = (from[*row].as_usize(), from[row + 1].as_usize());
+        let length = end - start;
+        match (data[start..].first_chunk::<SHORT_TEXT>(), bytes[at..].first_chunk_mut::<SHORT_TEXT>()) {
+            (Some(piece), Some(to)) if length <= SHORT_TEXT => *to = *piece,
+            _ => bytes[at..at + length].copy_from_slice(&data[start..end]),
+        }
+        at += length;
     }
-    bytes
+    bytes.truncate(at);
 }
 
-fn copy_texts(
-    array: &StringArray,
-    runs: &[Range<usize>],
-    ends: &mut Vec<i32>,
-    bytes: &mut Vec<u8>,
-) -> Result<usize, ArrowError> {
-    let (from, data) = (array.value_offsets(), array.value_data());
-    let before = bytes.len();
-    // all that is here and all that may come fit
-    i32::try_from(before + data.len()).map_err(|_| ArrowError::OffsetOverflowError(before))?;
-    let rows = ends.len();
-    for run in runs {
-        let shift = ends.last().copied().unwrap_or(0) - from[run.start];
-        append(bytes, data, from[run.start].as_usize()..from[run.end].as_usize());
-        from[run.start + 1..=run.end].iter().for_each(|end| ends.push(end + shift));
+#[cfg(test)]
+mod tests {
+    use arrow_schema::{Field, Schema};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Rows with these texts; numbers follow from them, one in three is missing.
+    fn rows(texts: &[String], first: usize) -> Rows {
+        let schema = Schema::new(vec![
+            Field::new("text", DataType::Utf8, false),
+            Field::new("integer", DataType::Int64, true),
+            Field::new("float", DataType::Float64, false),
+        ]);
+        let number = |at: usize| (!at.is_multiple_of(3)).then_some(at as i64);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(texts.to_vec())),
+            Arc::new((0..texts.len()).map(number).collect::<Int64Array>()),
+            Arc::new(Float64Array::from_iter_values(texts.iter().map(|text| text.len() as f64 / 3.0))),
+        ];
+        let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
+        let at = first as u64..(first + texts.len()) as u64;
+        let times = at.clone().map(|at| Timestamp::from_micros(at as i64 * 1000).unwrap()).collect();
+        Rows::new(batch, times, at.collect()).unwrap()
     }
-    Ok(bytes.len() - before + (ends.len() - rows) * size_of::<i32>())
+
+    proptest! {
+        /// Whatever is picked, row by row or in runs, comes out as it went in.
+        #[test]
+        fn what_is_picked_comes_out(
+            batches in proptest::collection::vec((
+                proptest::collection::vec("[a-z é]{0,8}|[a-z]{30,34}", 1..60),
+                proptest::collection::vec((0..3usize, 1..9usize), 1..20),
+            ), 1..5),
+        ) {
+            let (mut gather, partition) = (Gather::default(), SourcePartition::new("p"));
+            let (mut expected, mut held, mut first) = (Vec::new(), 0, 0);
+            for (texts, steps) in &batches {
+                let rows = rows(texts, first);
+                first += texts.len();
+                let (mut runs, mut at) = (Vec::new(), 0);
+                for (gap, length) in steps {
+                    let run = (at + gap).min(texts.len())..(at + gap + length).min(texts.len());
+                    at = run.end + 1;
+                    runs.extend((!run.is_empty()).then_some(run));
+                }
+                let numbers: Vec<u32> = runs.iter().flat_map(Clone::clone).map(|row| row as u32).collect();
+                expected.push(rows.picked(&numbers).unwrap());
+                held += gather.add(&partition, &rows, &runs).unwrap();
+            }
+            let found: Vec<Rows> = gather.finish().unwrap().rows().cloned().collect();
+            prop_assert_eq!(found.len(), 1);
+            let whole = arrow_select::concat::concat_batches(
+                &found[0].batch().schema(), expected.iter().map(Rows::batch)).unwrap();
+            prop_assert_eq!(found[0].batch(), &whole);
+            prop_assert_eq!(found[0].times(), expected.iter().flat_map(Rows::times).copied().collect::<Vec<_>>());
+            prop_assert_eq!(found[0].offsets(), expected.iter().flat_map(Rows::offsets).copied().collect::<Vec<_>>());
+            let texts: usize = expected.iter().map(|rows| rows.batch().column(0).as_string::<i32>().iter().flatten().map(str::len).sum::<usize>()).sum();
+            prop_assert_eq!(held, texts + whole.num_rows() * (4 * 8 + 4));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -21,8 +21,9 @@ use crate::model::{Away, Piece, Places, Rows, Timestamp};
 
 /// A file takes about so many bytes; then the next one is begun.
 const FILE_BYTES: u64 = 256 << 20;
-/// Pieces that may wait to be written.
-const WAITING_MAX: usize = 32;
+/// Rows of so many bytes may wait to be written: as many as are put away at once, so that the line fills its intervals
+/// anew while they are.
+const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// Rows that cannot be put away or brought back.
 #[derive(Debug, thiserror::Error)]
@@ -40,13 +41,12 @@ pub enum SpillError {
     Rows(#[from] ArrowError),
 }
 
-/// Where rows are put. They are written by a thread of its own, which has little waiting before it: a slow disk holds the
-/// line up.
+/// Where rows are put. They are written by a thread of its own, before which some may wait: a slow disk holds the line up.
 #[derive(Debug)]
 pub(super) struct Spill {
     shared: Arc<Shared>,
     /// To the thread, once there is one.
-    queue: Mutex<Option<SyncSender<(u64, Rows)>>>,
+    queue: Mutex<Option<Sender<(u64, Rows)>>>,
 }
 
 #[derive(Debug)]
@@ -60,6 +60,8 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     tickets: u64,
+    /// Bytes of what waits.
+    waiting_bytes: usize,
     /// What was put away and not brought back.
     entries: BTreeMap<u64, Entry>,
 }
@@ -106,9 +108,13 @@ impl Spill {
 
     /// Puts rows away.
     pub(super) fn put(&self, rows: Rows) -> Result<Piece, SpillError> {
-        let count = rows.len();
+        let (count, bytes) = (rows.len(), bytes_of(&rows));
         let ticket = {
             let mut state = locked(&self.shared.state);
+            while state.waiting_bytes > WAITING_BYTES_MAX {
+                state = self.shared.written.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            state.waiting_bytes += bytes;
             state.tickets += 1;
             let ticket = state.tickets;
             state.entries.insert(ticket, Entry::Waiting);
@@ -146,8 +152,8 @@ impl Spill {
         Ok(decoded(bytes, &entry)?)
     }
 
-    fn start(&self) -> Result<SyncSender<(u64, Rows)>, SpillError> {
-        let (sender, receiver) = sync_channel(WAITING_MAX);
+    fn start(&self) -> Result<Sender<(u64, Rows)>, SpillError> {
+        let (sender, receiver) = channel();
         let shared = Arc::clone(&self.shared);
         let work = move || shared.write(&receiver);
         let spawned = thread::Builder::new().name("spill".into()).spawn(work);
@@ -170,7 +176,12 @@ impl Shared {
         let mut current: Option<(Arc<Scratch>, u64)> = None;
         while let Ok((ticket, rows)) = queue.recv() {
             let entry = self.written(&rows, &mut current).map_or_else(Entry::Failed, Entry::Written);
-            locked(&self.state).entries.insert(ticket, entry);
+            let bytes = bytes_of(&rows);
+            drop(rows);
+            let mut state = locked(&self.state);
+            state.waiting_bytes -= bytes;
+            state.entries.insert(ticket, entry);
+            drop(state);
             self.written.notify_all();
         }
     }
@@ -212,6 +223,18 @@ impl Scratch {
         (&mut *file).take(length as u64).read_to_end(&mut bytes)?;
         if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
     }
+}
+
+/// About how many bytes rows take in memory.
+fn bytes_of(rows: &Rows) -> usize {
+    let texts = |array: &ArrayRef| match array.as_string_opt::<i32>() {
+        Some(texts) => {
+            let ends = texts.value_offsets();
+            4 * rows.len() + index(ends.last().copied().unwrap_or(0)) - index(ends.first().copied().unwrap_or(0))
+        }
+        None => 8 * rows.len(),
+    };
+    16 * rows.len() + rows.batch().columns().iter().map(texts).sum::<usize>()
 }
 
 /// Event times, offsets, then each column: of a text column the lengths and the texts, of a number the values and, if one

@@ -10,8 +10,8 @@
 //! 2 | interval i64 | arrivals                                                   late rows of an interval
 //! ```
 
+use super::Increment;
 use super::round::Round;
-use super::{Increment, PARTS};
 use crate::detect::arrival::Arrival;
 use crate::detect::fleet::Change;
 use crate::detect::snapshot::{self, Codec, Reader, SnapshotError, Writer};
@@ -110,14 +110,14 @@ impl Journal {
         self.count += 1;
     }
 
-    /// Whether there have been so many steps that to write everything anew is less work.
-    pub(in crate::detect) fn is_too_long(&self) -> bool {
-        self.owed > PARTS
+    /// Whether there have been so many steps that to write everything anew is less work: more than a round has parts.
+    pub(in crate::detect) fn is_too_long(&self, parts: u32) -> bool {
+        self.owed > parts
     }
 
-    /// A part was written, or everything.
-    pub(in crate::detect) fn pay(&mut self, all: bool) {
-        self.owed = if all { 0 } else { self.owed.saturating_sub(1) };
+    /// So many parts were written, or everything.
+    pub(in crate::detect) fn pay(&mut self, parts: u32, all: bool) {
+        self.owed = if all { 0 } else { self.owed.saturating_sub(parts) };
         if all {
             // there is nobody else who could need the steps
             (self.steps, self.count) = (Writer::default(), 0);

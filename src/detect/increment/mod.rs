@@ -3,8 +3,9 @@
 //! The whole state of a large fleet is too much to write at each checkpoint. An increment is small: the members in a
 //! range of keys as they are, and the steps since the increment before it, as far as they are needed to bring members
 //! up to date that are in earlier increments (`journal`). The ranges go round the keys (`round`), one part in
-//! [`PARTS`] for each step; a fleet that fits into one increment is written whole each time, and needs no steps. From the
-//! increments of the last round a detector is restored that equals the one that wrote them (`restore`, D2).
+//! [`PARTS`] for each step, a smaller one where few series are done again soon enough; a fleet that fits into one increment
+//! is written whole each time, and needs no steps. From the increments of the last round a detector is restored that
+//! equals the one that wrote them (`restore`, D2).
 //!
 //! ```text
 //! checkpoint          1        2        3        4        5      after 5: needed are 3, 4 and 5
@@ -45,6 +46,9 @@ pub(super) use round::Round;
 /// Increments that go round all keys, and steps after which that is done: who restores a detector does as much work as
 /// half of these steps took.
 pub(super) const PARTS: u32 = 32;
+/// Or more of both, as long as so few judgements are done again: about two seconds of one core, half of it as a rule. What
+/// goes through a history closes many intervals between two checkpoints, and need not write all forests at each.
+const REPLAYED_MAX: usize = 1 << 17;
 /// An increment has members of so many bytes at least: smaller objects are hardly written faster.
 pub(super) const BYTES_LEAST: usize = 1 << 20;
 /// Members that are written at the same time, and how many where it is the bytes that count.
@@ -74,7 +78,6 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    const USUAL: Pace = Pace { parts: PARTS as usize, bytes: BYTES_LEAST };
     const ALL: Pace = Pace { parts: 1, bytes: 0 };
 }
 
@@ -87,7 +90,12 @@ impl Detector {
 
     /// [`Detector::increment`] with the series spread over what the caller has; the same bytes.
     pub fn increment_on(&mut self, spread: &impl Spread) -> Increment {
-        self.increment_at(Pace::USUAL, spread)
+        self.increment_at(Pace { parts: self.parts() as usize, bytes: BYTES_LEAST }, spread)
+    }
+
+    /// Increments that go round all keys, and steps after which that is done.
+    pub(super) fn parts(&self) -> u32 {
+        u32::try_from(REPLAYED_MAX / self.series_count().max(1)).unwrap_or(u32::MAX).max(PARTS)
     }
 
     pub(super) fn increment_at(&mut self, pace: Pace, spread: &impl Spread) -> Increment {
@@ -95,8 +103,8 @@ impl Detector {
         let from = journal.round.cursor().cloned();
         let bytes = snapshot::seal(self.settings(), |to| {
             self.write_head(journal.previous, from.as_ref(), to);
-            let end = self.write_members(from.as_ref(), pace, spread, |bytes| to.append(bytes));
-            journal.pay(from.is_none() && end.is_none());
+            let (end, paid) = self.write_members(from.as_ref(), pace, spread, |bytes| to.append(bytes));
+            journal.pay(paid, from.is_none() && end.is_none());
             write_end(end.as_ref(), journal.owed, to);
             journal.write_steps(to);
             journal.round.advance(end);
@@ -149,14 +157,15 @@ impl Detector {
         from.cloned().write(to);
     }
 
-    /// Writes the members from a key on until there are enough; gives the first key that is not among them.
+    /// Writes the members from a key on until there are enough; gives the first key that is not among them, and how many
+    /// parts of all they are.
     fn write_members(
         &self,
         from: Option<&SeriesKey>,
         pace: Pace,
         spread: &impl Spread,
         mut put: impl FnMut(&[u8]),
-    ) -> Option<SeriesKey> {
+    ) -> (Option<SeriesKey>, u32) {
         let all = &self.fleet.members;
         let wanted = all.len().div_ceil(pace.parts);
         let range = (from.map_or(Bound::Unbounded, Bound::Included), Bound::Unbounded);
@@ -174,7 +183,8 @@ impl Detector {
             bytes += batch.iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>();
             batch.iter().for_each(|(_, _, bytes)| put(bytes));
         }
-        members.next().map(|((key, _), _)| key.clone())
+        let parts = u32::try_from(count / wanted.max(1)).unwrap_or(u32::MAX);
+        (members.next().map(|((key, _), _)| key.clone()), parts.max(1))
     }
 }
 

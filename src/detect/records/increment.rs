@@ -44,7 +44,7 @@ impl RecordDetector {
         let Some(mut journal) = self.journal.take() else { return };
         journal.wrote(|to| step.write(to));
         let is_too_much = || journal.bytes() > self.keys.memory_bytes() / STEPS_SHARE;
-        if !journal.is_too_long() && !is_too_much() {
+        if !journal.is_too_long(PARTS) && !is_too_much() {
             self.journal = Some(journal);
         }
     }
@@ -62,7 +62,7 @@ impl RecordDetector {
         let bytes = snapshot::seal_under(self.settings.description(), |to| {
             self.write_head(journal.previous, from.as_ref(), to);
             let end = self.write_forests(from.as_ref(), (parts, bytes_least), to);
-            journal.pay(from.is_none() && end.is_none());
+            journal.pay(1, from.is_none() && end.is_none());
             end.clone().write(to);
             journal.owed.write(to);
             journal.write_steps(to);

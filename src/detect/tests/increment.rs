@@ -232,7 +232,7 @@ const STORY: Story = Story {
 #[test]
 fn a_fleet_of_means_is_restored_while_forests_are_parked_and_woken() {
     let seen = tell(&STORY);
-    assert!(seen.longest_chain >= 7 && seen.partial >= 6 && seen.restarts > 10 && seen.replayed > 50, "{seen:?}");
+    assert!(seen.longest_chain >= 7 && seen.partial >= 4 && seen.restarts > 10 && seen.replayed > 50, "{seen:?}");
     assert!(seen.tail > 1 && seen.compact > 1 && seen.full > 1 && seen.parked > 1, "{seen:?}");
     assert!(seen.jumps > 1 && seen.gone > 1 && seen.revised > 20, "{seen:?}");
 }
@@ -279,12 +279,22 @@ fn whoever_never_writes_increments_keeps_no_steps_and_too_many_steps_are_dropped
     assert!(detector.journal.is_none());
     let pace = Pace { parts: 3, bytes: 0 };
     assert!(!detector.increment_at(pace, &Sequential).is_whole);
-    observe(&mut detector, 10..42);
+    // a small fleet is done again in no time
+    observe(&mut detector, 10..90);
     assert!(detector.journal.is_some());
-    observe(&mut detector, 42..43);
+    // without the journal nothing more is kept, whatever comes
+    let most = 10 + detector.parts() as usize;
+    observe(&mut detector, 90..2 * most);
     assert!(detector.journal.is_none());
     let first = detector.increment_at(pace, &Sequential);
     assert_eq!((first.chain, first.is_whole), (1, false));
+    let mut kept = vec![first.bytes];
+    for step in 2 * most..2 * most + 2 {
+        observe(&mut detector, step..step + 1);
+        kept.push(detector.increment_at(pace, &Sequential).bytes);
+    }
+    let restored = restore(detector.settings(), &kept, &Sequential).unwrap().0;
+    assert!(restored.snapshot() == detector.snapshot(), "what begins anew is whole in itself");
 }
 
 /// Three increments that belong together, and their settings.

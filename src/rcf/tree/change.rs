@@ -51,12 +51,12 @@ impl Trees {
         }
     }
 
-    /// Room for more nodes of one kind in every tree: for half as many again while the trees are young, then for six or a
+    /// Room for more nodes of one kind in every tree: for as many again while the trees are young, then for six or a
     /// thirty-second more. Nodes without a box come after those with one, so that their names move up when boxes are added.
     fn make_room(&mut self, boxed: bool, keep: &mut [&mut u16]) {
         let usual = self.usual[usize::from(boxed)];
         let grown = |room: usize| {
-            let more = if room < usual { (room / 2).max(6).min(usual - room) } else { (room / 32).max(6) };
+            let more = if room < usual { room.max(6).min(usual - room) } else { (room / 32).max(6) };
             (room + more).min(SAMPLE_MAX - 1)
         };
         let (box_room, loose_room) =
@@ -102,14 +102,17 @@ impl Trees {
         keep.iter_mut().for_each(|name| **name = rename(**name));
     }
 
-    /// Gives back room that no tree has needed for a while: what is in use, and a little more, stays.
+    /// Gives back room that no tree has needed for a while: what is in use, and a little more, stays. Young trees will need
+    /// theirs, unless most of it is empty.
     pub(in super::super) fn trim(&mut self) {
         let most = |boxed: bool, room: usize| {
             let used = |tree: usize| room - self.count_free(tree, boxed);
             (0..self.heads.len()).map(used).max().unwrap_or(0)
         };
         let (box_room, loose_room) = (most(true, self.box_room) + 2, most(false, self.loose_room) + 2);
-        if self.box_room + self.loose_room < box_room + loose_room + 8 {
+        let (room, needed) = (self.box_room + self.loose_room, box_room + loose_room);
+        let are_young = self.box_room <= self.usual[1] && self.loose_room <= self.usual[0];
+        if room < needed + 8 || are_young && room < 2 * needed + 8 {
             return;
         }
         let (box_room, loose_room) = (box_room.min(self.box_room), loose_room.min(self.loose_room));
