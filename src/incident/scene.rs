@@ -66,7 +66,12 @@ impl Sums {
 
     /// The deviation in a direction, in standard deviations.
     pub(super) fn z(&self, direction: Direction) -> f64 {
-        let deviation = toward(direction, self.deviation());
+        self.z_from(self.expected, direction)
+    }
+
+    /// The same from another value than what was expected.
+    pub(super) fn z_from(&self, value: f64, direction: Direction) -> f64 {
+        let deviation = toward(direction, self.value - value);
         if self.variance > 0.0 { deviation / self.variance.sqrt() } else { 0.0 }
     }
 

@@ -18,6 +18,8 @@ const SETTLED: f64 = 0.8;
 const GONE: f64 = 0.05;
 /// Of a shift that was learned, by which a value must move further, or back, to be more than that.
 const FURTHER: f64 = 0.75;
+/// And the standard deviations of its own that it must have moved: the noise of a small slice may come as far.
+const MOVED_Z: f64 = 4.0;
 /// Growth of the impact by which it is more in any case.
 const BEYOND: f64 = 2.0;
 /// Of a sighting of a wider slice, that lies in one that was learned where it is no more than that.
@@ -50,7 +52,9 @@ impl Part {
     /// Whether its value has left the level that was learned by most of what it had come there, to one side.
     pub(in crate::incident) fn has_moved(&self, direction: Direction, scene: &Scene<'_>) -> bool {
         let (Some(level), Some(stands)) = (self.level, self.stands(scene)) else { return false };
-        toward(direction, stands - level) > FURTHER * self.step().abs()
+        let Some(sums) = scene.sums(&self.measure, &self.slice) else { return false };
+        let before = libm::exp(level - stands) * sums.value.max(GONE * sums.size);
+        toward(direction, stands - level) > FURTHER * self.step().abs() && sums.z_from(before, direction) >= MOVED_Z
     }
 }
 
@@ -108,8 +112,11 @@ impl Life {
         let is_further = match sighting.slice.lies(&part.slice) {
             // what one of its series stood at is not known
             Lies::Within => {
-                let relative = sighting.sums.relative(sighting.direction).max(0.0);
-                shift(sighting.direction, relative).abs() > (1.0 + FURTHER) * part.step().abs()
+                let Sighting { sums, direction, .. } = sighting;
+                let is_far =
+                    shift(*direction, sums.relative(*direction).max(0.0)).abs() > (1.0 + FURTHER) * part.step().abs();
+                let level = sums.expected + toward(*direction, part.largest * sums.size);
+                is_far && sums.z_from(level, *direction) >= MOVED_Z
             }
             Lies::Around => scene.explained(sighting, &part.slice) < WITHIN,
             Lies::Same | Lies::Beside => part.has_moved(sighting.direction, scene),

@@ -69,3 +69,20 @@ fn a_level_is_in_a_digest_only_where_all_are_told_of_it() {
         assert_eq!(kinds(&notices), expected, "{tell_level_shift}");
     }
 }
+
+#[test]
+fn the_noise_of_a_small_series_is_no_further_change() {
+    // a series is further below than the level of all, by less than it may be off
+    let plot = |_: &str, market: &str, platform: &str, step: i64| {
+        let (value, expected) = match (market, step) {
+            ("fr", 20..60) => (0.6, 1.0),
+            ("fr", 110..113) if platform == "tv" => (0.0, 1.0),
+            ("fr", 60..) => (0.6, 0.6),
+            _ => (1.0, 1.0),
+        };
+        let usual = if platform == "tv" { 0.14 * USUAL } else { USUAL };
+        (Some(value * usual), expected * usual)
+    };
+    let notices = World::new(rules()).run(0..200, &plot);
+    assert_eq!(kinds(&notices), [NoticeKind::Opened, NoticeKind::LevelShift], "{notices:#?}");
+}
