@@ -110,14 +110,8 @@ impl Life {
     pub(in crate::incident) fn goes_beyond(&self, at: usize, sighting: &Sighting, scene: &Scene<'_>) -> bool {
         let part = &self.parts[at];
         let is_further = match sighting.slice.lies(&part.slice) {
-            // what one of its series stood at is not known
-            Lies::Within => {
-                let Sighting { sums, direction, .. } = sighting;
-                let is_far =
-                    shift(*direction, sums.relative(*direction).max(0.0)).abs() > (1.0 + FURTHER) * part.step().abs();
-                let level = sums.expected + toward(*direction, part.largest * sums.size);
-                is_far && sums.z_from(level, *direction) >= MOVED_Z
-            }
+            // what one of its series stood at is not known, and a small one goes far by chance: it is one that sends nothing
+            Lies::Within => sighting.sums.silent > 0 && sighting.sums.silent == sighting.sums.known,
             Lies::Around => scene.explained(sighting, &part.slice) < WITHIN,
             Lies::Same | Lies::Beside => part.has_moved(sighting.direction, scene),
         };
