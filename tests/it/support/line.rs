@@ -50,7 +50,7 @@ impl Point {
             _ if name.starts_with("outbox/") => Point::Outbox,
             "_tidewatch.json" => Point::Description,
             "anomalies.jsonl" => Point::Anomalies,
-            "incidents.jsonl" | "late.jsonl" => Point::Incidents,
+            "incidents.jsonl" | "incidents_returned.jsonl" | "lagging.jsonl" | "late.jsonl" => Point::Incidents,
             _ if file.starts_with("revisions-") => Point::Revisions,
             _ if file.starts_with("rejects-") => Point::Rejects,
             _ if file.starts_with("part-") => Point::Part,
