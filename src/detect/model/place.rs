@@ -133,6 +133,18 @@ mod tests {
     }
 
     #[test]
+    fn a_week_that_is_ahead_goes_on_over_midnight() {
+        let first = Interval::containing(0, Length::from_seconds(300).unwrap());
+        for step in 0..7 * 288 {
+            for days in 0..7 {
+                let now = Place::of(first.offset(step)).ahead(days);
+                let before = Place::of(first.offset(step + 1)).ahead(days).before(1);
+                assert_eq!((now.bin, now.of_day), (before.bin, before.of_day), "{step} {days}");
+            }
+        }
+    }
+
+    #[test]
     fn a_day_has_no_more_slots_than_minutes() {
         let slots = |seconds| {
             let length = Length::from_seconds(seconds).unwrap();
