@@ -77,6 +77,17 @@ impl Forest {
         Ok(score::scores(&self.trees, &self.points, &self.query(block)))
     }
 
+    /// [`Forest::score`] for who asks only whether a score is as large as in `least`: a point that the first trees agree to
+    /// be more usual, by three standard errors, gets the mean over these alone. That takes half the time, and the rest
+    /// of a forest need not be fetched.
+    pub fn score_from(&self, block: &[f64], least: &Scores) -> Result<Scores, InputError> {
+        self.check(block)?;
+        if !self.is_ready() {
+            return Ok(Scores::default());
+        }
+        Ok(score::scores_from(least, &self.trees, &self.points, &self.query(block)))
+    }
+
     /// Scores a block, then learns it: [`Forest::score`] and [`Forest::update`] in one.
     pub fn observe(&mut self, block: &[f64]) -> Result<Scores, InputError> {
         self.check(block)?;

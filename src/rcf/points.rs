@@ -36,13 +36,17 @@ pub(super) struct Mark {
     gap: usize,
 }
 
-/// New names by old unit; unused for dead units.
-pub(super) struct Renamed(Vec<u16>);
+/// New names by old unit, which say nothing of dead units; nothing at all if every name stays.
+pub(super) struct Renamed(Option<Vec<u16>>);
 
 impl Renamed {
     #[inline]
     pub(super) fn of(&self, name: u16) -> u16 {
-        self.0[usize::from(name - FIRST)]
+        self.0.as_ref().map_or(name, |names| names[usize::from(name - FIRST)])
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.is_none()
     }
 }
 
@@ -175,11 +179,13 @@ impl Points {
         }
         self.holders.truncate(to);
         self.values.truncate(to * unit);
+        let mut is_other = to < renamed.len();
         if !self.is_whole() && to + 2 * span > UNITS_MAX {
             self.part(&mut renamed);
+            is_other = true;
         }
         self.make_room();
-        Renamed(renamed)
+        Renamed(is_other.then_some(renamed))
     }
 
     /// Gives every live point a unit of its own.

@@ -31,18 +31,58 @@ pub struct Scores {
 
 /// The mean score over all trees.
 pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
-    let mut climb = Climb { q, now: f32x4::ZERO, sum: [0.0; 4], trees: 0 };
+    let mut climb = Climb::new(q);
     trees.visit(q, points, &mut climb);
-    let [expected_depth, log_mass, displacement, _] = climb.sum.map(|sum| sum / f64::from(climb.trees.max(1)));
-    Scores { expected_depth, log_mass, displacement }
+    climb.mean()
 }
+
+/// The mean score over as many trees as it takes to tell that none of the scores can reach `least`: over all of them, if
+/// it can.
+pub(super) fn scores_from(least: &Scores, trees: &Trees, points: &Points, q: &Query) -> Scores {
+    let mut climb = Climb::new(q);
+    let mut asked = 0;
+    while asked < trees.len() && !(asked > 0 && climb.is_below(least)) {
+        let until = if asked == 0 { FIRST_ASKED.min(trees.len()) } else { trees.len() };
+        trees.visit_some(asked..until, q, points, &mut climb);
+        asked = until;
+    }
+    climb.mean()
+}
+
+/// Trees whose answers may be enough, and the standard errors by which their mean must stay away from what matters.
+const FIRST_ASKED: usize = 8;
+const ERRORS: f64 = 3.0;
 
 struct Climb<'a> {
     q: &'a Query,
     /// Expected depth, log mass and displacement of the present tree, not normalised; a fourth for the vector's sake.
     now: f32x4,
     sum: [f64; 4],
+    /// Of the normalised scores.
+    squares: f32x4,
     trees: u32,
+}
+
+impl Climb<'_> {
+    fn new(q: &Query) -> Climb<'_> {
+        Climb { q, now: f32x4::ZERO, sum: [0.0; 4], squares: f32x4::ZERO, trees: 0 }
+    }
+
+    fn mean(&self) -> Scores {
+        let [expected_depth, log_mass, displacement, _] = self.sum.map(|sum| sum / f64::from(self.trees.max(1)));
+        Scores { expected_depth, log_mass, displacement }
+    }
+
+    /// Whether the trees that were asked agree that no score is as large as in `least`.
+    fn is_below(&self, least: &Scores) -> bool {
+        let count = f64::from(self.trees);
+        let least = [least.expected_depth, least.log_mass, least.displacement];
+        self.sum.iter().zip(self.squares.to_array()).zip(least).all(|((sum, squares), least)| {
+            let (mean, room) = (sum / count, least - sum / count);
+            let variance = (f64::from(squares) / count - mean * mean).max(0.0);
+            room > 0.0 && variance * ERRORS * ERRORS < room * room * (count - 1.0)
+        })
+    }
 }
 
 impl Visit for Climb<'_> {
@@ -75,6 +115,7 @@ impl Visit for Climb<'_> {
     #[inline(always)]
     fn end(&mut self, total: u32) {
         let normed = self.now * f32x4::new(NORMS[(total as usize).min(NORMS.len() - 1)]);
+        self.squares += normed * normed;
         for (sum, normed) in self.sum.iter_mut().zip(normed.to_array()) {
             *sum += f64::from(normed);
         }

@@ -255,6 +255,9 @@ impl Trees {
 
     /// Rewrites every point's name.
     pub(super) fn rename(&mut self, renamed: &super::points::Renamed) {
+        if renamed.is_nothing() {
+            return;
+        }
         for head in self.heads.iter_mut().filter(|head| head.mass > 0 && is_leaf(head.root)) {
             head.root = renamed.of(head.root);
         }

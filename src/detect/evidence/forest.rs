@@ -64,10 +64,16 @@ impl ForestEvidence {
         }
     }
 
-    /// Scores of the shingle that ends with `z`; none while there is too little to compare with.
+    /// Scores of the shingle that ends with `z`; none while there is too little to compare with. Those of a usual one are
+    /// the mean over a part of the trees: they are below both marks, and how far does not matter.
     pub(in crate::detect) fn scores(&mut self, z: f64) -> Option<Scores> {
+        let least = Scores {
+            expected_depth: self.depth.threshold() / DEPTH.0,
+            log_mass: self.mass.threshold() / MASS.0,
+            displacement: f64::INFINITY,
+        };
         let forest = self.awake().filter(|forest| forest.is_ready())?;
-        forest.score(&[z.clamp(-CUT, CUT)]).ok()
+        forest.score_from(&[z.clamp(-CUT, CUT)], &least).ok()
     }
 
     /// `-log10` of the probability of such scores on this series.

@@ -51,6 +51,11 @@ impl Tail {
         Tail { shape, ..self }
     }
 
+    /// Where the tail begins.
+    pub(in crate::detect) fn threshold(&self) -> f64 {
+        self.threshold
+    }
+
     /// `-log10 P(z > value)`, finite and never negative.
     pub(in crate::detect) fn surprise(&self, value: f64) -> f64 {
         let surprise = if value <= self.threshold {

@@ -400,3 +400,28 @@ fn what_is_set_aside_is_enough_and_not_much_more() {
         }
     }
 }
+
+#[test]
+fn a_usual_point_is_told_from_some_trees_and_a_rare_one_from_all() {
+    let mut random = Random::new(23);
+    let mut forest = Forest::new(Settings::new(1, 4).unwrap().trees(30).unwrap().seed(9));
+    let least = Scores { expected_depth: 1.4, log_mass: 0.55, displacement: f64::INFINITY };
+    let reaches = |scores: &Scores| scores.expected_depth >= least.expected_depth || scores.log_mass >= least.log_mass;
+    let (mut rare, mut usual, mut short) = (0, 0, 0);
+    for step in 0..4000u32 {
+        let spike = if step % 97 == 0 { 4.0 + normal(&mut random).abs() } else { 0.0 };
+        let value = 3.0 * (f64::from(step) * std::f64::consts::TAU / 48.0).sin() + 0.3 * normal(&mut random) + spike;
+        let (all, some) = (forest.score(&[value]).unwrap(), forest.score_from(&[value], &least).unwrap());
+        if forest.is_ready() && reaches(&all) {
+            rare += 1;
+            assert_eq!(some, all, "at {step}");
+        } else if forest.is_ready() {
+            usual += 1;
+            short += u32::from(some != all);
+            assert!(!reaches(&some), "at {step}: {some:?} of {all:?}");
+        }
+        forest.update(&[value]).unwrap();
+    }
+    assert!(rare > 30 && usual > 3000, "{rare} rare, {usual} usual");
+    assert!(10 * short > 5 * usual, "{short} of {usual} told from some trees");
+}

@@ -4,6 +4,8 @@
 //!
 //! Going down is a chain of loads that wait for each other; four trees go down side by side to fill the waiting.
 
+use std::ops::Range;
+
 use super::super::lanes::{self, LANES_UNROLLED, Query, with_lanes};
 use super::super::points::Points;
 use super::super::settings::LANES_MAX;
@@ -55,13 +57,25 @@ impl Trees {
     /// Takes a visitor along the way of `q` through every tree that is not empty.
     #[inline]
     pub(in super::super) fn visit(&self, q: &Query, points: &Points, visitor: &mut impl Visit) {
-        with_lanes!(self.width / 2, self.visit_lanes(q, points, visitor))
+        self.visit_some(0..self.heads.len(), q, points, visitor);
     }
 
-    fn visit_lanes<const L: usize>(&self, q: &Query, points: &Points, visitor: &mut impl Visit) {
+    /// The same through some of the trees.
+    #[inline]
+    pub(in super::super) fn visit_some(
+        &self,
+        trees: Range<usize>,
+        q: &Query,
+        points: &Points,
+        visitor: &mut impl Visit,
+    ) {
+        with_lanes!(self.width / 2, self.visit_lanes(trees, q, points, visitor))
+    }
+
+    fn visit_lanes<const L: usize>(&self, trees: Range<usize>, q: &Query, points: &Points, visitor: &mut impl Visit) {
         let mut log = Log { rows: [[0; TOGETHER]; ROWS], leaves: [0; BATCH + TOGETHER], ends: [0; BATCH + TOGETHER] };
-        for first in (0..self.heads.len()).step_by(BATCH) {
-            let heads = &self.heads[first..self.heads.len().min(first + BATCH)];
+        for first in trees.clone().step_by(BATCH) {
+            let heads = &self.heads[first..trees.end.min(first + BATCH)];
             if self.descend(first, heads, q, &mut log) {
                 self.touch(first, heads.len(), &log, points);
                 let mut starts = [0; TOGETHER];
