@@ -16,16 +16,20 @@ pub struct Aggregator {
     dimensions: usize,
     /// Column index and type of each measure.
     measures: Vec<(usize, MeasureType)>,
-    cells: Vec<Cell>,
+    /// Key and row count of each cell, and what is gathered of it: so many stats and sketches as there are sorts of them.
+    cells: Vec<(SeriesKey, u64)>,
+    stats: Vec<Stats>,
+    sketches: Vec<Sketch>,
     /// From the dimension values to the place in `cells`.
     places: Places,
     /// The dimension values of each cell as words, where all are short, and those of the row that is looked at.
     words: Vec<u64>,
     asked: Vec<u64>,
-    /// What is gathered beside the measure columns, and the place in `cells` of each row of a batch, if anything is.
+    /// What is gathered beside the measure columns.
     slots: Vec<Slot>,
     sketched: Vec<Slot>,
-    rows_at: Vec<usize>,
+    /// The place in `cells` of each row of a batch.
+    rows_at: Vec<u32>,
 }
 
 impl Aggregator {
@@ -42,6 +46,8 @@ impl Aggregator {
             dimensions: columns.dimensions.len(),
             measures: measures.map(|(index, (_, kind))| (columns.measure_index(index), *kind)).collect(),
             cells: Vec::new(),
+            stats: Vec::new(),
+            sketches: Vec::new(),
             places: Places::new(),
             words: Vec::new(),
             asked: vec![LONG; columns.dimensions.len()],
@@ -58,69 +64,64 @@ impl Aggregator {
     pub fn add(&mut self, rows: &Rows) {
         let batch = rows.batch();
         let keys: Vec<&StringArray> = (0..self.dimensions).map(|at| batch.column(at).as_string::<i32>()).collect();
-        let values: Vec<Values<'_>> =
-            self.measures.iter().map(|(at, kind)| Values::of(batch.column(*at), *kind)).collect();
-        let has_more = !self.slots.is_empty() || !self.sketched.is_empty();
+        self.rows_at.clear();
         for row in 0..rows.len() {
             let place = self.place(&keys, row);
-            if has_more {
-                self.rows_at.push(place);
-            }
-            let cell = &mut self.cells[place];
-            cell.rows += 1;
-            for (stats, values) in cell.stats.iter_mut().zip(&values) {
-                if let Some(value) = values.get(row) {
-                    stats.add(value);
-                }
-            }
+            self.cells[place as usize].1 += 1;
+            self.rows_at.push(place);
+        }
+        let (kinds, sketch_kinds) = (self.kinds(), self.sketched.len());
+        let rows_at = &self.rows_at;
+        let place = |row: usize| rows_at[row] as usize;
+        for (at, (column, kind)) in self.measures.iter().enumerate() {
+            let values = Values::of(batch.column(*column), *kind);
+            values.each(|row, value| self.stats[place(row) * kinds + at].add(value));
         }
         for (slot, at) in self.slots.iter().zip(self.measures.len()..) {
-            slot.gather(batch, |row, value| {
-                let cell = self.rows_at.get(row).and_then(|place| self.cells.get_mut(*place));
-                if let Some(stats) = cell.and_then(|cell| cell.stats.get_mut(at)) {
-                    stats.add(value);
-                }
-            });
+            slot.gather(batch, |row, value| self.stats[place(row) * kinds + at].add(value));
         }
-        let (cells, rows_at) = (&mut self.cells, &self.rows_at);
-        let mut sketch = |row: usize, at: usize, add: &dyn Fn(&mut Sketch)| {
-            let cell = rows_at.get(row).and_then(|place| cells.get_mut(*place));
-            cell.and_then(|cell| cell.sketches.get_mut(at)).into_iter().for_each(add);
-        };
         for (at, slot) in self.sketched.iter().enumerate() {
+            let sketches = &mut self.sketches;
             match slot.sketch() {
                 Some(Sketch::Distinct(_)) => slot.gather_bytes(batch, |row, value| {
-                    sketch(row, at, &|sketch| {
-                        if let Sketch::Distinct(distinct) = sketch {
-                            distinct.add(value);
-                        }
-                    });
+                    if let Sketch::Distinct(distinct) = &mut sketches[place(row) * sketch_kinds + at] {
+                        distinct.add(value);
+                    }
                 }),
                 Some(Sketch::Quantiles(_)) => slot.gather(batch, |row, value| {
-                    sketch(row, at, &|sketch| {
-                        if let Sketch::Quantiles(quantiles) = sketch {
-                            quantiles.add(value);
-                        }
-                    });
+                    if let Sketch::Quantiles(quantiles) = &mut sketches[place(row) * sketch_kinds + at] {
+                        quantiles.add(value);
+                    }
                 }),
                 None => {}
             }
         }
-        self.rows_at.clear();
     }
 
     /// Closes the interval: its cells in the order of their keys. The next rows belong to the next interval.
     pub fn close(&mut self, interval: Interval) -> ClosedInterval {
         self.places.clear();
         self.words.clear();
-        let mut cells = std::mem::take(&mut self.cells);
+        let (kinds, sketch_kinds) = (self.kinds(), self.sketched.len());
+        let mut sketches = self.sketches.drain(..);
+        let cells = self.cells.drain(..).enumerate().map(|(place, (key, rows))| {
+            let stats = self.stats[place * kinds..][..kinds].to_vec();
+            Cell { key, rows, stats, sketches: sketches.by_ref().take(sketch_kinds).collect() }
+        });
+        let mut cells: Vec<Cell> = cells.collect();
+        self.stats.clear();
         cells.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         ClosedInterval { interval, cells }
     }
 
+    /// Stats of each cell.
+    fn kinds(&self) -> usize {
+        self.measures.len() + self.slots.len()
+    }
+
     /// The place of a row's cell, which is made if there is none.
     #[inline]
-    fn place(&mut self, keys: &[&StringArray], row: usize) -> usize {
+    fn place(&mut self, keys: &[&StringArray], row: usize) -> u32 {
         let mut are_short = true;
         for (asked, key) in self.asked.iter_mut().zip(keys) {
             *asked = word(key, row);
@@ -136,31 +137,30 @@ impl Aggregator {
             words.fold(true, |is_it, (one, other)| is_it & (one == other))
         };
         match self.places.find(hash, is_it) {
-            Some(place) => place,
+            Some(place) => place as u32,
             None => self.add_cell(keys, row, hash),
         }
     }
 
-    fn place_of_long(&mut self, keys: &[&StringArray], row: usize) -> usize {
+    fn place_of_long(&mut self, keys: &[&StringArray], row: usize) -> u32 {
         self.asked.fill(LONG);
         let hash = self.places.hash(keys.iter().map(|key| key.value(row).as_bytes()));
-        let is_it = |place: usize| self.cells[place].key.values().eq(keys.iter().map(|key| key.value(row)));
+        let is_it = |place: usize| self.cells[place].0.values().eq(keys.iter().map(|key| key.value(row)));
         match self.places.find(hash, is_it) {
-            Some(place) => place,
+            Some(place) => place as u32,
             None => self.add_cell(keys, row, hash),
         }
     }
 
     #[cold]
-    fn add_cell(&mut self, keys: &[&StringArray], row: usize, hash: u64) -> usize {
+    fn add_cell(&mut self, keys: &[&StringArray], row: usize, hash: u64) -> u32 {
         let place = self.cells.len();
         self.places.push(hash);
         self.words.extend(&self.asked);
-        let key = SeriesKey::new(keys.iter().map(|key| key.value(row)));
-        let stats = vec![Stats::EMPTY; self.measures.len() + self.slots.len()];
-        let sketches = self.sketched.iter().filter_map(Slot::sketch).collect();
-        self.cells.push(Cell { key, rows: 0, stats, sketches });
-        place
+        self.cells.push((SeriesKey::new(keys.iter().map(|key| key.value(row))), 0));
+        self.stats.resize(self.stats.len() + self.kinds(), Stats::EMPTY);
+        self.sketches.extend(self.sketched.iter().filter_map(Slot::sketch));
+        place as u32
     }
 }
 
@@ -190,10 +190,34 @@ pub(super) enum Values<'a> {
 }
 
 impl Values<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Values::Integer(values) => values.len(),
+            Values::Float(values) => values.len(),
+        }
+    }
+
     pub(super) fn of(column: &ArrayRef, kind: MeasureType) -> Values<'_> {
         match kind {
             MeasureType::Integer => Values::Integer(column.as_primitive::<Int64Type>()),
             MeasureType::Float => Values::Float(column.as_primitive::<Float64Type>()),
+        }
+    }
+
+    /// Gives each value that is there with its row.
+    #[expect(clippy::cast_precision_loss, reason = "integers beyond 2^53 are measured, not counted")]
+    fn each(&self, mut give: impl FnMut(usize, f64)) {
+        match self {
+            Values::Integer(values) if values.null_count() == 0 => {
+                values.values().iter().enumerate().for_each(|(row, value)| give(row, *value as f64));
+            }
+            Values::Float(values) if values.null_count() == 0 => {
+                let finite = values.values().iter().enumerate().filter(|(_, value)| value.is_finite());
+                finite.for_each(|(row, value)| give(row, *value));
+            }
+            Values::Integer(_) | Values::Float(_) => {
+                (0..self.len()).filter_map(|row| Some((row, self.get(row)?))).for_each(|(row, value)| give(row, value));
+            }
         }
     }
 

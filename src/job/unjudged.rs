@@ -12,7 +12,7 @@ use crate::model::{ClosedInterval, Closing, Held};
 /// The first to come waits so long at most, if another one came as short a time before it.
 const WAIT: Duration = Duration::from_millis(300);
 /// So many are judged at once, or fewer that have so many cells.
-const INTERVALS_MAX: usize = 32;
+const INTERVALS_MAX: usize = 128;
 const CELLS_MAX: usize = 1 << 15;
 
 /// Whether so many are to be judged at once, and no more.
