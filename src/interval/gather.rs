@@ -16,6 +16,10 @@ use crate::model::{Held, Piece, Places, Rows, SourcePartition, Timestamp};
 /// A piece has about so many rows, but for those that come in one batch.
 const PIECE_ROWS: usize = 16_384;
 
+/// Room is made for this part more than the last piece had: pieces that are put away together differ little, and what does
+/// not fit is copied once more.
+const MORE_ROWS: usize = 8;
+
 /// Rows by source partition, in the order of each.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
@@ -27,7 +31,8 @@ struct Part {
     pieces: Vec<Piece>,
     /// Rows that are not a piece yet.
     block: Option<Block>,
-    /// As many rows as the last piece had: room for so many is made at once.
+    /// As many rows as the last piece had, or one of the source partition before: room for so many, and some, is made at
+    /// once.
     usual_rows: usize,
 }
 
@@ -41,11 +46,15 @@ impl Gather {
     ) -> Result<usize, ArrowError> {
         let part = match self.parts.get_mut(partition) {
             Some(part) => part,
-            None => self.parts.entry(partition.clone()).or_default(),
+            None => {
+                // files of one stream are much alike
+                let usual_rows = self.parts.values().next_back().map_or(0, Part::usual_rows);
+                self.parts.entry(partition.clone()).or_insert(Part { usual_rows, ..Part::default() })
+            }
         };
         let block = match &mut part.block {
             Some(block) => block,
-            none => none.insert(Block::new(rows.batch(), part.usual_rows)?),
+            none => none.insert(Block::new(rows.batch(), part.usual_rows + part.usual_rows / MORE_ROWS)?),
         };
         let more = block.add(rows, runs)?;
         // places that are not offsets are those of one batch
@@ -88,6 +97,11 @@ impl Gather {
 }
 
 impl Part {
+    /// As many rows as one like it is expected to have in a piece.
+    fn usual_rows(&self) -> usize {
+        self.block.as_ref().map_or(0, |block| block.times.len()).max(self.usual_rows)
+    }
+
     fn seal(&mut self, places: &Places) -> Result<(), ArrowError> {
         if let Some(block) = self.block.take() {
             self.usual_rows = block.times.len();
@@ -125,7 +139,7 @@ impl Block {
                     let usual_bytes = texts.value_data().len() / texts.len().max(1) + 1;
                     let mut ends = Vec::with_capacity(rows + 1);
                     ends.push(0);
-                    let usual = rows.saturating_mul(usual_bytes).min(ROOM_BYTES_MAX);
+                    let usual = (rows.saturating_mul(usual_bytes) + SHORT_TEXT).min(ROOM_BYTES_MAX);
                     Column::Text { ends, bytes: Vec::with_capacity(usual) }
                 }
                 DataType::Int64 => {
