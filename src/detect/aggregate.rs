@@ -1,6 +1,8 @@
 //! From the rows of one interval to its cells: per series the row count and, per measure column, count, sum, minimum and
 //! maximum; then what else measures take of the rows (`intake`). Rows are taken one by one in the order given, so that sums have the same bits live and in a backtest (D1).
 
+use std::ops::Range;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, StringArray};
@@ -22,9 +24,11 @@ pub struct Aggregator {
     sketches: Vec<Sketch>,
     /// From the dimension values to the place in `cells`.
     places: Places,
-    /// The dimension values of each cell as words, where all are short, and those of the row that is looked at.
+    /// The dimension values of each cell as words, where all are short.
     words: Vec<u64>,
+    /// Those of a block of rows, and their hashes.
     asked: Vec<u64>,
+    hashes: Vec<u64>,
     /// What is gathered beside the measure columns.
     slots: Vec<Slot>,
     sketched: Vec<Slot>,
@@ -50,7 +54,8 @@ impl Aggregator {
             sketches: Vec::new(),
             places: Places::new(),
             words: Vec::new(),
-            asked: vec![LONG; columns.dimensions.len()],
+            asked: Vec::new(),
+            hashes: Vec::new(),
             slots: intake.slots().to_vec(),
             sketched: intake.sketched().to_vec(),
             rows_at: Vec::new(),
@@ -65,10 +70,8 @@ impl Aggregator {
         let batch = rows.batch();
         let keys: Vec<&StringArray> = (0..self.dimensions).map(|at| batch.column(at).as_string::<i32>()).collect();
         self.rows_at.clear();
-        for row in 0..rows.len() {
-            let place = self.place(&keys, row);
-            self.cells[place as usize].1 += 1;
-            self.rows_at.push(place);
+        for first in (0..rows.len()).step_by(BLOCK) {
+            self.find(&keys, first..rows.len().min(first + BLOCK));
         }
         let (kinds, sketch_kinds) = (self.kinds(), self.sketched.len());
         let rows_at = &self.rows_at;
@@ -119,68 +122,73 @@ impl Aggregator {
         self.measures.len() + self.slots.len()
     }
 
-    /// The place of a row's cell, which is made if there is none.
-    #[inline]
-    fn place(&mut self, keys: &[&StringArray], row: usize) -> u32 {
-        let mut are_short = true;
-        for (asked, key) in self.asked.iter_mut().zip(keys) {
-            *asked = word(key, row);
-            are_short &= *asked != LONG;
+    /// Notes the place of each row's cell, which is made if there is none, and counts the row there.
+    fn find(&mut self, keys: &[&StringArray], rows: Range<usize>) {
+        let (width, first) = (self.dimensions, rows.start);
+        self.asked.clear();
+        self.asked.resize(rows.len() * width, 0);
+        self.hashes.clear();
+        self.hashes.resize(rows.len(), self.places.key());
+        for (at, key) in keys.iter().enumerate() {
+            let asked = self.asked.iter_mut().skip(at).step_by(width);
+            for ((asked, hash), word) in asked.zip(&mut self.hashes).zip(words(key, rows.clone())) {
+                *asked = word;
+                *hash = Places::hash_word(*hash, word);
+            }
         }
-        if !are_short {
-            return self.place_of_long(keys, row);
-        }
-        let (words, asked) = (&self.words, &self.asked);
-        let hash = self.places.hash_words(asked);
-        let is_it = |place: usize| {
-            let words = words[place * asked.len()..].iter().zip(asked);
-            words.fold(true, |is_it, (one, other)| is_it & (one == other))
-        };
-        match self.places.find(hash, is_it) {
-            Some(place) => place as u32,
-            None => self.add_cell(keys, row, hash),
-        }
-    }
-
-    fn place_of_long(&mut self, keys: &[&StringArray], row: usize) -> u32 {
-        self.asked.fill(LONG);
-        let hash = self.places.hash(keys.iter().map(|key| key.value(row).as_bytes()));
-        let is_it = |place: usize| self.cells[place].0.values().eq(keys.iter().map(|key| key.value(row)));
-        match self.places.find(hash, is_it) {
-            Some(place) => place as u32,
-            None => self.add_cell(keys, row, hash),
+        for row in rows {
+            let asked = (row - first) * width..(row - first + 1) * width;
+            let place = if self.asked[asked.clone()].contains(&LONG) {
+                self.asked[asked.clone()].fill(LONG);
+                let hash = self.places.hash(keys.iter().map(|key| key.value(row).as_bytes()));
+                let is_it = |place: usize| self.cells[place].0.values().eq(keys.iter().map(|key| key.value(row)));
+                self.places.find(hash, is_it).ok_or(hash)
+            } else {
+                let (words, asked, hash) = (&self.words, &self.asked[asked.clone()], self.hashes[row - first]);
+                self.places.find(hash, |place| words[place * width..][..width] == *asked).ok_or(hash)
+            };
+            let place = match place {
+                Ok(place) => place,
+                Err(hash) => self.add_cell(keys, row, (hash, asked)),
+            };
+            self.cells[place].1 += 1;
+            self.rows_at.push(place as u32);
         }
     }
 
     #[cold]
-    fn add_cell(&mut self, keys: &[&StringArray], row: usize, hash: u64) -> u32 {
+    fn add_cell(&mut self, keys: &[&StringArray], row: usize, (hash, asked): (u64, Range<usize>)) -> usize {
         let place = self.cells.len();
         self.places.push(hash);
-        self.words.extend(&self.asked);
+        self.words.extend_from_slice(&self.asked[asked]);
         self.cells.push((SeriesKey::new(keys.iter().map(|key| key.value(row))), 0));
         self.stats.resize(self.stats.len() + self.kinds(), Stats::EMPTY);
         self.sketches.extend(self.sketched.iter().filter_map(Slot::sketch));
-        place as u32
+        place
     }
 }
+
+/// Rows whose cells are looked for together: column by column as far as they do not depend on each other.
+const BLOCK: usize = 512;
 
 /// Stands for a value that is too long for a word: no short one has this length.
 const LONG: u64 = u64::MAX;
 
-/// A value of at most seven bytes, and its length in the highest byte.
-#[inline]
-fn word(key: &StringArray, row: usize) -> u64 {
-    let (ends, bytes) = (key.value_offsets(), key.value_data());
-    let (start, end) = (ends[row].as_usize(), ends[row + 1].as_usize());
-    let length = end - start;
-    if length > 7 {
-        return LONG;
-    }
-    let text = match bytes[start..].first_chunk::<8>() {
-        Some(chunk) => u64::from_le_bytes(*chunk) & !(u64::MAX << (8 * length)),
-        None => bytes[start..end].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
-    };
-    text | (length as u64) << 56
+/// Values of at most seven bytes with their length in the highest byte, or [`LONG`].
+fn words(key: &StringArray, rows: Range<usize>) -> impl Iterator<Item = u64> {
+    let (ends, bytes) = (&key.value_offsets()[rows.start..=rows.end], key.value_data());
+    ends.windows(2).map(|pair| {
+        let (start, end) = (pair[0].as_usize(), pair[1].as_usize());
+        let length = end - start;
+        if length > 7 {
+            return LONG;
+        }
+        let text = match bytes[start..].first_chunk::<8>() {
+            Some(chunk) => u64::from_le_bytes(*chunk) & !(u64::MAX << (8 * length)),
+            None => bytes[start..end].iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        };
+        text | (length as u64) << 56
+    })
 }
 
 /// One measure column.

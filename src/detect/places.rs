@@ -12,13 +12,17 @@ type Entry = u32;
 /// Mixed into every value; odd, without a pattern (digits of pi).
 const MIX: u64 = 0x243f_6a88_85a3_08d3;
 
+/// Entries up to which a table is kept sparse.
+const SPARSE_MAX: usize = 1 << 13;
+
 /// Places by hashes.
 #[derive(Clone, Debug)]
 pub(super) struct Places {
     key: u64,
     /// Full hashes by place.
     hashes: Vec<u64>,
-    /// A power of two of entries, at most half of them taken.
+    /// A power of two of entries: at most half of them taken, or an eighth while that is little memory, so that most looks
+    /// end at the first.
     table: Vec<Entry>,
 }
 
@@ -33,10 +37,15 @@ impl Places {
         values.fold(self.key, mixed)
     }
 
-    /// The hash of some values that are words.
+    /// The hash of no values.
+    pub(super) fn key(&self) -> u64 {
+        self.key
+    }
+
+    /// The hash of some values, and one more that is a word.
     #[inline]
-    pub(super) fn hash_words(&self, words: &[u64]) -> u64 {
-        words.iter().fold(self.key, |hash, word| folded(hash ^ word))
+    pub(super) fn hash_word(hash: u64, word: u64) -> u64 {
+        folded(hash ^ word)
     }
 
     /// The place with this hash for which `is_it` is true, or where the next cell will be.
@@ -55,7 +64,8 @@ impl Places {
     /// Adds the next cell, which was not found.
     pub(super) fn push(&mut self, hash: u64) {
         self.hashes.push(hash);
-        if 2 * self.hashes.len() > self.table.len() {
+        let room = if self.table.len() < SPARSE_MAX { 8 } else { 2 };
+        if room * self.hashes.len() > self.table.len() {
             self.table = vec![0; 2 * self.table.len()];
             (0..self.hashes.len()).for_each(|place| self.enter(place));
         } else {
