@@ -140,7 +140,7 @@ impl Series {
             habit: Habit::default(),
             budget: Budget::default(),
             unrest: 0.0,
-            refractory: Refractory::default(),
+            refractory: Refractory::new(),
             jumps: Jumps::new(),
         }
     }
