@@ -5,9 +5,10 @@
 //! largest score that was said is kept for a third of a day, and a score below it, or above it by less than a factor of three
 //! in probability, is cut to what says nothing. An interval that is clearly odder than what was said is said. How often
 //! so much was said is counted by quarters of a unit, over about a month: the k-th time is k times less rare,
-//! `score - log10 k`, but an alarm keeps at least the score of one. A probability that evidence gives is one for series that go as this one is thought to go; one that
-//! is as odd as never in years twice a week goes otherwise.
+//! `score - log10 k`, but an alarm keeps at least the score of one. A probability that evidence gives is one for series that go
+//! as this one is thought to go; a series that is as odd as never in years twice a week goes otherwise.
 
+use super::judgement::Context;
 use super::snapshot::codec;
 
 /// By how much a score must exceed what was said.
@@ -41,12 +42,14 @@ impl Refractory {
         Refractory { said: 0.0, left: 0, counts: [0.0; LEVELS], since: 0 }
     }
 
-    /// The score as it is said, of an interval whose own is `score`.
-    pub(super) fn say(&mut self, score: f64, alarm: f64, per_day: u32) -> f64 {
+    /// The score as it is said, of an interval whose own is `score` and whose extremes add `news` if it is odd at all.
+    pub(super) fn say(&mut self, score: f64, news: f64, context: &Context) -> f64 {
+        let &Context { alarm, per_day, .. } = context;
         self.left = self.left.saturating_sub(1);
         self.since = self.since.saturating_add(1);
         let least = SAID * alarm;
         let floor = if score >= alarm { alarm } else { least };
+        let score = if score >= least { score + news } else { score };
         if score <= least {
             return score;
         }
@@ -73,15 +76,16 @@ impl Refractory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detect::margin::Margin;
 
-    /// Intervals per day, and the score of an alarm.
     const DAY: u32 = 288;
-    const ALARM: f64 = 4.6;
+    const CONTEXT: Context =
+        Context { per_day: DAY, alarm: 4.6, empty_is_zero: false, margin: Margin::NONE, is_counter: false };
 
     #[test]
     fn the_same_is_said_once_and_the_odder_at_once() {
         let mut refractory = Refractory::new();
-        let mut say = |score| refractory.say(score, ALARM, DAY);
+        let mut say = |score| refractory.say(score, 0.0, &CONTEXT);
         assert_eq!(say(1.0), 1.0);
         assert_eq!(say(3.5), 3.5);
         assert_eq!(say(3.6), 2.3);
@@ -93,11 +97,17 @@ mod tests {
     }
 
     #[test]
+    fn extremes_count_where_something_is_odd() {
+        let say = |score| Refractory::new().say(score, 1.5, &CONTEXT);
+        assert_eq!([2.0, 2.3, 3.0, 4.6].map(say), [2.0, 3.8, 4.5, 6.1]);
+    }
+
+    #[test]
     fn what_is_said_often_is_less_rare_and_the_odder_is_as_rare_as_it_was() {
         let mut refractory = Refractory::new();
         let mut daily = |score| {
-            let said = refractory.say(score, ALARM, DAY);
-            (1..DAY).for_each(|_| assert_eq!(refractory.say(0.0, ALARM, DAY), 0.0));
+            let said = refractory.say(score, 0.0, &CONTEXT);
+            (1..DAY).for_each(|_| assert_eq!(refractory.say(0.0, 0.0, &CONTEXT), 0.0));
             said
         };
         let said: Vec<f64> = (0..3).map(|_| daily(4.0)).collect();
