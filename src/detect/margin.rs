@@ -107,6 +107,11 @@ impl Margin {
         margin > 0.0 && change.abs() <= margin
     }
 
+    /// Whether a value is a change that counts: to a side that is asked for, and not too small.
+    pub(super) fn counts(&self, value: f64, expected: f64) -> bool {
+        self.asks(value >= expected) && !self.is_small(value - expected, expected)
+    }
+
     /// Whether changes to this side are asked for.
     pub(super) fn asks(&self, high: bool) -> bool {
         match self.sides {
@@ -123,11 +128,10 @@ impl Margin {
         }
         let judgement = self.widened(judgement, value);
         let Judgement { expected, .. } = judgement;
-        let is_asked = self.asks(value >= expected);
-        let is_small = self.is_small(value - expected, expected);
-        if is_asked && !is_small {
+        if self.counts(value, expected) {
             return judgement;
         }
+        let is_asked = self.asks(value >= expected);
         // at the margin an alarm would begin
         let most = if is_asked { severity((value - expected).abs() / self.at(expected)) } else { 0.0 };
         Judgement { severity: judgement.severity.min(most), ..silenced(judgement, alarm) }

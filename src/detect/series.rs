@@ -11,7 +11,7 @@
 mod episodes;
 
 use super::episode::{Echo, Episode, Mode};
-use super::evidence::{ForestEvidence, Jumps, Lead, Odds, Question, Repeats, Silence, Windows};
+use super::evidence::{Extremes, ForestEvidence, Jumps, Lead, Odds, Question, Repeats, Silence, Windows};
 use super::guise::Guises;
 use super::habit::{Budget, Habit, Recurrence};
 use super::judgement::{Context, Judgement, State};
@@ -81,6 +81,7 @@ pub(super) struct Series {
     budget: Budget,
     /// Share of the intervals of about a week that were within episodes.
     unrest: f64,
+    extremes: Extremes,
     refractory: Refractory,
     jumps: Jumps,
 }
@@ -103,6 +104,7 @@ codec!(Series {
     habit,
     budget,
     unrest,
+    extremes,
     refractory,
     jumps,
 });
@@ -140,7 +142,8 @@ impl Series {
             habit: Habit::default(),
             budget: Budget::default(),
             unrest: 0.0,
-            refractory: Refractory::default(),
+            extremes: Extremes::new(),
+            refractory: Refractory::new(),
             jumps: Jumps::new(),
         }
     }
@@ -198,7 +201,18 @@ impl Series {
             None => self.judge_silence(context, &outlook, gap),
         };
         let judgement = self.told(context, judgement, value);
-        Judgement { score: self.refractory.say(judgement.score, context.alarm, context.per_day), ..judgement }
+        let (score, news) = (judgement.score, self.news(context, place.number, value, &judgement));
+        Judgement { score: self.refractory.say(score, news, context), ..judgement }
+    }
+
+    /// What extremes add to the score of an interval that is judged so. Where alarms are decided apart from the score, no other
+    /// interval overtakes them, nor does a change that does not count.
+    fn news(&mut self, context: &Context, number: i64, value: Option<f64>, judgement: &Judgement) -> f64 {
+        let Some(value) = value else { return 0.0 };
+        let news = self.extremes.observe(context, number, value, judgement.expected);
+        let is_alarm = judgement.score >= context.alarm;
+        let may_overtake = !self.windows.decides_apart() && context.margin.counts(value, judgement.expected);
+        if is_alarm || may_overtake { news } else { 0.0 }
     }
 
     /// A judgement within the margins: a flat line and a gap are told however near to what was expected they are.
@@ -216,6 +230,7 @@ impl Series {
     pub(super) fn pass(&mut self, context: &Context, place: &Place) -> Judgement {
         let outlook = self.outlook(context, place);
         self.jumps.stand_at(outlook.expected);
+        self.extremes.stand_at(outlook.expected);
         self.settle = (self.settle + 1).min(SETTLE);
         let remaining = self.remaining();
         let state = if remaining > 0 { State::Learning { remaining } } else { State::Normal };

@@ -15,7 +15,7 @@ use super::settings::Settings;
 use crate::model::SeriesKey;
 
 const MAGIC: &[u8; 4] = b"TWDT";
-const VERSION: u32 = 9;
+const VERSION: u32 = 10;
 const HEADER_BYTES: usize = 12;
 
 /// Why bytes are no state of this detector.

@@ -1,6 +1,7 @@
 //! How unusual an interval is, on a scale that means the same on every series: each kind of evidence is ranked against
 //! its own past on this series and becomes a probability; the score is `-log10` of it.
 
+mod extremes;
 mod far;
 mod forest;
 mod jumps;
@@ -11,6 +12,7 @@ mod silence;
 mod tail;
 mod windows;
 
+pub(super) use extremes::Extremes;
 pub(super) use forest::{BOXES_COMPACT, BOXES_FULL, ForestEvidence, forest_settings};
 pub(super) use jumps::Jumps;
 use rank::Rank;

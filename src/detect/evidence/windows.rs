@@ -144,6 +144,11 @@ impl Windows {
         self.odds(lead.statistic, distance(&opinion, self.adds_up))
     }
 
+    /// Whether alarms are decided by something else than what the score is made of.
+    pub(in crate::detect) fn decides_apart(&self) -> bool {
+        self.adds_up
+    }
+
     /// The score of a surprise that is the largest of all.
     pub(in crate::detect) fn score(&self, surprise: f64) -> f64 {
         (surprise - (self.mark - AT_SHARE)).max(0.0)
