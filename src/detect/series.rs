@@ -205,8 +205,8 @@ impl Series {
         Judgement { score: self.refractory.say(score, news, context), ..judgement }
     }
 
-    /// What extremes add to the score of an interval that is judged so. Where alarms are decided apart from the score, no other
-    /// interval overtakes them, nor does a change that does not count.
+    /// What extremes add to the score of an interval that is judged so: nothing to one that is no alarm, where alarms are
+    /// decided by something else than the score or where its change does not count.
     fn news(&mut self, context: &Context, number: i64, value: Option<f64>, judgement: &Judgement) -> f64 {
         let Some(value) = value else { return 0.0 };
         let news = self.extremes.observe(context, number, value, judgement.expected);

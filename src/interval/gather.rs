@@ -19,6 +19,8 @@ const PIECE_ROWS: usize = 16_384;
 /// Room is made for this part more than the last piece had: pieces that are put away together differ little, and what does
 /// not fit is copied once more.
 const MORE_ROWS: usize = 8;
+/// Room is made for so many rows at most because another source partition had them.
+const HAD_ROWS_MAX: usize = 1024;
 
 /// Rows by source partition, in the order of each.
 #[derive(Debug, Default)]
@@ -31,8 +33,7 @@ struct Part {
     pieces: Vec<Piece>,
     /// Rows that are not a piece yet.
     block: Option<Block>,
-    /// As many rows as the last piece had, or one of the source partition before: room for so many, and some, is made at
-    /// once.
+    /// As many rows as the last piece had, or one of another source partition: room for so many, and some, is made at once.
     usual_rows: usize,
 }
 
@@ -48,7 +49,7 @@ impl Gather {
             Some(part) => part,
             None => {
                 // files of one stream are much alike
-                let usual_rows = self.parts.values().next_back().map_or(0, Part::usual_rows);
+                let usual_rows = self.parts.values().next_back().map_or(0, Part::had_rows);
                 self.parts.entry(partition.clone()).or_insert(Part { usual_rows, ..Part::default() })
             }
         };
@@ -97,9 +98,13 @@ impl Gather {
 }
 
 impl Part {
-    /// As many rows as one like it is expected to have in a piece.
-    fn usual_rows(&self) -> usize {
-        self.block.as_ref().map_or(0, |block| block.times.len()).max(self.usual_rows)
+    /// As many rows as its last piece has, up to what is made room for on the word of another part.
+    fn had_rows(&self) -> usize {
+        let sealed = self.pieces.last().map(|piece| match piece {
+            Piece::Here(rows) => rows.len(),
+            Piece::Away(away) => away.rows,
+        });
+        self.block.as_ref().map_or(0, |block| block.times.len()).max(sealed.unwrap_or(0)).min(HAD_ROWS_MAX)
     }
 
     fn seal(&mut self, places: &Places) -> Result<(), ArrowError> {
@@ -139,7 +144,7 @@ impl Block {
                     let usual_bytes = texts.value_data().len() / texts.len().max(1) + 1;
                     let mut ends = Vec::with_capacity(rows + 1);
                     ends.push(0);
-                    let usual = (rows.saturating_mul(usual_bytes) + SHORT_TEXT).min(ROOM_BYTES_MAX);
+                    let usual = rows.saturating_mul(usual_bytes).saturating_add(SHORT_TEXT).min(ROOM_BYTES_MAX);
                     Column::Text { ends, bytes: Vec::with_capacity(usual) }
                 }
                 DataType::Int64 => {

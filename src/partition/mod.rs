@@ -1,8 +1,7 @@
 //! Closed intervals become objects, and objects become rows again.
 //!
 //! A closing is committed in this order: part objects of its rows under names that follow from the interval alone, then
-//! the manifest, which is created and never replaced: its presence *is* the commit. The parts of several closings may be
-//! on their way at a time; manifests come in the order of the closings. Rows that came too late for an
+//! the manifest, which is created and never replaced: its presence *is* the commit. Rows that came too late for an
 //! earlier interval follow as a further revision of that interval, with objects and a manifest of its own beside the
 //! first; nothing that was committed is ever rewritten, and all objects of a folder together hold every row once. A
 //! closing that is committed again after a crash finds its manifest and changes nothing. A part is never overwritten
@@ -23,7 +22,7 @@ pub use descriptor::{Descriptor, DescriptorError};
 pub use encode::EncodeError;
 pub use manifest::{Manifest, ManifestError, ObjectEntry};
 pub use read::{Content, Listed, Objects, ReadError, Reader, Tree};
-pub use write::{CommitError, Committed, Encoded, Staged, Writer};
+pub use write::{CommitError, Committed, Encoded, Writer};
 
 /// Largest part object by default, before its format compresses it.
 pub const OBJECT_BYTES_MAX: usize = 128 << 20;

@@ -22,27 +22,6 @@ pub struct Writer {
 #[derive(Debug)]
 pub struct Encoded(Vec<Part>);
 
-/// The rows of a closing, written, but for the manifest that makes them count.
-#[derive(Debug)]
-pub struct Staged(Stage);
-
-#[derive(Debug)]
-enum Stage {
-    /// There are none.
-    Nothing,
-    /// Their interval was committed before.
-    There(Manifest),
-    Written(Parts),
-}
-
-/// Parts that no manifest names yet.
-#[derive(Debug)]
-struct Parts {
-    objects: Vec<ObjectEntry>,
-    /// Whether nothing was there under their names.
-    are_alone: bool,
-}
-
 /// What a commit wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Committed {
@@ -107,37 +86,20 @@ impl Writer {
         Ok(Encoded(encode(rows.rows(), &self.columns, self.format, self.object_bytes_max)?))
     }
 
-    /// Writes all that left the line with a closing: [`Writer::encode`], [`Writer::stage`] and [`Writer::commit_staged`].
+    /// Writes all that left the line with a closing: [`Writer::encode`] and [`Writer::commit_encoded`].
     ///
     /// # Errors
     /// When the store fails.
     pub async fn commit(&self, closing: &Closing) -> Result<Committed, CommitError> {
-        let staged = self.stage(closing, self.encode(closing)?).await?;
-        self.commit_staged(closing, staged).await
+        self.commit_encoded(closing, self.encode(closing)?).await
     }
 
-    /// Writes the parts of a closing, which count for nothing yet: this may be done for several closings at a time, and
-    /// in any order.
+    /// Writes all that left the line with a closing. May be repeated: what is committed stays as it is, and rows at or
+    /// before the place that a committed revision reaches in their source partition are not written again.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn stage(&self, closing: &Closing, encoded: Encoded) -> Result<Staged, CommitError> {
-        if closing.rows.is_empty() {
-            return Ok(Staged(Stage::Nothing));
-        }
-        Ok(Staged(match self.load(&manifest_path(closing.interval, 0)).await? {
-            Some(there) => Stage::There(there),
-            None => Stage::Written(self.parts((closing.interval, 0), encoded).await?),
-        }))
-    }
-
-    /// Writes all else that left the line with a closing, and commits its rows. May be repeated: what is committed stays
-    /// as it is, and rows at or before the place that a committed revision reaches in their source partition are not
-    /// written again.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn commit_staged(&self, closing: &Closing, staged: Staged) -> Result<Committed, CommitError> {
+    pub async fn commit_encoded(&self, closing: &Closing, encoded: Encoded) -> Result<Committed, CommitError> {
         let mut committed = Committed::default();
         if !closing.rejects.is_empty() {
             let bytes = rejects::encode(&closing.rejects).map_err(CommitError::Rejects)?;
@@ -146,20 +108,22 @@ impl Writer {
         for (interval, rows) in &closing.late {
             self.late(*interval, closing.sequence, rows, &mut committed).await?;
         }
+        if closing.rows.is_empty() {
+            return Ok(committed);
+        }
         let Closing { interval, sequence, complete, rows, tally, .. } = closing;
-        match staged.0 {
-            Stage::Nothing => {}
-            Stage::Written(parts) => {
+        match self.load(&manifest_path(*interval, 0)).await? {
+            None => {
                 let (interval, sequence, complete, tally) = (*interval, *sequence, *complete, Some(*tally));
                 let head = Head { interval, revision: 0, sequence, complete, tally };
-                self.revision(head, rows, parts, &mut committed).await?;
+                self.revision(head, rows, encoded, &mut committed).await?;
             }
             // a job that was killed after its commit may have left parts that it does not name
-            Stage::There(there) if there.sources == rows.sources() => {
+            Some(there) if there.sources == rows.sources() => {
                 committed.repeated = true;
                 self.tidy(&there).await?;
             }
-            Stage::There(_) => {
+            Some(_) => {
                 committed.adopted = true;
                 self.late(*interval, *sequence, rows, &mut committed).await?;
             }
@@ -203,25 +167,31 @@ impl Writer {
         }
         committed.late_revisions += 1;
         let head = Head { interval, revision, sequence, complete: true, tally: None };
-        let parts = self.parts((interval, revision), self.encoded(&new)?).await?;
-        self.revision(head, &new, parts, committed).await
+        self.revision(head, &new, self.encoded(&new)?, committed).await
     }
 
     async fn revision(
         &self,
         head: Head,
         rows: &Held,
-        parts: Parts,
+        encoded: Encoded,
         committed: &mut Committed,
     ) -> Result<(), CommitError> {
         let Head { interval, revision, .. } = head;
-        let Parts { objects, are_alone } = parts;
-        committed.objects += objects.len() as u64;
-        committed.bytes += objects.iter().map(|object| object.bytes).sum::<u64>();
+        let mut objects = Vec::new();
+        let mut is_alone = true;
+        for (number, part) in (0..).zip(encoded.0) {
+            let (path, found) = self.part((interval, revision, number), &part.bytes).await?;
+            let entry = ObjectEntry::new(path.file_name(), part.rows, &part.bytes);
+            is_alone &= found == Created::New;
+            committed.objects += 1;
+            committed.bytes += entry.bytes;
+            objects.push(entry);
+        }
         let manifest = Manifest::new(head, rows, objects);
         match self.manifest(&manifest).await? {
             // parts are there that we did not write: not all of them may be named
-            Created::New if !are_alone => self.tidy(&manifest).await,
+            Created::New if !is_alone => self.tidy(&manifest).await,
             Created::New => Ok(()),
             // it was not there when this commit began: the other one stands, and our parts are not named
             Created::Exists => {
@@ -232,17 +202,6 @@ impl Writer {
                 Err(CommitError::Overtaken { name })
             }
         }
-    }
-
-    /// Writes the parts of a revision.
-    async fn parts(&self, (interval, revision): (Interval, u32), encoded: Encoded) -> Result<Parts, CommitError> {
-        let mut parts = Parts { objects: Vec::new(), are_alone: true };
-        for (number, part) in (0..).zip(encoded.0) {
-            let (path, found) = self.part((interval, revision, number), &part.bytes).await?;
-            parts.objects.push(ObjectEntry::new(path.file_name(), part.rows, &part.bytes));
-            parts.are_alone &= found == Created::New;
-        }
-        Ok(parts)
     }
 
     /// Writes a part under the first free name. One that is there already, and is the same, was left by a job that was

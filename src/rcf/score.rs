@@ -40,18 +40,18 @@ pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
 /// it can.
 pub(super) fn scores_from(least: &Scores, trees: &Trees, points: &Points, q: &Query) -> Scores {
     let mut climb = Climb::new(q);
-    let mut asked = 0;
-    while asked < trees.len() && !(asked > 0 && climb.is_below(least)) {
-        let until = if asked == 0 { FIRST_ASKED.min(trees.len()) } else { trees.len() };
-        trees.visit_some(asked..until, q, points, &mut climb);
-        asked = until;
+    let first = FIRST_ASKED.min(trees.len());
+    trees.visit_some(0..first, q, points, &mut climb);
+    if !climb.is_below(least) {
+        trees.visit_some(first..trees.len(), q, points, &mut climb);
     }
     climb.mean()
 }
 
-/// Trees whose answers may be enough, and the standard errors by which their mean must stay away from what matters.
+/// Trees whose answers may be enough.
 const FIRST_ASKED: usize = 8;
-const ERRORS: f64 = 3.0;
+/// By so many standard errors their mean must stay below what matters.
+const STANDARD_ERRORS: f64 = 3.0;
 
 struct Climb<'a> {
     q: &'a Query,
@@ -80,7 +80,7 @@ impl Climb<'_> {
         self.sum.iter().zip(self.squares.to_array()).zip(least).all(|((sum, squares), least)| {
             let (mean, room) = (sum / count, least - sum / count);
             let variance = (f64::from(squares) / count - mean * mean).max(0.0);
-            room > 0.0 && variance * ERRORS * ERRORS < room * room * (count - 1.0)
+            room > 0.0 && variance * STANDARD_ERRORS * STANDARD_ERRORS < room * room * (count - 1.0)
         })
     }
 }

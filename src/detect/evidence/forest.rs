@@ -65,7 +65,7 @@ impl ForestEvidence {
     }
 
     /// Scores of the shingle that ends with `z`; none while there is too little to compare with. Those of a usual one are
-    /// the mean over a part of the trees: they are below both marks, and how far does not matter.
+    /// the mean over a part of the trees: they are below both marks, and it matters little how far.
     pub(in crate::detect) fn scores(&mut self, z: f64) -> Option<Scores> {
         let least = Scores {
             expected_depth: self.depth.threshold() / DEPTH.0,

@@ -23,7 +23,6 @@ impl Live<'_> {
             {
                 self.commit(prepared?).await?;
             }
-            self.locks.confirm().await?;
             self.preparer.begin(closing);
         }
         Ok(())
@@ -39,9 +38,9 @@ impl Live<'_> {
 
     /// Commits one closed interval, in the order that `job` tells.
     pub(super) async fn commit(&mut self, prepared: Prepared) -> Result<(), JobError> {
-        let Prepared { closing, staged, seen } = prepared;
+        let Prepared { closing, encoded, seen } = prepared;
         self.locks.confirm().await?;
-        let committed = self.writer.commit_staged(&closing, staged).await?;
+        let committed = self.writer.commit_encoded(&closing, encoded).await?;
         let is_there = committed.adopted || committed.repeated;
         let seen = match seen {
             Some(Seen::Cells(cells)) if !is_there && closing.late.is_empty() => {
