@@ -3,8 +3,8 @@
 //!
 //! Both work on the score, not on the alarm, so that they hold for whoever ranks intervals of many series by their score.
 //! The largest score that was said is kept for a third of a day, and a score below it, or above it by less than a factor of
-//! three in probability, is cut to what says nothing. An interval that is clearly odder than what was said is said, and so is an
-//! alarm, unless one was. How often so much was said is counted by quarters of a unit, over about a month: the k-th time is
+//! three in probability, is cut to what says nothing. An interval that is clearly odder than what was said is said, unless
+//! an alarm's score was reached: what follows is the same event. How often so much was said is counted by quarters of a unit, over about a month: the k-th time is
 //! k times less rare, `score - log10 k`, but an alarm keeps at least the score of one. Evidence gives the probability for a
 //! series that goes as it is thought to go; one that twice a week is as odd as it should be once in years goes otherwise.
 
@@ -28,20 +28,18 @@ const MEMORY_DAYS: f64 = 30.0;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Refractory {
     said: f64,
-    /// Whether it was that of an alarm.
-    said_alarm: bool,
     left: u32,
     /// How often each level was said, as of so many intervals ago.
     counts: [f64; LEVELS],
     since: u32,
 }
 
-codec!(Refractory { said, said_alarm, left, counts, since });
+codec!(Refractory { said, left, counts, since });
 
 impl Refractory {
     /// Of a series that has said nothing.
     pub(super) fn new() -> Refractory {
-        Refractory { said: 0.0, said_alarm: false, left: 0, counts: [0.0; LEVELS], since: 0 }
+        Refractory { said: 0.0, left: 0, counts: [0.0; LEVELS], since: 0 }
     }
 
     /// The score as it is said, of an interval whose own is `score` and whose extremes add `news` if it is odd at all.
@@ -50,17 +48,16 @@ impl Refractory {
         self.left = self.left.saturating_sub(1);
         self.since = self.since.saturating_add(1);
         let least = SAID * alarm;
-        let is_alarm = score >= alarm;
-        let floor = if is_alarm { alarm } else { least };
+        let floor = if score >= alarm { alarm } else { least };
         let score = if score >= least { score + news } else { score };
         if score <= least {
             return score;
         }
-        let is_news = !self.said_alarm && (is_alarm || score >= self.said + NEWS);
+        let is_news = self.said < alarm && score >= self.said + NEWS;
         if self.left > 0 && !is_news {
             return least;
         }
-        (self.said, self.said_alarm, self.left) = (score, is_alarm, (per_day / PARTS).max(1));
+        (self.said, self.left) = (score, (per_day / PARTS).max(1));
         (score - libm::log10(1.0 + self.count(score, per_day))).max(floor)
     }
 
@@ -97,15 +94,6 @@ mod tests {
         assert_eq!(say(300.0), 2.3, "an alarm is an alarm");
         assert!((0..94).all(|_| say(9.0) == 2.3));
         assert!(say(9.0) > 8.0);
-    }
-
-    #[test]
-    fn an_alarm_is_said_after_what_was_odd_and_none() {
-        let mut refractory = Refractory::new();
-        assert_eq!(refractory.say(4.3, 2.0, &CONTEXT), 6.3);
-        assert_eq!(refractory.say(4.5, 0.0, &CONTEXT), 2.3);
-        assert!(refractory.say(5.0, 0.0, &CONTEXT) >= 4.6);
-        assert_eq!(refractory.say(9.0, 2.0, &CONTEXT), 2.3, "an alarm is an alarm");
     }
 
     #[test]
