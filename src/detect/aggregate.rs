@@ -1,5 +1,6 @@
 //! From the rows of one interval to its cells: per series the row count and, per measure column, count, sum, minimum and
-//! maximum; then what else measures take of the rows (`intake`). Rows are taken one by one in the order given, so that sums have the same bits live and in a backtest (D1).
+//! maximum; then what else measures take of the rows (`intake`). Rows are taken one by one in the order given, so that sums
+//! have the same bits live and in a backtest (D1).
 
 use std::ops::Range;
 
@@ -18,7 +19,8 @@ pub struct Aggregator {
     dimensions: usize,
     /// Column index and type of each measure.
     measures: Vec<(usize, MeasureType)>,
-    /// Key and row count of each cell, and what is gathered of it: so many stats and sketches as there are sorts of them.
+    /// Key and row count of each cell, and what is gathered of it: a `Stats` for each kind, and a sketch for each of
+    /// `sketched`.
     cells: Vec<(SeriesKey, u64)>,
     stats: Vec<Stats>,
     sketches: Vec<Sketch>,

@@ -9,12 +9,13 @@
 //! ```
 //!
 //! Read in this order: [`Settings`], [`Aggregator`] and [`Intake`] (what measures take of the rows), [`Sliding`] (over
-//! several intervals), `derived` and [`Expression`] (what follows from other measures), `arrival` (what a step is given), [`Detector`], then `series` (the
-//! step that joins everything), and the parts it joins: `model` (place, profile, level, noise, baselines), `evidence`
-//! (windows and their sides, forest, ranks, extremes, silence, repeats), `episode`, `guise`, `habit`, `refractory`, `severity`. Then what many
-//! series need: `fleet` (forms within a memory budget), `sparse` (the smallest form), `spread` (many series at the same time). The rules that a user
-//! sets: `margin` (which changes count), [`Calendars`] (when nothing counts), `counter` (what only grows). Last what late rows
-//! do to a verdict: `verdicts` (what was said, and what becomes of it), [`Revised`]. Beside all that stands [`records`], which
+//! several intervals), `derived` and [`Expression`] (what follows from other measures), `arrival` (what a step is given),
+//! [`Detector`], then `series` (the step that joins everything), and the parts it joins: `model` (place, profile, level,
+//! noise, baselines), `evidence` (windows and their sides, forest, ranks, extremes, silence, repeats), `episode`, `guise`,
+//! `habit`, `refractory`, `severity`. Then what many series need: `fleet` (forms within a memory budget), `sparse` (the
+//! smallest form), `spread` (many series at the same time). The rules that a user sets: `margin` (which changes count),
+//! [`Calendars`] (when nothing counts), `counter` (what only grows). Last what late rows do to a verdict: `verdicts` (what
+//! was said, and what becomes of it), [`Revised`]. Beside all that stands [`records`], which
 //! scores each row of an interval by itself.
 //! A step is a pure function of the state and the closed interval: no clock, no randomness beside the seed, no look-ahead,
 //! the same bits on every machine (D1). Nothing here reads or writes a file; the state leaves as bytes (`snapshot`), whole

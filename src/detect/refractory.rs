@@ -4,9 +4,11 @@
 //! Both work on the score, not on the alarm, so that they hold for whoever ranks intervals of many series by their score.
 //! The largest score that was said is kept for a third of a day, and a score below it, or above it by less than a factor of
 //! three in probability, is cut to what says nothing. An interval that is clearly odder than what was said is said, unless
-//! an alarm's score was reached: what follows is the same event. How often so much was said is counted by quarters of a unit, over about a month: the k-th time is
-//! k times less rare, `score - log10 k`, but an alarm keeps at least the score of one. Evidence gives the probability for a
-//! series that goes as it is thought to go; one that twice a week is as odd as it should be once in years goes otherwise.
+//! an alarm's score was reached: what follows is the same event.
+//!
+//! How often so much was said is counted by quarters of a unit, over about a month: the k-th time is k times less rare,
+//! `score - log10 k`, but an alarm keeps at least the score of one. Evidence gives the probability for a series that goes as
+//! it is thought to go; one that twice a week is as odd as it should be once in years goes otherwise.
 
 use super::judgement::Context;
 use super::snapshot::codec;

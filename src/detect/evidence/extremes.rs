@@ -1,11 +1,11 @@
-//! Evidence from extremes: is the value, its mean over the last few, its step from the last value or its error further out
-//! than any before it in thirty days or more?
+//! Evidence from extremes: is the value, its mean over the last few, its step from the last value or its error further
+//! out than any before it in thirty days or more?
 //!
 //! It needs no model of the series and no shape of its tails, and it means the same on every series: the n-th of values in
-//! any order is the largest so far once in n times. So it counts beside what other evidence says, never by itself: each
-//! of the four that is new makes an odd interval three times rarer, half a unit of the score. Within an incident it tells
-//! that it has become worse. The extremes of the present thirty days and of those before are kept: what was extreme
-//! once does not hide everything for ever.
+//! any order is the largest so far once in n times. So it counts beside what other evidence says, never by itself: each of
+//! the four that is new makes an odd interval three times rarer, half a unit of the score. Within an incident it tells that
+//! it has become worse. The extremes of the present thirty days and of those before are kept: what was extreme once does
+//! not hide everything for ever.
 
 use crate::detect::judgement::Context;
 use crate::detect::snapshot::codec;
