@@ -64,7 +64,8 @@ pub struct Point {
     /// Upper end of the band.
     pub upper: f64,
     /// How unusual, finite and never negative (R1): `-log10` of how often five minutes of this series are as odd, whatever the
-    /// length of its intervals.
+    /// length of its intervals; less for what it says often, and little for what follows on something odd within a third of
+    /// a day. Intervals are ranked by it; whether one is an anomaly is told by its state.
     pub score: f64,
     /// 0 to 100.
     pub severity: f64,
