@@ -2,6 +2,7 @@
 //! Exit codes: 0 fine, 1 something that the user can mend, 2 a fault of ours.
 
 mod against;
+mod allocator;
 mod anomalies;
 mod args;
 mod backtest;
@@ -102,6 +103,7 @@ fn dates(from: Option<NaiveDate>, to: Option<NaiveDate>) -> Result<(NaiveDate, N
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
+    allocator::keep();
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {

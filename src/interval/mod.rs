@@ -16,6 +16,7 @@
 
 mod gather;
 mod lane;
+mod others;
 mod raise;
 mod resume;
 mod scatter;
@@ -27,11 +28,12 @@ use std::sync::Arc;
 use arrow_schema::ArrowError;
 
 use crate::model::{
-    Batch, Chunk, Closing, Interval, Length, Piece, Position, Progress, Reason, Reject, Rows, SourcePartition, Tally,
-    Timestamp, Zone,
+    Batch, Chunk, Closing, Interval, Length, Packed, Piece, Position, Progress, Reason, Reject, Rows, SourcePartition,
+    Tally, Timestamp, Zone,
 };
-use gather::Gather;
+use gather::{Gather, Incoming};
 use lane::{Lane, Seen};
+use others::{Other, Others};
 use scatter::{Scatter, record_at};
 use trail::{Moment, Trail};
 
@@ -167,24 +169,20 @@ impl Intervals {
         let before = self.mark();
         self.chunks += 1;
         let Batch { rows, keep, rejects, dropped, chunk } = batch;
+        let rows = Arc::new(rows);
         let name = self.settings.lanes.of(&chunk.partition);
         let mut lane = self.state.lanes.get(&name).unwrap_or_else(|| Lane::from(self.state.closed_to_micros));
         if self.is_new(&chunk) {
             lane.goes_on_from(self.done_to_micros);
         }
-        let mut rejects = rejects.into_iter().peekable();
-        let mut dropped = dropped.into_iter().peekable();
+        let mut others = Others::new(rejects, dropped);
         let Settings { zone, length, close, .. } = self.settings;
         let mut scatter = self.scatter.take().unwrap_or_else(|| Box::new(Scatter::new(zone, length)));
         let mut seen = Seen::of(&lane, self.ahead_max_micros());
         for (row, (&time, &offset)) in rows.times().iter().zip(rows.offsets()).enumerate() {
-            while let Some(reject) = rejects.next_if(|reject| reject.offset < offset) {
+            while let Some(other) = others.before(offset) {
                 seen.tell(&mut lane);
-                self.reject(&lane, reject, &before);
-            }
-            while dropped.next_if(|dropped| *dropped < offset).is_some() {
-                seen.tell(&mut lane);
-                self.filter(&lane, &before);
+                self.account(&lane, other, &before);
             }
             let micros = time.micros();
             if !seen.is_plain(micros) {
@@ -194,10 +192,10 @@ impl Intervals {
                         partition: chunk.partition.clone(),
                         offset,
                         place: chunk.places.at(offset),
-                        bytes: record_at(&chunk, &rows, row, rejects.peek()),
+                        bytes: record_at(&chunk, &rows, row, others.reject()),
                         reason: Reason::Ahead { time },
                     };
-                    self.reject(&lane, reject, &before);
+                    self.account(&lane, Other::Reject(reject), &before);
                     seen = Seen::of(&lane, self.ahead_max_micros());
                     continue;
                 }
@@ -228,11 +226,8 @@ impl Intervals {
             }
         }
         seen.tell(&mut lane);
-        for reject in rejects {
-            self.reject(&lane, reject, &before);
-        }
-        for _ in dropped {
-            self.filter(&lane, &before);
+        while let Some(other) = others.pop() {
+            self.account(&lane, other, &before);
         }
         self.hold(&scatter, &chunk.partition, &rows, &before)?;
         scatter.clear();
@@ -320,7 +315,7 @@ impl Intervals {
     ///
     /// # Errors
     /// When `put` fails, or Arrow cannot put the rows together.
-    pub fn put_away<E: From<ArrowError>>(&mut self, mut put: impl FnMut(Rows) -> Result<Piece, E>) -> Result<(), E> {
+    pub fn put_away<E: From<ArrowError>>(&mut self, mut put: impl FnMut(Packed) -> Result<Piece, E>) -> Result<(), E> {
         for open in self.open.values_mut() {
             open.rows.put_away(&mut put)?;
             self.held_bytes -= std::mem::take(&mut open.bytes);
@@ -430,9 +425,8 @@ impl Intervals {
         }
         self.state.sequence += 1;
         let Open { rows, late, mut rejects, tally, .. } = open;
-        let rows = rows.finish()?;
-        let late = late.into_iter().map(|(interval, rows)| Ok((interval, rows.finish()?)));
-        let late = late.collect::<Result<BTreeMap<_, _>, ArrowError>>()?;
+        let rows = rows.finish();
+        let late = late.into_iter().map(|(interval, rows)| (interval, rows.finish())).collect();
         // as the rows are: it does not show in which order partitions were read
         rejects.sort_by(|a, b| (&a.partition, a.place).cmp(&(&b.partition, b.place)));
         Ok(Some(Closing { sequence: self.state.sequence, interval, complete, rows, late, rejects, tally }))
@@ -448,39 +442,41 @@ impl Intervals {
         self.interval_of(Timestamp::from_micros(lane.watermark().unwrap_or(0)).unwrap_or(Timestamp::MIN))
     }
 
-    fn reject(&mut self, lane: &Lane, reject: Reject, before: &Mark) {
+    /// Accounts for a record without an event time that is known.
+    fn account(&mut self, lane: &Lane, other: Other, before: &Mark) {
         let carrier = self.carrier(lane);
         self.state.read += 1;
         let open = self.open_mut(carrier, before);
-        open.tally.rejected += 1;
-        open.rejects.push(reject);
+        match other {
+            Other::Reject(reject) => {
+                open.tally.rejected += 1;
+                open.rejects.push(reject);
+            }
+            Other::Dropped => open.tally.filtered += 1,
+        }
     }
 
-    /// Counts a record that was dropped before anyone knew its event time.
-    fn filter(&mut self, lane: &Lane, before: &Mark) {
-        let carrier = self.carrier(lane);
-        self.state.read += 1;
-        self.open_mut(carrier, before).tally.filtered += 1;
-    }
-
-    /// Copies the rows of a batch to the intervals that hold them now.
+    /// Gives the rows of a batch to the intervals that hold them now.
     fn hold(
         &mut self,
         scatter: &Scatter,
         partition: &SourcePartition,
-        rows: &Rows,
+        rows: &Arc<Rows>,
         before: &Mark,
     ) -> Result<(), ScatterError> {
+        let mut incoming = Incoming::new(rows, scatter.in_time().map(|(_, count, _)| count));
         for (interval, count, runs) in scatter.in_time() {
             let open = self.open_mut(interval, before);
             open.tally.written += count as u64;
-            let more = open.rows.add(partition, rows, runs)?;
+            let more = open.rows.add(partition, &mut incoming, (count, runs))?;
             open.bytes += more;
             self.held_bytes += more;
             self.state.read += count as u64;
         }
         for (carrier, interval, runs) in scatter.late() {
-            self.open_mut(carrier, before).late.entry(interval).or_default().add(partition, rows, runs)?;
+            let late = &mut self.open_mut(carrier, before).late;
+            let count = runs.iter().map(ExactSizeIterator::len).sum();
+            late.entry(interval).or_default().add(partition, &mut incoming, (count, runs))?;
         }
         Ok(())
     }

@@ -59,6 +59,8 @@ fn batch_of(partition: SourcePartition, records: &[Record], from: usize, to: usi
 
 fn values(held: &Held) -> Vec<i64> {
     let column = |rows: &Rows| rows.batch().column(0).as_any().downcast_ref::<Int64Array>().unwrap().values().to_vec();
+    let mut held = held.clone();
+    held.recall(|away| Err(ArrowError::InvalidArgumentError(format!("{away:?}")))).unwrap();
     held.rows().flat_map(column).collect()
 }
 

@@ -45,7 +45,7 @@ impl Preparer {
     pub(super) fn begin(&mut self, mut closing: Closing) {
         let (writer, gatherer, spill) = (self.writer.clone(), self.gatherer.clone(), Arc::clone(&self.spill));
         self.waiting.push_back(tokio::task::spawn_blocking(move || {
-            closing.rows.recall(|away| spill.bring(away))?;
+            closing.recall(|away| spill.bring(away))?;
             // whoever waits for a verdict waits for the longer of the two
             let (encoded, seen) = std::thread::scope(|scope| {
                 let gatherer = gatherer.filter(|gatherer| gatherer.sees(&closing));

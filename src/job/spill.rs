@@ -1,5 +1,5 @@
-//! Rows of open intervals that do not fit into memory, on the local disk: as they are, column by column, in scratch files
-//! that nobody else sees. They are brought back when their interval closes; a job that starts again reads them from
+//! Rows of open intervals that do not fit into memory, on the local disk: as they are packed, in scratch files that nobody
+//! else sees. They are brought back when their interval closes; a job that starts again reads them from
 //! the source again, so nothing here has to survive. A file's space is free once all of it has been brought back.
 
 use std::collections::BTreeMap;
@@ -11,13 +11,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
-use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow_schema::{ArrowError, DataType, SchemaRef};
+use arrow_schema::ArrowError;
 
-use crate::model::{Away, Piece, Places, Rows, Timestamp};
+use crate::model::{Away, Packed, Piece};
 
 /// A file takes about so many bytes; then the next one is begun.
 const FILE_BYTES: u64 = 256 << 20;
@@ -46,7 +42,7 @@ pub enum SpillError {
 pub(super) struct Spill {
     shared: Arc<Shared>,
     /// To the thread, once there is one.
-    queue: Mutex<Option<Sender<(u64, Rows)>>>,
+    queue: Mutex<Option<Sender<(u64, Packed)>>>,
 }
 
 #[derive(Debug)]
@@ -79,10 +75,9 @@ enum Entry {
 struct Written {
     scratch: Arc<Scratch>,
     offset: u64,
-    length: usize,
-    rows: usize,
-    schema: SchemaRef,
-    places: Places,
+    lengths: [usize; 2],
+    /// Without their bytes.
+    rows: Packed,
 }
 
 /// A file that goes with the last rows in it.
@@ -107,7 +102,7 @@ impl Spill {
     }
 
     /// Puts rows away.
-    pub(super) fn put(&self, rows: Rows) -> Result<Piece, SpillError> {
+    pub(super) fn put(&self, rows: Packed) -> Result<Piece, SpillError> {
         let (count, bytes) = (rows.len(), bytes_of(&rows));
         let ticket = {
             let mut state = locked(&self.shared.state);
@@ -131,7 +126,7 @@ impl Spill {
     }
 
     /// Brings rows back, once.
-    pub(super) fn bring(&self, away: &Away) -> Result<Rows, SpillError> {
+    pub(super) fn bring(&self, away: &Away) -> Result<Packed, SpillError> {
         let mut state = locked(&self.shared.state);
         let entry = loop {
             match state.entries.remove(&away.ticket) {
@@ -148,11 +143,12 @@ impl Spill {
             }
         };
         drop(state);
-        let bytes = entry.scratch.read(entry.offset, entry.length).map_err(|error| self.shared.disk(error))?;
-        Ok(decoded(bytes, &entry)?)
+        let Written { scratch, offset, lengths, rows } = entry;
+        let bytes = scratch.read(offset, lengths).map_err(|error| self.shared.disk(error))?;
+        Ok(rows.with_bytes(bytes))
     }
 
-    fn start(&self) -> Result<Sender<(u64, Rows)>, SpillError> {
+    fn start(&self) -> Result<Sender<(u64, Packed)>, SpillError> {
         let (sender, receiver) = channel();
         let shared = Arc::clone(&self.shared);
         let work = move || shared.write(&receiver);
@@ -171,13 +167,12 @@ impl Shared {
     }
 
     /// Writes what comes until nothing more can.
-    fn write(&self, queue: &Receiver<(u64, Rows)>) {
+    fn write(&self, queue: &Receiver<(u64, Packed)>) {
         // the file that is filled, and how far it is
         let mut current: Option<(Arc<Scratch>, u64)> = None;
         while let Ok((ticket, rows)) = queue.recv() {
-            let entry = self.written(&rows, &mut current).map_or_else(Entry::Failed, Entry::Written);
             let bytes = bytes_of(&rows);
-            drop(rows);
+            let entry = self.written(rows, &mut current).map_or_else(Entry::Failed, Entry::Written);
             let mut state = locked(&self.state);
             state.waiting_bytes -= bytes;
             state.entries.insert(ticket, entry);
@@ -186,16 +181,15 @@ impl Shared {
         }
     }
 
-    fn written(&self, rows: &Rows, current: &mut Option<(Arc<Scratch>, u64)>) -> io::Result<Written> {
-        let bytes = encoded(rows);
+    fn written(&self, rows: Packed, current: &mut Option<(Arc<Scratch>, u64)>) -> io::Result<Written> {
         let (scratch, offset) = match current.take().filter(|(_, filled)| *filled < FILE_BYTES) {
             Some(current) => current,
             None => (Arc::new(Scratch::create(&self.directory)?), 0),
         };
-        scratch.write(offset, &bytes)?;
-        *current = Some((Arc::clone(&scratch), offset + bytes.len() as u64));
-        let (length, schema, places) = (bytes.len(), rows.batch().schema(), rows.places().clone());
-        Ok(Written { scratch, offset, length, rows: rows.len(), schema, places })
+        scratch.write(offset, rows.bytes())?;
+        *current = Some((Arc::clone(&scratch), offset + bytes_of(&rows) as u64));
+        let lengths = rows.bytes().map(<[u8]>::len);
+        Ok(Written { scratch, offset, lengths, rows: rows.with_bytes([Vec::new(), Vec::new()]) })
     }
 }
 
@@ -210,207 +204,56 @@ impl Scratch {
         Ok(Scratch { file: Mutex::new(file), path })
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, offset: u64, bytes: [&[u8]; 2]) -> io::Result<()> {
         let mut file = locked(&self.file);
         file.seek(SeekFrom::Start(offset))?;
-        file.write_all(bytes)
+        bytes.into_iter().try_for_each(|bytes| file.write_all(bytes))
     }
 
-    fn read(&self, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    fn read(&self, offset: u64, [first, second]: [usize; 2]) -> io::Result<[Vec<u8>; 2]> {
         let mut file = locked(&self.file);
         file.seek(SeekFrom::Start(offset))?;
-        let mut bytes = Vec::with_capacity(length);
-        (&mut *file).take(length as u64).read_to_end(&mut bytes)?;
-        if bytes.len() == length { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        let mut next = |length: usize| {
+            let mut bytes = Vec::with_capacity(length);
+            (&mut *file).take(length as u64).read_to_end(&mut bytes)?;
+            if bytes.len() == length { Ok(bytes) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof)) }
+        };
+        Ok([next(first)?, next(second)?])
     }
 }
 
-/// About how many bytes rows take in memory.
-fn bytes_of(rows: &Rows) -> usize {
-    let texts = |array: &ArrayRef| match array.as_string_opt::<i32>() {
-        Some(texts) => {
-            let ends = texts.value_offsets();
-            4 * rows.len() + index(ends.last().copied().unwrap_or(0)) - index(ends.first().copied().unwrap_or(0))
-        }
-        None => 8 * rows.len(),
-    };
-    16 * rows.len() + rows.batch().columns().iter().map(texts).sum::<usize>()
-}
-
-/// Event times, offsets, then each column: of a text column the lengths and the texts, of a number the values and, if one
-/// is missing, which.
-fn encoded(rows: &Rows) -> Vec<u8> {
-    let batch = rows.batch();
-    let mut to = Vec::with_capacity(rows.len() * 8 * (3 + batch.num_columns()));
-    rows.times().iter().for_each(|time| to.extend_from_slice(&time.micros().to_le_bytes()));
-    let first = rows.offsets().first().copied().unwrap_or(0);
-    to.extend_from_slice(&first.to_le_bytes());
-    small(rows.offsets().iter().map(|offset| offset - first), &mut to);
-    for array in batch.columns() {
-        match array.data_type() {
-            DataType::Int64 => {
-                let array = array.as_primitive::<Int64Type>();
-                array.values().iter().for_each(|value| to.extend_from_slice(&value.to_le_bytes()));
-                missing(array.nulls(), &mut to);
-            }
-            DataType::Float64 => {
-                let array = array.as_primitive::<Float64Type>();
-                array.values().iter().for_each(|value| to.extend_from_slice(&value.to_le_bytes()));
-                missing(array.nulls(), &mut to);
-            }
-            _ => {
-                let array: &StringArray = array.as_string::<i32>();
-                let ends = array.value_offsets();
-                small(ends.windows(2).map(|pair| u64::from(pair[1].abs_diff(pair[0]))), &mut to);
-                let (first, last) = (ends.first().copied().unwrap_or(0), ends.last().copied().unwrap_or(0));
-                to.extend_from_slice(&array.value_data()[index(first)..index(last)]);
-            }
-        }
-    }
-    to
-}
-
-/// Numbers in as few bytes each as the largest needs: 1, 4 or 8, which is said before them.
-#[expect(clippy::cast_possible_truncation, reason = "what is cut off is zero")]
-fn small(numbers: impl Iterator<Item = u64> + Clone, to: &mut Vec<u8>) {
-    match numbers.clone().max().unwrap_or(0) {
-        0..=0xff => {
-            to.push(1);
-            to.extend(numbers.map(|number| number as u8));
-        }
-        0x100..=0xffff_ffff => {
-            to.push(4);
-            numbers.for_each(|number| to.extend_from_slice(&(number as u32).to_le_bytes()));
-        }
-        _ => {
-            to.push(8);
-            numbers.for_each(|number| to.extend_from_slice(&number.to_le_bytes()));
-        }
-    }
-}
-
-fn missing(nulls: Option<&NullBuffer>, to: &mut Vec<u8>) {
-    match nulls.filter(|nulls| nulls.null_count() > 0) {
-        None => to.push(0),
-        Some(nulls) => {
-            to.push(1);
-            to.extend(nulls.iter().map(u8::from));
-        }
-    }
-}
-
-fn index(end: i32) -> usize {
-    usize::try_from(end).unwrap_or(0)
-}
-
-fn decoded(bytes: Vec<u8>, entry: &Written) -> Result<Rows, ArrowError> {
-    let mut from = Cursor { bytes: Buffer::from_vec(bytes), at: 0 };
-    let rows = entry.rows;
-    let instant = |micros| Timestamp::from_micros(micros).unwrap_or(Timestamp::MIN);
-    let times = from.numbers(rows, i64::from_le_bytes)?.into_iter().map(instant).collect();
-    let first = from.numbers(1, u64::from_le_bytes)?[0];
-    let offsets = from.small(rows)?.into_iter().map(|offset| first + offset).collect();
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(entry.schema.fields().len());
-    for field in entry.schema.fields() {
-        arrays.push(match field.data_type() {
-            DataType::Int64 => {
-                let values = from.numbers(rows, i64::from_le_bytes)?;
-                Arc::new(Int64Array::try_new(ScalarBuffer::from(values), from.nulls(rows)?)?)
-            }
-            DataType::Float64 => {
-                let values = from.numbers(rows, f64::from_le_bytes)?;
-                Arc::new(Float64Array::try_new(ScalarBuffer::from(values), from.nulls(rows)?)?)
-            }
-            _ => {
-                let lengths = from.small(rows)?.into_iter().map(|length| usize::try_from(length).unwrap_or(0));
-                let ends: OffsetBuffer<i32> = OffsetBuffer::from_lengths(lengths);
-                let texts = from.take(index(ends.last()))?;
-                Arc::new(StringArray::try_new(ends, texts, None)?)
-            }
-        });
-    }
-    let batch = RecordBatch::try_new(Arc::clone(&entry.schema), arrays)?;
-    let rows = Rows::new(batch, times, offsets);
-    Ok(rows.map_err(|error| ArrowError::InvalidArgumentError(error.to_string()))?.placed(entry.places.clone()))
-}
-
-struct Cursor {
-    bytes: Buffer,
-    at: usize,
-}
-
-impl Cursor {
-    fn take(&mut self, length: usize) -> Result<Buffer, ArrowError> {
-        if self.at + length > self.bytes.len() {
-            return Err(ArrowError::InvalidArgumentError("rows that were put away are cut short".to_owned()));
-        }
-        self.at += length;
-        Ok(self.bytes.slice_with_length(self.at - length, length))
-    }
-
-    fn numbers<T, const SIZE: usize>(
-        &mut self,
-        count: usize,
-        of: impl Fn([u8; SIZE]) -> T,
-    ) -> Result<Vec<T>, ArrowError> {
-        let bytes = self.take(count * SIZE)?;
-        let (chunks, _) = bytes.as_slice().as_chunks();
-        Ok(chunks.iter().map(|chunk| of(*chunk)).collect())
-    }
-
-    /// What [`small`] wrote.
-    fn small(&mut self, count: usize) -> Result<Vec<u64>, ArrowError> {
-        match self.take(1)?.as_slice() {
-            [1] => Ok(self.take(count)?.iter().map(|number| u64::from(*number)).collect()),
-            [4] => Ok(self.numbers(count, u32::from_le_bytes)?.into_iter().map(u64::from).collect()),
-            _ => self.numbers(count, u64::from_le_bytes),
-        }
-    }
-
-    fn nulls(&mut self, rows: usize) -> Result<Option<NullBuffer>, ArrowError> {
-        if self.take(1)?.as_slice() == [0] {
-            return Ok(None);
-        }
-        let valid = self.take(rows)?;
-        Ok(Some(valid.as_slice().iter().map(|valid| *valid == 1).collect()))
-    }
+fn bytes_of(rows: &Packed) -> usize {
+    rows.bytes().iter().map(|bytes| bytes.len()).sum()
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow_schema::{Field, Schema};
+    use arrow_array::{Int64Array, RecordBatch, StringArray};
+    use arrow_schema::{DataType, Field, Schema};
 
     use super::*;
+    use crate::model::{Rows, Timestamp};
 
-    fn rows(first: usize) -> Rows {
-        let schema = Schema::new(vec![
-            Field::new("text", DataType::Utf8, false),
-            Field::new("integer", DataType::Int64, true),
-            Field::new("float", DataType::Float64, true),
-        ]);
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(StringArray::from(vec!["é", "", "long enough", "x"])),
-            Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(7), Some(0)])),
-            Arc::new(Float64Array::from(vec![0.1, -0.0, 1e300, 5.0])),
-        ];
+    fn rows(first: i64) -> Packed {
+        let schema =
+            Schema::new(vec![Field::new("text", DataType::Utf8, false), Field::new("n", DataType::Int64, true)]);
+        let columns: Vec<arrow_array::ArrayRef> =
+            vec![Arc::new(StringArray::from(vec!["é", ""])), Arc::new(Int64Array::from(vec![Some(first), None]))];
         let batch = RecordBatch::try_new(Arc::new(schema), columns).unwrap();
-        let times = (0..4).map(|second| Timestamp::from_micros(second * 1_000_000).unwrap()).collect();
-        let rows = Rows::new(batch, times, (10..14).collect()).unwrap();
-        rows.picked(&[first as u32, 2, 3]).unwrap()
+        let times = (0..2).map(|second| Timestamp::from_micros(second * 1_000_000).unwrap()).collect();
+        Packed::of(&Rows::new(batch, times, vec![10, 12]).unwrap()).unwrap()
     }
 
     #[test]
     fn rows_come_back_as_they_were_and_no_file_stays() {
         let directory = tempfile::tempdir().unwrap();
         let spill = Spill::new(directory.path());
-        let sliced = Rows::new(rows(0).batch().slice(1, 2), rows(0).times()[1..].to_vec(), vec![5, 6]).unwrap();
-        let far = Rows::new(rows(0).batch().clone(), rows(0).times().to_vec(), vec![5, 700, u64::MAX]).unwrap();
-        let all = [rows(0), rows(1), sliced, far];
+        let all: Vec<Packed> = (0..4).map(rows).collect();
         let away: Vec<Away> = all
             .iter()
             .map(|rows| match spill.put(rows.clone()).unwrap() {
                 Piece::Away(away) => away,
-                Piece::Here(_) => panic!("still here"),
+                other => panic!("still here: {other:?}"),
             })
             .collect();
         for at in [2, 0, 3, 1] {

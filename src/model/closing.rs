@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use arrow_schema::ArrowError;
 use serde::{Deserialize, Serialize};
 
-use super::{Interval, Position, Reject, Rows, SourcePartition, Tally, Timestamp};
+use super::{Interval, Packed, Picked, Position, Reject, Rows, SourcePartition, Tally, Timestamp};
 
 /// One interval that has closed, with all that leaves the line with it.
 #[derive(Debug)]
@@ -28,16 +28,21 @@ pub struct Closing {
 }
 
 /// Rows of one interval.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Held {
     parts: BTreeMap<SourcePartition, Vec<Piece>>,
 }
 
-/// A run of rows of one source partition: in memory, or put away to be brought back before they are looked at.
-#[derive(Debug)]
+/// A run of rows of one source partition: as columns, or in a form that they are brought back from before they are looked
+/// at.
+#[derive(Clone, Debug)]
 pub enum Piece {
-    /// In memory.
+    /// As columns.
     Here(Rows),
+    /// In the batch that they came in.
+    Picked(Picked),
+    /// In memory, row by row.
+    Packed(Packed),
     /// Elsewhere.
     Away(Away),
 }
@@ -72,8 +77,29 @@ impl Piece {
     fn len(&self) -> usize {
         match self {
             Piece::Here(rows) => rows.len(),
+            Piece::Picked(picked) => picked.len(),
+            Piece::Packed(packed) => packed.len(),
             Piece::Away(away) => away.rows,
         }
+    }
+}
+
+impl Closing {
+    /// Makes columns of all rows, and brings those that were put away back into memory: before they are looked at.
+    ///
+    /// # Errors
+    /// When `bring` fails, or rows are not what they were.
+    pub fn recall<E: From<ArrowError>>(&mut self, mut bring: impl FnMut(&Away) -> Result<Packed, E>) -> Result<(), E> {
+        self.rows.recall(&mut bring)?;
+        self.late.values_mut().try_for_each(|late| late.recall(&mut bring))
+    }
+
+    /// The same where nothing was put away.
+    ///
+    /// # Errors
+    /// When something was, or rows are not what they were.
+    pub fn unpack(&mut self) -> Result<(), ArrowError> {
+        self.recall(|_| Err(ArrowError::InvalidArgumentError("rows were put away".to_owned())))
     }
 }
 
@@ -88,20 +114,24 @@ impl Held {
         self.parts.entry(partition).or_default().push(piece);
     }
 
-    /// Brings what was put away back into memory.
+    /// Makes columns of all rows, and brings those that were put away back into memory: before they are looked at.
     ///
     /// # Errors
-    /// When `bring` fails.
-    pub fn recall<E>(&mut self, mut bring: impl FnMut(&Away) -> Result<Rows, E>) -> Result<(), E> {
+    /// When `bring` fails, or rows are not what they were.
+    pub fn recall<E: From<ArrowError>>(&mut self, mut bring: impl FnMut(&Away) -> Result<Packed, E>) -> Result<(), E> {
         for piece in self.parts.values_mut().flatten() {
-            if let Piece::Away(away) = piece {
-                *piece = Piece::Here(bring(away)?);
-            }
+            let rows = match piece {
+                Piece::Here(_) => continue,
+                Piece::Picked(picked) => picked.unpacked()?,
+                Piece::Packed(packed) => packed.unpacked()?,
+                Piece::Away(away) => bring(away)?.unpacked()?,
+            };
+            *piece = Piece::Here(rows);
         }
         Ok(())
     }
 
-    /// The rows in memory, ordered by source partition and place: the order in which they are written and judged.
+    /// The rows that are columns, ordered by source partition and place: the order in which they are written and judged.
     pub fn rows(&self) -> impl Iterator<Item = &Rows> {
         self.parts.values().flatten().filter_map(Piece::here)
     }

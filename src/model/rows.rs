@@ -1,9 +1,11 @@
 //! Typed rows. A row is a line of an Arrow record batch together with its event time and its place in the source; rows
 //! always stand in the order of their source partition.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow_array::{RecordBatch, UInt32Array};
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch, UInt32Array};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use arrow_select::take::take_record_batch;
 use serde::{Deserialize, Serialize};
@@ -172,6 +174,31 @@ impl Rows {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()
+    }
+
+    /// The rows of these numbers, in a batch that shares its memory with this one.
+    #[must_use]
+    pub fn sliced(&self, rows: Range<usize>) -> Rows {
+        Rows {
+            batch: self.batch.slice(rows.start, rows.len()),
+            times: self.times[rows.clone()].to_vec(),
+            offsets: self.offsets[rows].to_vec(),
+            places: self.places.clone(),
+        }
+    }
+
+    /// About how many bytes they take in memory.
+    pub fn bytes(&self) -> usize {
+        let numbers = 8 * self.len();
+        let column = |array: &ArrayRef| match array.as_string_opt::<i32>() {
+            Some(texts) => {
+                let ends = texts.value_offsets();
+                let of_texts = ends.first().zip(ends.last()).map_or(0, |(first, last)| first.abs_diff(*last) as usize);
+                of_texts + 4 * self.len()
+            }
+            None => numbers,
+        };
+        2 * numbers + self.batch.columns().iter().map(column).sum::<usize>()
     }
 
     /// Copies the rows of these numbers out, in this order.

@@ -6,11 +6,21 @@
 //! decimals: an integer divided by a power of ten is the number itself, and then the integer's digits are the decimals
 //! (below 10^15 there is one such integer at most, so none is shorter). The others go the general way.
 
+use std::ops::Range;
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Schema};
 use memchr::{memchr, memchr3};
+
+/// Rows that are written at a time, into room that is made for all of them.
+const BLOCK_ROWS: usize = 256;
+/// What is at most so long is copied in one piece of this size, the rest of which is overwritten by what follows: the call
+/// that copies so few bytes takes longer than they do.
+const SHORT: usize = 32;
+/// As many bytes as any number here has.
+const NUMBER_MAX: usize = 32;
 
 /// Adds the names of the columns as a line.
 pub(super) fn header(schema: &Schema, to: &mut Vec<u8>) {
@@ -18,7 +28,8 @@ pub(super) fn header(schema: &Schema, to: &mut Vec<u8>) {
         if at > 0 {
             to.push(b',');
         }
-        text(field.name().as_bytes(), must_be_quoted(field.name().as_bytes()), to);
+        let name = field.name().as_bytes();
+        if must_be_quoted(name) { quoted(name).for_each(|byte| to.push(byte)) } else { to.extend_from_slice(name) }
     }
     to.push(b'\n');
 }
@@ -30,16 +41,61 @@ pub(super) fn header(schema: &Schema, to: &mut Vec<u8>) {
 pub(super) fn lines(batch: &RecordBatch, to: &mut Vec<u8>) -> Result<(), ArrowError> {
     let columns = batch.columns().iter().map(Column::of).collect::<Result<Vec<_>, _>>()?;
     to.reserve(batch.num_rows() * columns.iter().map(Column::usual_bytes).sum::<usize>());
-    for row in 0..batch.num_rows() {
-        for column in &columns {
-            column.field(row, to);
-            to.push(b',');
+    for first in (0..batch.num_rows()).step_by(BLOCK_ROWS) {
+        let rows = first..batch.num_rows().min(first + BLOCK_ROWS);
+        let (begin, most) = (to.len(), columns.iter().map(|column| column.bytes_max(rows.clone())).sum::<usize>());
+        to.resize(begin + most + SHORT, 0);
+        let mut line = Line { bytes: &mut to[begin..], at: 0 };
+        for row in rows {
+            for column in &columns {
+                column.field(row, &mut line);
+                line.byte(b',');
+            }
+            line.end();
         }
-        if let Some(last) = to.last_mut() {
-            *last = b'\n';
-        }
+        let written = line.at;
+        to.truncate(begin + written);
     }
     Ok(())
+}
+
+/// Where lines are written, and how far.
+struct Line<'a> {
+    bytes: &'a mut [u8],
+    at: usize,
+}
+
+impl Line<'_> {
+    #[inline]
+    fn byte(&mut self, byte: u8) {
+        self.bytes[self.at] = byte;
+        self.at += 1;
+    }
+
+    /// The last byte ends the line.
+    #[inline]
+    fn end(&mut self) {
+        if let Some(last) = self.at.checked_sub(1) {
+            self.bytes[last] = b'\n';
+        }
+    }
+
+    /// The first `length` of these bytes.
+    #[inline]
+    fn begin_of(&mut self, bytes: &[u8], length: usize) {
+        match (bytes.first_chunk::<SHORT>(), self.bytes[self.at..].first_chunk_mut::<SHORT>()) {
+            (Some(bytes), Some(to)) if length <= SHORT => *to = *bytes,
+            _ => self.copy(bytes, length),
+        }
+        self.at += length;
+    }
+
+    /// Apart, for else the compiler makes one call of both.
+    #[cold]
+    #[inline(never)]
+    fn copy(&mut self, bytes: &[u8], length: usize) {
+        self.bytes[self.at..self.at + length].copy_from_slice(&bytes[..length]);
+    }
 }
 
 enum Column<'a> {
@@ -54,7 +110,7 @@ impl<'a> Column<'a> {
             DataType::Utf8 => {
                 let texts: &StringArray = array.as_string::<i32>();
                 let (ends, bytes) = (texts.value_offsets(), texts.value_data());
-                let span = slice(bytes, ends.first(), ends.last());
+                let span = &bytes[span(ends, 0..texts.len())];
                 Column::Text { ends, bytes, is_plain: !must_be_quoted(span) }
             }
             DataType::Int64 => Column::Integer(array.as_primitive::<Int64Type>()),
@@ -67,50 +123,56 @@ impl<'a> Column<'a> {
     fn usual_bytes(&self) -> usize {
         match self {
             Column::Text { ends, .. } => {
-                let span = ends.last().zip(ends.first()).map_or(0, |(last, first)| last.abs_diff(*first) as usize);
-                span / (ends.len() - 1).max(1) + 2
+                let rows = ends.len().saturating_sub(1);
+                span(ends, 0..rows).len() / rows.max(1) + 2
             }
             Column::Integer(_) => 8,
             Column::Float(_) => 10,
         }
     }
 
-    fn field(&self, row: usize, to: &mut Vec<u8>) {
+    /// More bytes than these rows' fields and commas have: of a text that is quoted each may be two.
+    fn bytes_max(&self, rows: Range<usize>) -> usize {
+        match self {
+            Column::Text { ends, is_plain: true, .. } => rows.len() + span(ends, rows).len(),
+            Column::Text { ends, .. } => 3 * rows.len() + 2 * span(ends, rows).len(),
+            Column::Integer(_) | Column::Float(_) => (NUMBER_MAX + 1) * rows.len(),
+        }
+    }
+
+    #[inline]
+    fn field(&self, row: usize, line: &mut Line<'_>) {
         match self {
             Column::Text { ends, bytes, is_plain } => {
-                let value = slice(bytes, ends.get(row), ends.get(row + 1));
-                text(value, !is_plain && must_be_quoted(value), to);
+                let span = span(ends, row..row + 1);
+                let value = &bytes[span.clone()];
+                if *is_plain || !must_be_quoted(value) {
+                    line.begin_of(&bytes[span.start..], span.len());
+                } else {
+                    quoted(value).for_each(|byte| line.byte(byte));
+                }
             }
-            Column::Integer(values) if values.is_valid(row) => integer(values.value(row), to),
-            Column::Float(values) if values.is_valid(row) => float(values.value(row), to),
+            Column::Integer(values) if values.is_valid(row) => integer(values.value(row), line),
+            Column::Float(values) if values.is_valid(row) => float(values.value(row), line),
             Column::Integer(_) | Column::Float(_) => {}
         }
     }
 }
 
-fn slice<'a>(bytes: &'a [u8], start: Option<&i32>, end: Option<&i32>) -> &'a [u8] {
-    let index = |at: Option<&i32>| at.and_then(|at| usize::try_from(*at).ok()).unwrap_or(0);
-    bytes.get(index(start)..index(end)).unwrap_or_default()
+/// Where the texts of some rows are.
+#[inline]
+fn span(ends: &[i32], rows: Range<usize>) -> Range<usize> {
+    let index = |row: usize| usize::try_from(ends[row]).unwrap_or(0);
+    index(rows.start)..index(rows.end)
 }
 
 fn must_be_quoted(bytes: &[u8]) -> bool {
     memchr3(b',', b'"', b'\n', bytes).is_some() || memchr(b'\r', bytes).is_some()
 }
 
-#[inline]
-fn text(value: &[u8], quoted: bool, to: &mut Vec<u8>) {
-    if !quoted {
-        to.extend_from_slice(value);
-        return;
-    }
-    to.push(b'"');
-    for byte in value {
-        if *byte == b'"' {
-            to.push(b'"');
-        }
-        to.push(*byte);
-    }
-    to.push(b'"');
+fn quoted(value: &[u8]) -> impl Iterator<Item = u8> {
+    let doubled = value.iter().flat_map(|byte| std::iter::repeat_n(*byte, if *byte == b'"' { 2 } else { 1 }));
+    std::iter::once(b'"').chain(doubled).chain(std::iter::once(b'"'))
 }
 
 /// The digits of all numbers of two digits.
@@ -123,21 +185,24 @@ const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819\
 /// As many digits as any number here has.
 const DIGITS_MAX: usize = 20;
 
-fn integer(value: i64, to: &mut Vec<u8>) {
+/// Digits that end at [`DIGITS_MAX`], with room behind to be copied in one piece.
+type Digits = [u8; DIGITS_MAX + SHORT];
+
+fn integer(value: i64, line: &mut Line<'_>) {
     if value < 0 {
-        to.push(b'-');
+        line.byte(b'-');
     }
-    whole(value.unsigned_abs(), to);
+    whole(value.unsigned_abs(), line);
 }
 
-fn whole(value: u64, to: &mut Vec<u8>) {
-    let mut digits = [b'0'; DIGITS_MAX];
+fn whole(value: u64, line: &mut Line<'_>) {
+    let mut digits: Digits = [b'0'; DIGITS_MAX + SHORT];
     let start = put(value, &mut digits);
-    to.extend_from_slice(&digits[start..]);
+    line.begin_of(&digits[start..], DIGITS_MAX - start);
 }
 
 /// Writes a number at the end of the digits; gives where it begins.
-fn put(mut value: u64, digits: &mut [u8; DIGITS_MAX]) -> usize {
+fn put(mut value: u64, digits: &mut Digits) -> usize {
     let mut at = DIGITS_MAX;
     while value >= 100 {
         at -= 2;
@@ -172,31 +237,33 @@ const EXACT_END: f64 = 1e15;
     clippy::cast_precision_loss,
     reason = "checked bounds"
 )]
-fn float(value: f64, to: &mut Vec<u8>) {
+fn float(value: f64, line: &mut Line<'_>) {
     let size = value.abs();
     if (1e-4..FIXED_END).contains(&size) {
         for (decimals, factor, scale) in DECIMALS {
             let scaled = (size * scale + 0.5) as u64;
             if (scaled as f64) < EXACT_END && scaled as f64 / scale == size {
                 if value < 0.0 {
-                    to.push(b'-');
+                    line.byte(b'-');
                 }
-                return fixed(scaled, decimals, factor, to);
+                return fixed(scaled, decimals, factor, line);
             }
         }
     }
-    to.extend_from_slice(ryu::Buffer::new().format(value).as_bytes());
+    let mut buffer = ryu::Buffer::new();
+    let shortest = buffer.format(value).as_bytes();
+    line.begin_of(shortest, shortest.len());
 }
 
 /// Writes `scaled / factor`, `factor` being `10^decimals`, without needless zeros.
-fn fixed(scaled: u64, decimals: usize, factor: u64, to: &mut Vec<u8>) {
-    whole(scaled / factor, to);
-    let mut digits = [b'0'; DIGITS_MAX];
+fn fixed(scaled: u64, decimals: usize, factor: u64, line: &mut Line<'_>) {
+    whole(scaled / factor, line);
+    let mut digits: Digits = [b'0'; DIGITS_MAX + SHORT];
     put(scaled % factor, &mut digits);
     let behind = &digits[DIGITS_MAX - decimals..];
-    let kept = behind.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
-    to.push(b'.');
-    to.extend_from_slice(&behind[..kept]);
+    let kept = behind[..decimals].iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+    line.byte(b'.');
+    line.begin_of(behind, kept);
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::csv;
+use super::manifest::ObjectEntry;
 use crate::model::{Columns, Format, Rows};
 
 /// A part may end after so many rows, or a multiple of them, and nowhere else.
@@ -22,8 +23,20 @@ const GROUP_ROWS: usize = 8192;
 /// The bytes of one part object.
 #[derive(Debug)]
 pub(super) struct Part {
-    pub(super) rows: u64,
     pub(super) bytes: Bytes,
+    /// Without its name.
+    entry: ObjectEntry,
+}
+
+impl Part {
+    fn new(rows: u64, bytes: Vec<u8>) -> Part {
+        Part { entry: ObjectEntry::new(String::new(), rows, &bytes), bytes: Bytes::from(bytes) }
+    }
+
+    /// What a manifest says of it under a name.
+    pub(super) fn described(self, name: String) -> ObjectEntry {
+        ObjectEntry { name, ..self.entry }
+    }
 }
 
 /// Rows that cannot be written in a format; a fault of ours.
@@ -65,12 +78,12 @@ fn csv_parts(batches: impl Iterator<Item = RecordBatch>, bytes_max: usize) -> Re
             rows += batch.num_rows() as u64;
         }
         if buffer.len() >= bytes_max {
-            parts.push(Part { rows, bytes: Bytes::from(std::mem::take(&mut buffer)) });
+            parts.push(Part::new(rows, std::mem::take(&mut buffer)));
             rows = 0;
         }
     }
     if rows > 0 {
-        parts.push(Part { rows, bytes: Bytes::from(buffer) });
+        parts.push(Part::new(rows, buffer));
     }
     Ok(parts)
 }
@@ -95,13 +108,13 @@ fn parquet(
         writer.write(&batch)?;
         let rows = rows + batch.num_rows() as u64;
         if writer.bytes_written() + writer.in_progress_size() >= bytes_max {
-            parts.push(Part { rows, bytes: Bytes::from(writer.into_inner()?) });
+            parts.push(Part::new(rows, writer.into_inner()?));
         } else {
             current = Some((writer, rows));
         }
     }
     if let Some((writer, rows)) = current {
-        parts.push(Part { rows, bytes: Bytes::from(writer.into_inner()?) });
+        parts.push(Part::new(rows, writer.into_inner()?));
     }
     Ok(parts)
 }

@@ -4,7 +4,7 @@ use arrow_schema::ArrowError;
 use bytes::Bytes;
 
 use super::encode::{EncodeError, Part, encode};
-use super::manifest::{Head, Manifest, ManifestError, ObjectEntry};
+use super::manifest::{Head, Manifest, ManifestError};
 use super::rejects;
 use crate::model::{Area, Closing, Columns, Format, Held, Interval, Object, ObjectPath, SourcePartition, SourceRange};
 use crate::store::{Created, Store, StoreError};
@@ -182,7 +182,7 @@ impl Writer {
         let mut is_alone = true;
         for (number, part) in (0..).zip(encoded.0) {
             let (path, found) = self.part((interval, revision, number), &part.bytes).await?;
-            let entry = ObjectEntry::new(path.file_name(), part.rows, &part.bytes);
+            let entry = part.described(path.file_name());
             is_alone &= found == Created::New;
             committed.objects += 1;
             committed.bytes += entry.bytes;
@@ -266,6 +266,9 @@ impl Writer {
     }
 
     async fn load(&self, name: &str) -> Result<Option<Manifest>, CommitError> {
+        if self.store.lacks_now(name) {
+            return Ok(None);
+        }
         let bytes = self.store.get(name).await?;
         let parse = |bytes: Bytes| Manifest::from_json(&bytes);
         bytes.map(parse).transpose().map_err(|source| CommitError::Manifest { name: name.to_owned(), source })

@@ -22,6 +22,7 @@ mod s3;
 mod settings;
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
@@ -219,10 +220,21 @@ impl Store {
     /// Reads an object at once, in this thread, which waits for the disk. None where the store is no directory, or the
     /// object cannot be read like that: [`Store::get`] knows why.
     pub fn get_now(&self, name: &str) -> Option<Bytes> {
+        std::fs::read(self.path_of(name)?).ok().map(Bytes::from)
+    }
+
+    /// Whether it is known at once, in this thread, that an object is not there: never where the store is no directory.
+    pub fn lacks_now(&self, name: &str) -> bool {
+        let missing = |path: &FilePath| std::fs::symlink_metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound);
+        self.path_of(name).is_some_and(|path| missing(&path))
+    }
+
+    /// The file of an object; none where the store is no directory, or the name is no plain one.
+    fn path_of(&self, name: &str) -> Option<PathBuf> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/=-_.".contains(&byte);
         let is_within = name.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
         let directory = self.directory().filter(|_| is_within && name.bytes().all(is_plain))?;
-        std::fs::read(directory.join(name)).ok().map(Bytes::from)
+        Some(directory.join(name))
     }
 
     /// Reads an object and which it is, if it is there.

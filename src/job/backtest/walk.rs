@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 
 use super::{From, Span};
 use crate::config::Config;
-use crate::interval::{Intervals, ResumePoint};
+use crate::interval::{Intervals, ResumePoint, ScatterError};
 use crate::job::error::JobError;
 use crate::job::feed::{Fed, Input};
 use crate::job::history::History;
@@ -165,9 +165,9 @@ async fn over_source<L: Learner>(
                 Fed::End => break,
             },
         };
-        take(&mut learner, (&gatherer, end), &mut summary, &closings)?;
+        take(&mut learner, (&gatherer, end), &mut summary, closings)?;
     }
-    take(&mut learner, (&gatherer, end), &mut summary, &intervals.finish()?)?;
+    take(&mut learner, (&gatherer, end), &mut summary, intervals.finish()?)?;
     summary.read = intervals.state().read;
     Ok((learner, summary))
 }
@@ -177,11 +177,12 @@ fn take(
     learner: &mut impl Learner,
     (gatherer, end): (&Gatherer, End),
     summary: &mut Summary,
-    closings: &[Closing],
+    closings: Vec<Closing>,
 ) -> Result<(), JobError> {
-    for closing in closings {
+    for mut closing in closings {
+        closing.unpack().map_err(ScatterError::from)?;
         summary.tally.add(&closing.tally);
-        if gatherer.sees(closing) && !end.is_before(closing.interval) {
+        if gatherer.sees(&closing) && !end.is_before(closing.interval) {
             learner.take(&gatherer.gather(closing.interval, closing.rows.rows()))?;
         }
         for (late, rows) in closing.late.iter().filter(|_| !end.is_before(closing.interval)) {
