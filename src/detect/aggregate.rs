@@ -72,6 +72,7 @@ impl Aggregator {
         let batch = rows.batch();
         let keys: Vec<&StringArray> = (0..self.dimensions).map(|at| batch.column(at).as_string::<i32>()).collect();
         self.rows_at.clear();
+        self.rows_at.reserve(rows.len());
         for first in (0..rows.len()).step_by(BLOCK) {
             self.find(&keys, first..rows.len().min(first + BLOCK));
         }
@@ -126,33 +127,45 @@ impl Aggregator {
 
     /// Notes the place of each row's cell, which is made if there is none, and counts the row there.
     fn find(&mut self, keys: &[&StringArray], rows: Range<usize>) {
-        let (width, first) = (self.dimensions, rows.start);
+        // of the usual numbers of dimensions each has code of its own, without loops over them
+        match self.dimensions {
+            1 => self.find_wide::<1>(keys, rows),
+            2 => self.find_wide::<2>(keys, rows),
+            3 => self.find_wide::<3>(keys, rows),
+            _ => self.find_wide::<0>(keys, rows),
+        }
+    }
+
+    /// The same for `W` dimensions, or any number if `W` is 0.
+    fn find_wide<const W: usize>(&mut self, keys: &[&StringArray], rows: Range<usize>) {
+        let (width, first) = (if W == 0 { self.dimensions } else { W }, rows.start);
         self.asked.clear();
         self.asked.resize(rows.len() * width, 0);
         self.hashes.clear();
         self.hashes.resize(rows.len(), self.places.key());
         for (at, key) in keys.iter().enumerate() {
-            let asked = self.asked.iter_mut().skip(at).step_by(width);
+            let asked = self.asked.chunks_exact_mut(width);
             for ((asked, hash), word) in asked.zip(&mut self.hashes).zip(words(key, rows.clone())) {
-                *asked = word;
+                asked[at] = word;
                 *hash = Places::hash_word(*hash, word);
             }
         }
         for row in rows {
-            let asked = (row - first) * width..(row - first + 1) * width;
-            let place = if self.asked[asked.clone()].contains(&LONG) {
-                self.asked[asked.clone()].fill(LONG);
+            let range = (row - first) * width..(row - first) * width + width;
+            let (asked, hash) = (&self.asked[range.clone()], self.hashes[row - first]);
+            let place = if asked.contains(&LONG) {
+                self.asked[range.clone()].fill(LONG);
                 let hash = self.places.hash(keys.iter().map(|key| key.value(row).as_bytes()));
                 let is_it = |place: usize| self.cells[place].0.values().eq(keys.iter().map(|key| key.value(row)));
                 self.places.find(hash, is_it).ok_or(hash)
             } else {
-                let (words, asked, hash) = (&self.words, &self.asked[asked.clone()], self.hashes[row - first]);
                 // a few words, for which a call takes longer than they do
-                self.places.find(hash, |place| words[place * width..][..width].iter().eq(asked)).ok_or(hash)
+                let is_it = |place: usize| self.words[place * width..][..width].iter().eq(asked);
+                self.places.find_short(hash, is_it).ok_or(hash)
             };
             let place = match place {
                 Ok(place) => place,
-                Err(hash) => self.add_cell(keys, row, (hash, asked)),
+                Err(hash) => self.add_cell(keys, row, (hash, range)),
             };
             self.cells[place].1 += 1;
             self.rows_at.push(place as u32);

@@ -51,10 +51,16 @@ impl Places {
     /// The place with this hash for which `is_it` is true, or where the next cell will be.
     #[inline]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
+        self.find_short(hash, |place| self.hashes[place] == hash && is_it(place))
+    }
+
+    /// The same where `is_it` takes no longer than to look at the whole hash.
+    #[inline]
+    pub(super) fn find_short(&self, hash: u64, is_it: impl Fn(usize) -> bool) -> Option<usize> {
         let mut at = hash as usize;
         loop {
             let place = (self.table[at & (self.table.len() - 1)] as usize).checked_sub(1)?;
-            if self.hashes[place] == hash && is_it(place) {
+            if is_it(place) {
                 return Some(place);
             }
             at = at.wrapping_add(1);

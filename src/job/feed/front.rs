@@ -23,8 +23,9 @@ use crate::model::{Batch, Chunk};
 use crate::select::{Joiner, Selector};
 use crate::source::{Next, Quiet};
 
-/// Chunks that may wait for a decoder, and batches that may wait behind it.
-const WAITING_MAX: usize = 1;
+/// Chunks that may wait for a decoder, and batches that may wait behind it: so that it goes on while an interval is
+/// committed.
+const WAITING_MAX: usize = 2;
 /// How long a silent source is left alone.
 const IDLE_POLL: Duration = Duration::from_millis(200);
 /// How long a stopped source is waited for that may be waiting itself.

@@ -112,7 +112,7 @@ impl Trees {
         let (box_room, loose_room) = (most(true, self.box_room) + 2, most(false, self.loose_room) + 2);
         let (room, needed) = (self.box_room + self.loose_room, box_room + loose_room);
         let are_young = self.box_room <= self.usual[1] && self.loose_room <= self.usual[0];
-        if room < needed + 8 || are_young && room < 2 * needed + 8 {
+        if room < needed + 8 || are_young && room < 4 * needed + 8 {
             return;
         }
         let (box_room, loose_room) = (box_room.min(self.box_room), loose_room.min(self.loose_room));
