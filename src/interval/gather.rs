@@ -1,7 +1,6 @@
-//! The rows of an open interval, source partition by source partition: few large pieces, however finely the intervals are
-//! mixed in the stream. An interval that has much of a batch leaves its rows there; else they are packed together.
+//! The rows of an open interval, source partition by source partition: few large pieces, however finely the intervals
+//! are mixed in the stream. An interval that has much of a batch leaves its rows there; else they are packed together.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -9,20 +8,23 @@ use arrow_schema::ArrowError;
 
 use crate::model::{Held, Packed, Packing, Picked, Piece, Room, Rows, SourcePartition};
 
-/// A piece has about so many rows, but for those that come in one batch.
+/// A piece has about so many rows, or so many bytes of texts, but for those that come in one batch.
 const PIECE_ROWS: usize = 16_384;
+const PIECE_TEXTS: usize = 1 << 30;
 /// So many rows stay in their batch if they are at least this part of it: all of it stays in memory with them.
 const PICKED_ROWS: usize = 512;
 const PICKED_PART: usize = 4;
 /// If all that is to be packed of a batch is less than this part of it, the rest is not looked at.
 const PICKED_FIRST: usize = 4;
 
-/// Room is made for so many bytes at most because another source partition took them.
+/// Room is made for so many bytes at most because the last piece took them, or one of another source partition.
+const USUAL_MAX: usize = 1 << 20;
 const TAKEN_MAX: usize = 1 << 16;
 
 /// Rows of a batch, which are packed once one of them must be.
 pub(super) struct Incoming<'a> {
     rows: &'a Arc<Rows>,
+    /// Bytes of the batch, which whoever leaves rows in it first has to answer for.
     bytes: usize,
     /// Whether so few are to be packed that they are picked before.
     is_picked_first: bool,
@@ -32,7 +34,10 @@ pub(super) struct Incoming<'a> {
 /// Rows by source partition, in the order of each.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
-    parts: BTreeMap<SourcePartition, Part>,
+    /// Ordered by partition.
+    parts: Vec<(SourcePartition, Part)>,
+    /// Which of them was asked for last: the next batch is of the same, as a rule.
+    last: usize,
 }
 
 #[derive(Debug, Default)]
@@ -40,15 +45,15 @@ struct Part {
     pieces: Vec<Piece>,
     /// Rows that are not a piece yet.
     open: Option<Packed>,
-    /// What the last piece took, or one of another source partition: room for so much, and some, is made at once. Pieces
-    /// that are put away together differ little, and what does not fit is copied once more.
+    /// What the last piece took, or one of another source partition: room for so much, and some, is made at once.
+    /// Pieces that are put away together differ little, and what does not fit is copied once more.
     usual: Room,
 }
 
 impl<'a> Incoming<'a> {
-    /// Rows that go to intervals in such numbers.
-    pub(super) fn new(rows: &'a Arc<Rows>, counts: impl Iterator<Item = usize>) -> Incoming<'a> {
-        let packed: usize = counts.filter(|count| !stays(*count, rows)).sum();
+    /// Rows that go to intervals in such numbers; so many besides are late.
+    pub(super) fn new(rows: &'a Arc<Rows>, counts: impl Iterator<Item = usize>, late: usize) -> Incoming<'a> {
+        let packed = late + counts.filter(|count| !stays(*count, rows)).sum::<usize>();
         Incoming { rows, bytes: rows.bytes(), is_picked_first: PICKED_FIRST * packed < rows.len(), packing: None }
     }
 
@@ -73,24 +78,43 @@ impl Gather {
         incoming: &mut Incoming<'_>,
         (count, runs): (usize, &[Range<usize>]),
     ) -> Result<usize, ArrowError> {
-        let part = match self.parts.get_mut(partition) {
-            Some(part) => part,
-            None => {
-                // files of one stream are much alike
-                let usual = self.parts.values().next_back().map_or(Room::default(), Part::taken);
-                self.parts.entry(partition.clone()).or_insert(Part { usual, ..Part::default() })
-            }
-        };
-        if stays(count, incoming.rows) {
-            part.seal();
-            part.pieces.push(Piece::Picked(Picked::new(incoming.rows, runs)));
-            return Ok(incoming.bytes / incoming.rows.len() * count);
+        if !stays(count, incoming.rows) {
+            return self.pack(partition, incoming, (count, runs));
         }
+        let part = self.part(partition);
+        part.seal();
+        part.pieces.push(Piece::Picked(Picked::new(incoming.rows, runs)));
+        Ok(std::mem::take(&mut incoming.bytes) + size_of_val(runs))
+    }
+
+    /// The same for rows that keep no batch in memory, however many they are.
+    pub(super) fn pack(
+        &mut self,
+        partition: &SourcePartition,
+        incoming: &mut Incoming<'_>,
+        (count, runs): (usize, &[Range<usize>]),
+    ) -> Result<usize, ArrowError> {
+        let part = self.part(partition);
         if incoming.is_picked_first {
             let rows = Picked::new(incoming.rows, runs).unpacked()?;
             return Ok(part.pack(&Packing::of(&rows)?, &[0..count]));
         }
         Ok(part.pack(incoming.packing()?, runs))
+    }
+
+    fn part(&mut self, partition: &SourcePartition) -> &mut Part {
+        if self.parts.get(self.last).is_none_or(|(there, _)| there != partition) {
+            self.last = match self.parts.binary_search_by(|(there, _)| there.cmp(partition)) {
+                Ok(at) => at,
+                Err(at) => {
+                    // files of one stream are much alike
+                    let usual = self.parts.last().map_or(Room::default(), |(_, part)| part.taken());
+                    self.parts.insert(at, (partition.clone(), Part { usual, ..Part::default() }));
+                    at
+                }
+            };
+        }
+        &mut self.parts[self.last].1
     }
 
     /// Whether there is no row.
@@ -103,7 +127,7 @@ impl Gather {
         &mut self,
         mut put: impl FnMut(Packed) -> Result<Piece, E>,
     ) -> Result<(), E> {
-        for part in self.parts.values_mut() {
+        for (_, part) in &mut self.parts {
             part.seal();
             let away = std::mem::take(&mut part.pieces).into_iter().map(|piece| match piece {
                 Piece::Here(rows) => put(Packed::of(&rows)?),
@@ -135,7 +159,7 @@ impl Part {
         let open = self.open.get_or_insert_with(|| Packed::new(packing, self.usual.and_some()));
         let more = packing.copy(runs, open);
         // places that are not offsets are those of one batch
-        if open.len() >= PIECE_ROWS || !open.has_offsets() {
+        if open.len() >= PIECE_ROWS || open.room().texts >= PIECE_TEXTS || !open.has_offsets() {
             self.seal();
         }
         more
@@ -143,13 +167,12 @@ impl Part {
 
     /// What its last piece took, up to what is made room for on the word of another part.
     fn taken(&self) -> Room {
-        let Room { fixed, texts } = self.open.as_ref().map_or(self.usual, Packed::room);
-        Room { fixed: fixed.min(TAKEN_MAX), texts: texts.min(TAKEN_MAX) }
+        self.open.as_ref().map_or(self.usual, Packed::room).at_most(TAKEN_MAX)
     }
 
     fn seal(&mut self) {
         if let Some(packed) = self.open.take() {
-            self.usual = packed.room();
+            self.usual = packed.room().at_most(USUAL_MAX);
             self.pieces.push(Piece::Packed(packed));
         }
     }
@@ -179,7 +202,9 @@ mod tests {
         /// Whatever comes as a slice and whatever is packed, put away in between or not, comes out in its order.
         #[test]
         fn what_is_gathered_comes_out_in_order(
-            batches in proptest::collection::vec((prop_oneof![1..50usize, 1024..1200usize], 0..2000usize, any::<bool>(), any::<bool>()), 1..12),
+            batches in proptest::collection::vec((
+                prop_oneof![1..50usize, 1024..1200usize], 0..2000usize, any::<bool>(), any::<bool>(),
+            ), 1..12),
         ) {
             let (mut gather, partition) = (Gather::default(), SourcePartition::new("p"));
             let (mut expected, mut held, mut first) = (Vec::new(), 0, 0);
@@ -191,7 +216,7 @@ mod tests {
                 let runs = if is_split { vec![0..1, others + 1..all] } else { vec![others..half, half..all] };
                 let runs: Vec<Range<usize>> = runs.into_iter().filter(|run| !run.is_empty()).collect();
                 let count = runs.iter().map(Range::len).sum();
-                let mut incoming = Incoming::new(&rows, std::iter::once(count));
+                let mut incoming = Incoming::new(&rows, std::iter::once(count), 0);
                 held += gather.add(&partition, &mut incoming, (count, &runs)).unwrap();
                 let picked = |run: &Range<usize>| rows.offsets()[run.clone()].to_vec();
                 expected.extend(runs.iter().flat_map(picked));

@@ -464,7 +464,8 @@ impl Intervals {
         rows: &Arc<Rows>,
         before: &Mark,
     ) -> Result<(), ScatterError> {
-        let mut incoming = Incoming::new(rows, scatter.in_time().map(|(_, count, _)| count));
+        let late = scatter.late().flat_map(|(_, _, runs)| runs).map(ExactSizeIterator::len).sum();
+        let mut incoming = Incoming::new(rows, scatter.in_time().map(|(_, count, _)| count), late);
         for (interval, count, runs) in scatter.in_time() {
             let open = self.open_mut(interval, before);
             open.tally.written += count as u64;
@@ -476,7 +477,7 @@ impl Intervals {
         for (carrier, interval, runs) in scatter.late() {
             let late = &mut self.open_mut(carrier, before).late;
             let count = runs.iter().map(ExactSizeIterator::len).sum();
-            late.entry(interval).or_default().add(partition, &mut incoming, (count, runs))?;
+            late.entry(interval).or_default().pack(partition, &mut incoming, (count, runs))?;
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Rows of open intervals that do not fit into memory, on the local disk: as they are packed, in scratch files that nobody
-//! else sees. They are brought back when their interval closes; a job that starts again reads them from
+//! Rows of open intervals that do not fit into memory, on the local disk: as they are packed, in scratch files that
+//! nobody else sees. They are brought back when their interval closes; a job that starts again reads them from
 //! the source again, so nothing here has to survive. A file's space is free once all of it has been brought back.
 
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ pub enum SpillError {
         source: io::Error,
     },
     /// Rows that are not what they were; a fault of ours.
-    #[error("rows that were put away cannot be read: {0}")]
+    #[error("packed rows cannot be made columns again: {0}")]
     Rows(#[from] ArrowError),
 }
 

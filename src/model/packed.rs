@@ -1,10 +1,11 @@
 //! Rows packed row by row: what every row has in so many bytes, and behind all of these the texts, row after row. So a
-//! row goes to one place, not to one per column, which is what scattering costs; and rows are put away as they are. They
-//! become columns again when they are looked at.
+//! row goes to one place, not to one per column, which is what scattering costs; and rows are put away as they are.
+//! They become columns again when they are looked at.
 //!
 //! ```text
-//! fixed   event time 8 | low half of the offset 4 | each number 8 | length of each text 1 | which numbers are there, a bit each
-//! texts   each text of the row; one of 255 bytes or more has 255 for its length, and 4 bytes with the length before it
+//! fixed   event time 8 | low half of the offset 4 | each number 8 | length of each text 1 | a bit for each number that
+//!         is there
+//! texts   each text of the row; one of 255 bytes or more has 255 for its length, and 4 bytes with it before the text
 //! ```
 
 use std::ops::Range;
@@ -24,8 +25,8 @@ const NUMBERS_AT: usize = 12;
 /// The length of a text that stands before the text itself.
 const LONG: u8 = u8::MAX;
 const LONG_BYTES: usize = 4;
-/// What is at most so long is copied in one piece of this size, the rest of which is overwritten by what follows: the call
-/// that copies so few bytes takes longer than they do.
+/// What is at most so long is copied in one piece of this size, the rest of which is overwritten by what follows: the
+/// call that copies so few bytes takes longer than they do.
 const SHORT: usize = 32;
 pub(super) const SHORT_ROW: usize = 64;
 
@@ -64,6 +65,12 @@ pub struct Room {
 }
 
 impl Room {
+    /// The same, or so much of each.
+    #[must_use]
+    pub fn at_most(self, bytes: usize) -> Room {
+        Room { fixed: self.fixed.min(bytes), texts: self.texts.min(bytes) }
+    }
+
     /// The same and an eighth more.
     #[must_use]
     pub fn and_some(self) -> Room {
@@ -86,7 +93,7 @@ struct Layout {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cell {
     /// The number, and which bit tells that it is there.
-    Number { at: usize, bit: usize },
+    Number { at: usize, bit: usize, is_integer: bool },
     /// The length.
     Text { at: usize },
 }
@@ -105,7 +112,8 @@ impl Layout {
                 }
                 DataType::Int64 | DataType::Float64 => {
                     number += 1;
-                    Cell::Number { at: NUMBERS_AT + 8 * (number - 1), bit: number - 1 }
+                    let is_integer = *kind == DataType::Int64;
+                    Cell::Number { at: NUMBERS_AT + 8 * (number - 1), bit: number - 1, is_integer }
                 }
                 other => return Err(ArrowError::NotYetImplemented(format!("rows with {other}"))),
             });
@@ -134,16 +142,13 @@ impl<'a> Packing<'a> {
         let (mut texts, mut text_bytes) = (Vec::new(), vec![0; rows.len()]);
         for (cell, array) in layout.cells.iter().zip(batch.columns()) {
             match *cell {
-                Cell::Number { at, bit } => {
-                    match array.data_type() {
-                        DataType::Int64 => {
-                            let values = array.as_primitive::<Int64Type>().values().iter();
-                            put(&mut fixed, (width, at), values.map(|value| value.to_le_bytes()));
-                        }
-                        _ => {
-                            let values = array.as_primitive::<Float64Type>().values().iter();
-                            put(&mut fixed, (width, at), values.map(|value| value.to_le_bytes()));
-                        }
+                Cell::Number { at, bit, is_integer } => {
+                    if is_integer {
+                        let values = array.as_primitive::<Int64Type>().values().iter();
+                        put(&mut fixed, (width, at), values.map(|value| value.to_le_bytes()));
+                    } else {
+                        let values = array.as_primitive::<Float64Type>().values().iter();
+                        put(&mut fixed, (width, at), values.map(|value| value.to_le_bytes()));
                     }
                     let (at, mask) = layout.valid(bit);
                     let rows = fixed.chunks_exact_mut(width);
@@ -169,7 +174,7 @@ impl<'a> Packing<'a> {
         Ok(Packing { layout: Arc::new(layout), rows, fixed, texts, text_bytes })
     }
 
-    /// Appends rows to packed ones that [take](Packed::takes) them; gives by how many bytes.
+    /// Appends runs of rows, none of them empty, to packed ones that [take](Packed::takes) them; gives by how many bytes.
     pub fn copy(&self, runs: &[Range<usize>], to: &mut Packed) -> usize {
         let (Some(first), Some(last)) = (runs.first(), runs.last()) else { return 0 };
         if to.rows == 0 {
@@ -259,7 +264,9 @@ impl Packed {
         let packing = Packing::of(rows)?;
         let texts = packing.text_bytes.iter().map(|bytes| *bytes as usize).sum::<usize>() + SHORT;
         let mut packed = Packed::new(&packing, Room { fixed: packing.fixed.len(), texts });
-        packing.copy(&[0..rows.len()], &mut packed);
+        if !rows.is_empty() {
+            packing.copy(&[0..rows.len()], &mut packed);
+        }
         Ok(packed)
     }
 
@@ -268,8 +275,8 @@ impl Packed {
         let offsets = packing.rows.offsets();
         let follows = || offsets.first().is_none_or(|first| *first >= self.last);
         let is_near = || offsets.last().is_none_or(|last| last - self.first <= u64::from(u32::MAX));
-        let places = || self.places == *packing.rows.places();
-        self.layout.cells == packing.layout.cells && (self.rows == 0 || follows() && is_near() && places())
+        let is_alike = self.layout.cells == packing.layout.cells && self.places == *packing.rows.places();
+        is_alike && (self.rows == 0 || follows() && is_near())
     }
 
     /// Whether their places are offsets of bytes, and not those of one batch.
@@ -317,14 +324,14 @@ impl Packed {
         let offsets = self.column(OFFSET_AT).map(offset).collect();
         let mut texts = self.unpacked_texts()?.into_iter();
         let mut arrays: Vec<ArrayRef> = Vec::with_capacity(self.layout.cells.len());
-        for (cell, field) in self.layout.cells.iter().zip(self.layout.schema.fields()) {
+        for cell in &self.layout.cells {
             arrays.push(match *cell {
                 Cell::Text { .. } => Arc::new(texts.next().ok_or_else(cut_short)?),
-                Cell::Number { at, bit } if *field.data_type() == DataType::Int64 => {
+                Cell::Number { at, bit, is_integer: true } => {
                     let values: Vec<i64> = self.column(at).map(i64::from_le_bytes).collect();
                     Arc::new(Int64Array::try_new(ScalarBuffer::from(values), self.nulls(bit))?)
                 }
-                Cell::Number { at, bit } => {
+                Cell::Number { at, bit, is_integer: false } => {
                     let values: Vec<f64> = self.column(at).map(f64::from_le_bytes).collect();
                     Arc::new(Float64Array::try_new(ScalarBuffer::from(values), self.nulls(bit))?)
                 }
@@ -441,7 +448,8 @@ mod tests {
             first in prop_oneof![Just(0u64), Just(u64::from(u32::MAX) - 20), Just(u64::MAX / 2)],
             more in prop_oneof![Just(0usize), 1..3usize, 7..12usize],
         ) {
-            let (mut packed, mut expected, mut bytes, mut first): (Option<Packed>, _, _, _) = (None, Vec::new(), 0, first);
+            let mut packed: Option<Packed> = None;
+            let (mut expected, mut bytes, mut first) = (Vec::new(), 0, first);
             for (texts, steps) in &batches {
                 let rows = rows(texts, first, more);
                 first += texts.len() as u64;
@@ -490,11 +498,19 @@ mod tests {
     }
 
     #[test]
+    fn no_rows_are_packed_too() {
+        let none = rows(&[], 0, 1);
+        assert_eq!(Packed::of(&none).unwrap().unpacked().unwrap(), none);
+    }
+
+    #[test]
     fn rows_far_behind_or_of_other_columns_are_not_taken() {
         let texts = ["x".to_owned()];
         let here = Packed::of(&rows(&texts, 7, 0)).unwrap();
         let takes = |first, more| here.takes(&Packing::of(&rows(&texts, first, more)).unwrap());
         assert!(takes(8, 0) && takes(7 + u64::from(u32::MAX), 0));
         assert!(!takes(8 + u64::from(u32::MAX), 0) && !takes(6, 0) && !takes(8, 1));
+        let elsewhere = rows(&texts, 8, 0).placed(Places::Records(Vec::new().into()));
+        assert!(!here.takes(&Packing::of(&elsewhere).unwrap()));
     }
 }

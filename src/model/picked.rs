@@ -1,4 +1,4 @@
-//! Rows of a batch that stay in it until they are looked at: for an interval that most of a batch, or much of it, is of.
+//! Rows of a batch that stay in it until they are looked at: where much of a batch is of one interval.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use arrow_schema::ArrowError;
 use arrow_select::take::take;
 
 use super::packed::{SHORT_ROW, copy};
-use super::{Packed, Packing, Room, Rows};
+use super::{Packed, Rows};
 
 /// Some rows of a batch, in its order. All of the batch stays in memory as long as they do.
 #[derive(Clone, Debug)]
@@ -89,9 +89,6 @@ impl Picked {
     /// # Errors
     /// When a column is of a type that rows do not have.
     pub fn packed(&self) -> Result<Packed, ArrowError> {
-        let packing = Packing::of(&self.rows)?;
-        let mut packed = Packed::new(&packing, Room::default());
-        packing.copy(&self.runs, &mut packed);
-        Ok(packed)
+        Packed::of(&self.unpacked()?)
     }
 }

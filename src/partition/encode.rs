@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch, TimestampMicrosecondArray};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow_select::concat::concat_batches;
 use bytes::Bytes;
@@ -103,8 +105,9 @@ fn parquet(
             Some(open) => open,
             None => (ArrowWriter::try_new(Vec::new(), Arc::clone(schema), Some(properties.clone()))?, 0),
         };
-        // pages break where a write ends: a group is written at once
-        let batch = concat_batches(schema, &group)?;
+        // pages break where a write ends, and elsewhere where a column may have gaps: a group is written at once, and its
+        // columns have gaps if there is one in the group
+        let batch = without_empty_masks(concat_batches(schema, &group)?)?;
         writer.write(&batch)?;
         let rows = rows + batch.num_rows() as u64;
         if writer.bytes_written() + writer.in_progress_size() >= bytes_max {
@@ -117,6 +120,18 @@ fn parquet(
         parts.push(Part::new(rows, writer.into_inner()?));
     }
     Ok(parts)
+}
+
+/// The same rows; a column of which nothing is missing does not say what is missing, wherever it came from.
+fn without_empty_masks(batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let is_whole = |array: &ArrayRef| array.nulls().is_some_and(|nulls| nulls.null_count() == 0);
+    let whole = |array: &ArrayRef| match array.data_type() {
+        _ if !is_whole(array) => Arc::clone(array),
+        DataType::Int64 => Arc::new(Int64Array::new(array.as_primitive::<Int64Type>().values().clone(), None)),
+        DataType::Float64 => Arc::new(Float64Array::new(array.as_primitive::<Float64Type>().values().clone(), None)),
+        _ => Arc::clone(array),
+    };
+    RecordBatch::try_new(batch.schema(), batch.columns().iter().map(whole).collect())
 }
 
 /// The same rows in groups of [`GROUP_ROWS`], the last one smaller, wherever their batches began and ended.
