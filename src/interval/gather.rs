@@ -97,7 +97,7 @@ impl Gather {
         let part = self.part(partition);
         if incoming.is_picked_first {
             let rows = Picked::new(incoming.rows, runs).unpacked()?;
-            return Ok(part.pack(&Packing::of(&rows)?, &[0..count]));
+            return Ok(part.pack(&Packing::of(&rows)?, std::slice::from_ref(&(0..count))));
         }
         Ok(part.pack(incoming.packing()?, runs))
     }

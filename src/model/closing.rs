@@ -33,8 +33,8 @@ pub struct Held {
     parts: BTreeMap<SourcePartition, Vec<Piece>>,
 }
 
-/// A run of rows of one source partition: as columns, or in a form that they are brought back from before they are looked
-/// at.
+/// A run of rows of one source partition: as columns, or in a form that they are brought back from before they are
+/// looked at.
 #[derive(Clone, Debug)]
 pub enum Piece {
     /// As columns.
@@ -131,7 +131,8 @@ impl Held {
         Ok(())
     }
 
-    /// The rows that are columns, ordered by source partition and place: the order in which they are written and judged.
+    /// The rows that are columns, ordered by source partition and place: the order in which they are written and
+    /// judged.
     pub fn rows(&self) -> impl Iterator<Item = &Rows> {
         self.parts.values().flatten().filter_map(Piece::here)
     }

@@ -78,7 +78,9 @@ impl Trees {
             nodes.extend_from_slice(loose);
             nodes.resize(nodes.len() + loose_room - old_loose, Node::default());
         }
-        nodes.iter_mut().flat_map(|node| &mut node.sides).for_each(|name| *name = rename(*name));
+        if moved > 0 {
+            nodes.iter_mut().flat_map(|node| &mut node.sides).for_each(|name| *name = rename(*name));
+        }
         self.nodes = nodes;
         if box_room > old_box {
             let mut boxes = Vec::new();
