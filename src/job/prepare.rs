@@ -1,6 +1,6 @@
 //! Closings on their way to the store: what can be worked out beside the line is worked out on other threads, several
-//! closings at a time. Rows that were put away are brought back, encoded as parts, and gathered to what the detector
-//! sees. Closings come out in the order in which they went in, so that what follows does not depend on the threads.
+//! closings at a time. Rows that were put away are brought back, made columns, encoded as parts, and gathered to what the
+//! detector sees. Closings come out in the order in which they went in, so that what follows does not depend on the threads.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

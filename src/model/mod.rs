@@ -8,6 +8,7 @@
 mod calendar;
 mod chunk;
 mod closing;
+mod copy;
 mod distinct;
 mod filter;
 mod finding;
@@ -32,6 +33,7 @@ mod time;
 pub use calendar::{Active, Calendar, CalendarError, Calendars, Stretch, Weekly};
 pub use chunk::{Chunk, Origin, Origins};
 pub use closing::{Away, Closing, Held, Piece, SourceRange};
+pub use copy::copy;
 pub use distinct::Distinct;
 pub use filter::{Check, Filter, FilterError, WrongColumn};
 pub use finding::{

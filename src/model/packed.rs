@@ -17,7 +17,7 @@ use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, String
 use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, DataType, SchemaRef};
 
-use super::{Places, Rows, Timestamp};
+use super::{Places, Rows, Timestamp, copy};
 
 const TIME_AT: usize = 0;
 const OFFSET_AT: usize = 8;
@@ -25,8 +25,7 @@ const NUMBERS_AT: usize = 12;
 /// The length of a text that stands before the text itself.
 const LONG: u8 = u8::MAX;
 const LONG_BYTES: usize = 4;
-/// What is at most so long is copied in one piece of this size, the rest of which is overwritten by what follows: the
-/// call that copies so few bytes takes longer than they do.
+/// What is at most so long is copied in one piece of this size.
 const SHORT: usize = 32;
 pub(super) const SHORT_ROW: usize = 64;
 
@@ -219,22 +218,6 @@ impl<'a> Packing<'a> {
             }
         }
     }
-}
-
-/// Copies so many bytes, and up to `STEP` of those behind them.
-#[inline]
-pub(super) fn copy<const STEP: usize>(from: &[u8], to: &mut [u8], length: usize) {
-    match (from.first_chunk::<STEP>(), to.first_chunk_mut::<STEP>()) {
-        (Some(from), Some(to)) if length <= STEP => *to = *from,
-        _ => copy_long(from, to, length),
-    }
-}
-
-/// Apart, for else the compiler makes one call of both.
-#[cold]
-#[inline(never)]
-fn copy_long(from: &[u8], to: &mut [u8], length: usize) {
-    to[..length].copy_from_slice(&from[..length]);
 }
 
 /// Puts a value into each row's bytes.

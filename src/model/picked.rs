@@ -9,8 +9,8 @@ use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::ArrowError;
 use arrow_select::take::take;
 
-use super::packed::{SHORT_ROW, copy};
-use super::{Packed, Rows};
+use super::packed::SHORT_ROW;
+use super::{Packed, Rows, copy};
 
 /// Some rows of a batch, in its order. All of the batch stays in memory as long as they do.
 #[derive(Clone, Debug)]

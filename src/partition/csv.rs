@@ -14,12 +14,13 @@ use arrow_array::{Array as _, ArrayRef, Float64Array, Int64Array, RecordBatch, S
 use arrow_schema::{ArrowError, DataType, Schema};
 use memchr::{memchr, memchr3};
 
+use crate::model::copy;
+
 /// Rows that are written at a time, into room that is made for all of them.
 const BLOCK_ROWS: usize = 256;
-/// What is at most so long is copied in one piece of this size, the rest of which is overwritten by what follows: the call
-/// that copies so few bytes takes longer than they do.
+/// What is at most so long is copied in one piece of this size.
 const SHORT: usize = 32;
-/// As many bytes as any number here has.
+/// No number here has more bytes.
 const NUMBER_MAX: usize = 32;
 
 /// Adds the names of the columns as a line.
@@ -83,18 +84,8 @@ impl Line<'_> {
     /// The first `length` of these bytes.
     #[inline]
     fn begin_of(&mut self, bytes: &[u8], length: usize) {
-        match (bytes.first_chunk::<SHORT>(), self.bytes[self.at..].first_chunk_mut::<SHORT>()) {
-            (Some(bytes), Some(to)) if length <= SHORT => *to = *bytes,
-            _ => self.copy(bytes, length),
-        }
+        copy::<SHORT>(bytes, &mut self.bytes[self.at..], length);
         self.at += length;
-    }
-
-    /// Apart, for else the compiler makes one call of both.
-    #[cold]
-    #[inline(never)]
-    fn copy(&mut self, bytes: &[u8], length: usize) {
-        self.bytes[self.at..self.at + length].copy_from_slice(&bytes[..length]);
     }
 }
 

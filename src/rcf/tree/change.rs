@@ -51,8 +51,9 @@ impl Trees {
         }
     }
 
-    /// Room for more nodes of one kind in every tree: for three times as many more while the trees are young, then for six or
-    /// a thirty-second more. Nodes without a box come after those with one, so that their names move up when boxes are added.
+    /// Room for more nodes of one kind in every tree: for three times as many more while the trees are young, then for
+    /// six or a thirty-second more. Nodes without a box come after those with one, so that their names move up when
+    /// boxes are added.
     fn make_room(&mut self, boxed: bool, keep: &mut [&mut u16]) {
         let usual = self.usual[usize::from(boxed)];
         let grown = |room: usize| {
