@@ -103,6 +103,8 @@ pub enum IntakeError {
 #[derive(Clone, Debug)]
 pub struct Intake {
     columns: Columns,
+    /// Whether some measure takes all values of each measure column.
+    asked: Vec<bool>,
     slots: Vec<Slot>,
     sketched: Vec<Slot>,
 }
@@ -119,16 +121,20 @@ pub(super) struct Slot {
 impl Intake {
     /// Nothing but the measure columns.
     pub fn plain(columns: &Columns) -> Intake {
-        Intake { columns: columns.clone(), slots: Vec::new(), sketched: Vec::new() }
+        let asked = vec![true; columns.measures.len()];
+        Intake { columns: columns.clone(), asked, slots: Vec::new(), sketched: Vec::new() }
     }
 
-    /// The measure columns, and all of this.
+    /// All of this. A measure column of which nothing is taken has its place, and stays empty.
     ///
     /// # Errors
     /// When a column is not there, or a filter cannot be compared with its values.
     pub fn new(columns: &Columns, takes: impl IntoIterator<Item = Take>) -> Result<Intake, IntakeError> {
         let mut intake = Intake::plain(columns);
-        let mut takes: Vec<Take> = takes.into_iter().filter(|take| intake.place(take).is_none()).collect();
+        let (plain, mut takes): (Vec<Take>, Vec<Take>) =
+            takes.into_iter().partition(|take| intake.place(take).is_some());
+        let is_asked = |name: &String| plain.iter().any(|take| take.column.as_ref() == Some(name));
+        intake.asked = columns.measures.iter().map(|(name, _)| is_asked(name)).collect();
         takes.sort();
         takes.dedup();
         for take in takes {
@@ -149,6 +155,11 @@ impl Intake {
             let slot = self.slots.iter().position(|slot| slot.take == *take)?;
             Some(self.columns.measures.len() + slot)
         })
+    }
+
+    /// The measure columns of which values are taken: their places in a cell's stats.
+    pub(super) fn asked(&self) -> impl Iterator<Item = usize> {
+        self.asked.iter().enumerate().filter(|(_, is_asked)| **is_asked).map(|(at, _)| at)
     }
 
     /// The columns of the rows.

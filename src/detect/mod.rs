@@ -23,6 +23,7 @@
 
 mod aggregate;
 mod arrival;
+mod cells;
 mod counter;
 mod derived;
 mod detector;
