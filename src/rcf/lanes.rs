@@ -105,9 +105,22 @@ pub(super) struct Apart {
     pub(super) sides: u32,
 }
 
+/// Whether the mirrored point `p` lies in the box `b`: much less work than to tell how far outside it is.
+#[inline(always)]
+pub(super) fn holds<const L: usize>(b: &[u16], p: &[u16]) -> bool {
+    let ((b8, b), (p8, p)) = (mirrored::<L>(b).as_chunks::<8>(), mirrored::<L>(p).as_chunks::<8>());
+    let beyond =
+        b8.iter().zip(p8).fold(u16x8::ZERO, |beyond, (b, p)| beyond | u16x8::new(*b).saturating_sub(u16x8::new(*p)));
+    let rest = b.iter().zip(p).fold(0, |beyond, (b, p)| beyond | b.saturating_sub(*p));
+    bytemuck::cast::<u16x8, u128>(beyond) == 0 && rest == 0
+}
+
 /// How the mirrored point `p` lies to the box `b`.
 #[inline(always)]
 pub(super) fn apart<const L: usize>(b: &[u16], p: &[u16]) -> Apart {
+    if L == 4 {
+        return apart_of_four(b, p);
+    }
     let ((bl, bh), (pl, ph)) = (halves::<L>(b), halves::<L>(p));
     let ((bl8, bl), (bh8, bh)) = (bl.as_chunks::<8>(), bh.as_chunks::<8>());
     let ((pl8, pl), (ph8, ph)) = (pl.as_chunks::<8>(), ph.as_chunks::<8>());
@@ -126,6 +139,15 @@ pub(super) fn apart<const L: usize>(b: &[u16], p: &[u16]) -> Apart {
         narrowness += u32::from(bl + bh);
     }
     Apart { gap, sides: u32::from(TOP) * halves::<L>(b).0.len() as u32 - narrowness }
+}
+
+/// Over four lanes, minima and complements are one vector.
+#[inline(always)]
+fn apart_of_four(b: &[u16], p: &[u16]) -> Apart {
+    let (Some(b), Some(p)) = (b.first_chunk::<8>(), p.first_chunk::<8>()) else { return Apart { gap: 0, sides: 0 } };
+    let (b, p) = (u16x8::new(*b), u16x8::new(*p));
+    let [gap, narrowness] = Sums { gap: in_pairs(b.saturating_sub(p)), narrowness: in_pairs(b), lanes: 8 }.total();
+    Apart { gap, sides: 4 * u32::from(TOP) - narrowness }
 }
 
 #[inline(always)]
@@ -205,25 +227,35 @@ pub(super) fn grow_point<const L: usize>(b: &mut [u16], p: &[u16]) {
     mirror(point::<L>(p), mirrored_mut::<L>(b), u16::min);
 }
 
-/// Applies `f` to `b` and the mirrored `p`; by eights, which are read before they are written, so that the compiler
-/// sees that nothing overlaps.
+/// Applies `f` to `b` and the mirrored `p`.
 #[inline(always)]
 fn mirror(p: &[u16], b: &mut [u16], f: impl Fn(u16, u16) -> u16) {
     let (low, high) = b.split_at_mut(p.len());
-    let (p8, p) = p.as_chunks::<8>();
-    let ((low8, low), (high8, high)) = (low.as_chunks_mut::<8>(), high.as_chunks_mut::<8>());
-    for ((low8, high8), p8) in low8.iter_mut().zip(high8).zip(p8) {
-        let (mut l, mut h, p) = (*low8, *high8, *p8);
-        for i in 0..8 {
+    let (low, high, p) = mirror_some::<8>(low, high, p, &f);
+    let (low, high, p) = mirror_some::<4>(low, high, p, &f);
+    mirror_some::<1>(low, high, p, &f);
+}
+
+/// The same for as many groups of `N` lanes as there are; gives the rest. A group is read before it is written, so that the
+/// compiler sees that nothing overlaps.
+#[inline(always)]
+fn mirror_some<'a, const N: usize>(
+    low: &'a mut [u16],
+    high: &'a mut [u16],
+    p: &'a [u16],
+    f: &impl Fn(u16, u16) -> u16,
+) -> (&'a mut [u16], &'a mut [u16], &'a [u16]) {
+    let ((low, low_rest), (high, high_rest)) = (low.as_chunks_mut::<N>(), high.as_chunks_mut::<N>());
+    let (p, p_rest) = p.as_chunks::<N>();
+    for ((low, high), p) in low.iter_mut().zip(high).zip(p) {
+        let (mut l, mut h) = (*low, *high);
+        for i in 0..N {
             l[i] = f(l[i], p[i]);
             h[i] = f(h[i], TOP - p[i]);
         }
-        (*low8, *high8) = (l, h);
+        (*low, *high) = (l, h);
     }
-    for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
-        *l = f(*l, *p);
-        *h = f(*h, TOP - *p);
-    }
+    (low_rest, high_rest, p_rest)
 }
 
 /// Sum over lanes of the distance between two points (neither mirrored).

@@ -16,7 +16,7 @@ const NODES: f64 = 1.07;
 const POINTS: f64 = 1.125;
 
 /// Share of a tree's nodes that have boxes above a mass, and some room: measured, see [`Settings::memory_bytes_steady`].
-pub(super) fn box_share(mass: usize) -> f64 {
+fn box_share(mass: usize) -> f64 {
     (BOXES / (mass as f64 + BOXES_AFTER)).min(1.0)
 }
 

@@ -24,7 +24,6 @@ pub(super) use walk::{Place, Visit};
 
 use super::lanes;
 use super::points::{FIRST, Points};
-use super::settings::box_share;
 
 /// Deepest possible leaf: one node of 255 per level.
 const DEPTH_MAX: usize = 256;
@@ -69,8 +68,8 @@ pub(super) struct Trees {
     /// Nodes without a box reserved per tree.
     loose_room: usize,
     box_mass: u32,
-    /// Nodes without and with a box that a full tree has at least, as a rule.
-    usual: [usize; 2],
+    /// Points that each tree will have; 0 if that is not known.
+    sample: usize,
     heads: Vec<Head>,
     nodes: Vec<Node>,
     boxes: Vec<u16>,
@@ -107,7 +106,7 @@ impl Trees {
             box_room: 0,
             loose_room: 0,
             box_mass: box_mass as u32,
-            usual: [0; 2],
+            sample: 0,
             heads: vec![Head { mass: 0, root: 0, free: [NONE; 2] }; trees],
             nodes: Vec::new(),
             boxes: Vec::new(),
@@ -116,10 +115,8 @@ impl Trees {
 
     /// Trees that will have so many points each: room for them is made in few steps. A tree of another size only takes
     /// more of them.
-    pub(super) fn expecting(mut self, sample: usize) -> Trees {
-        let boxes = (sample as f64 * box_share(self.box_mass as usize)) as usize;
-        self.usual = [sample - boxes.min(sample), boxes].map(|nodes| nodes * 7 / 8);
-        self
+    pub(super) fn expecting(self, sample: usize) -> Trees {
+        Trees { sample, ..self }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -147,6 +144,13 @@ impl Trees {
     fn nodes_mut(&mut self, tree: usize) -> &mut [Node] {
         let room = self.box_room + self.loose_room;
         &mut self.nodes[tree * room..][..room]
+    }
+
+    /// Nodes and boxes of one tree, by name.
+    #[inline]
+    fn parts_mut(&mut self, tree: usize) -> (&mut [Node], &mut [u16]) {
+        let (room, boxes) = (self.box_room + self.loose_room, self.box_room * self.width);
+        (&mut self.nodes[tree * room..][..room], &mut self.boxes[tree * boxes..][..boxes])
     }
 
     #[inline]

@@ -51,14 +51,15 @@ impl Trees {
         }
     }
 
-    /// Room for more nodes of one kind in every tree: for three times as many more while the trees are young, then for
-    /// six or a thirty-second more. Nodes without a box come after those with one, so that their names move up when
-    /// boxes are added.
+    /// Room for more nodes of one kind in every tree: while the trees fill up, for three times as many more or as many as
+    /// they will have if that goes on as it began; then for six or a thirty-second more. Nodes without a box come after
+    /// those with one, so that their names move up when boxes are added.
     fn make_room(&mut self, boxed: bool, keep: &mut [&mut u16]) {
-        let usual = self.usual[usize::from(boxed)];
+        let mass = self.heads.iter().map(|head| usize::from(head.mass)).max().unwrap_or(0);
         let grown = |room: usize| {
-            let more = if room < usual { (3 * room).max(6).min(usual - room) } else { (room / 32).max(6) };
-            (room + more).min(SAMPLE_MAX - 1)
+            let full = if mass < self.sample { room * self.sample / mass.max(1) } else { 0 };
+            let more = full.saturating_sub(room).min((3 * room).max(6));
+            (room + more.max(room / 32).max(6)).min(SAMPLE_MAX - 1)
         };
         let (box_room, loose_room) =
             if boxed { (grown(self.box_room), self.loose_room) } else { (self.box_room, grown(self.loose_room)) };
@@ -108,17 +109,23 @@ impl Trees {
     /// Gives back room that no tree has needed for a while: what is in use, and a little more, stays. Young trees will need
     /// theirs, unless most of it is empty.
     pub(in super::super) fn trim(&mut self) {
-        let most = |boxed: bool, room: usize| {
-            let used = |tree: usize| room - self.count_free(tree, boxed);
-            (0..self.heads.len()).map(used).max().unwrap_or(0)
+        let used = |tree: usize, boxed: bool| {
+            let room = if boxed { self.box_room } else { self.loose_room };
+            room - self.count_free(tree, boxed)
         };
-        let (box_room, loose_room) = (most(true, self.box_room) + 2, most(false, self.loose_room) + 2);
-        let (room, needed) = (self.box_room + self.loose_room, box_room + loose_room);
-        let are_young = self.box_room <= self.usual[1] && self.loose_room <= self.usual[0];
-        if room < needed + 8 || are_young && room < 4 * needed + 8 {
+        let room = self.box_room + self.loose_room;
+        let are_young = self.heads.iter().any(|head| usize::from(head.mass) < self.sample);
+        let is_kept = |used: usize| room <= used + used / 16 + 6 || are_young && room <= 4 * used + 24;
+        // usually told by one tree
+        if self.heads.is_empty() || is_kept(used(0, true) + used(0, false)) {
             return;
         }
-        let (box_room, loose_room) = (box_room.min(self.box_room), loose_room.min(self.loose_room));
+        let most = |boxed: bool| (0..self.heads.len()).map(|tree| used(tree, boxed)).max().unwrap_or(0);
+        let (most_boxed, most_loose) = (most(true), most(false));
+        if is_kept(most_boxed + most_loose) {
+            return;
+        }
+        let (box_room, loose_room) = ((most_boxed + 2).min(self.box_room), (most_loose + 2).min(self.loose_room));
         let mut tight = Trees { nodes: Vec::new(), boxes: Vec::new(), heads: self.heads.clone(), ..*self };
         (tight.box_room, tight.loose_room) = (box_room, loose_room);
         tight.nodes = vec![Node::default(); self.heads.len() * (box_room + loose_room)];

@@ -43,49 +43,65 @@ impl Trees {
         let b = &mut work.a[..self.width];
         let mut link = Link::Root;
         let mut at = self.heads[tree].root;
-        loop {
-            let boxed = self.is_boxed(at);
-            if !boxed {
-                self.copy_box::<L>(tree, at, points, b);
+
+        // first the nodes that own a box; most of the boxes hold the point
+        let (box_room, width) = (self.box_room, if L == 0 { self.width } else { 2 * L });
+        let (nodes, boxes) = self.parts_mut(tree);
+        while usize::from(at) < box_room {
+            let bounds = &mut boxes[usize::from(at) * width..][..width];
+            if !lanes::holds::<L>(bounds, p) {
+                let Apart { gap, sides } = lanes::apart::<L>(bounds, p);
+                let draw = random.below(gap + sides);
+                if draw < gap {
+                    lanes::copy::<L>(b, bounds);
+                    self.part::<L>(tree, (link, at, below), (leaf, mass, draw), q, b);
+                    return true;
+                }
+                lanes::grow::<L>(bounds, p);
             }
-            let bounds = if boxed { self.box_of::<L>(tree, at) } else { &*b };
-            let Apart { gap, sides } = lanes::apart::<L>(bounds, p);
+            let side = gain(&mut nodes[usize::from(at)], q, mass, &mut below);
+            link = Link::Side(at, side);
+            at = nodes[usize::from(at)].sides[side];
+        }
+        // then those without, of which one may get a box
+        loop {
+            self.copy_box::<L>(tree, at, points, b);
+            let Apart { gap, sides } = lanes::apart::<L>(b, p);
             if gap > 0 {
                 let draw = random.below(gap + sides);
                 if draw < gap {
-                    if boxed {
-                        lanes::copy::<L>(b, self.box_of::<L>(tree, at));
-                    }
-                    let (mut node, side) = separating(b, q, draw);
-                    node.left_mass = (if side == 0 { mass } else { below }) as u8;
-                    node.sides[side] = leaf;
-                    lanes::grow::<L>(b, p);
-                    self.split(tree, link, at, node, side, (below + mass > self.box_mass).then_some(b));
+                    self.part::<L>(tree, (link, at, below), (leaf, mass, draw), q, b);
                     return true;
                 }
             }
             if is_leaf(at) {
                 return false;
             }
-            if boxed {
-                if gap > 0 {
-                    lanes::grow::<L>(self.box_mut::<L>(tree, at), p);
-                }
-            } else if below + mass > self.box_mass {
+            if below + mass > self.box_mass {
                 lanes::grow::<L>(b, p);
                 at = self.turn(tree, at, link);
                 lanes::copy::<L>(self.box_mut::<L>(tree, at), b);
             }
             let node = self.node_mut(tree, at);
-            // no branches: which side it is cannot be guessed
-            let right = q.lane(node.lane) > node.cut;
-            let side = usize::from(right);
-            let left = u32::from(node.left_mass);
-            node.left_mass += u8::from(!right) * mass as u8;
-            below = if right { below - left } else { left };
-            link = Link::Side(at, side);
-            at = node.sides[side];
+            let side = gain(node, q, mass, &mut below);
+            (link, at) = (Link::Side(at, side), node.sides[side]);
         }
+    }
+
+    /// Parts what `link` leads to, of which `b` is the box, from a new leaf by the cut at the `draw`-th place between.
+    fn part<const L: usize>(
+        &mut self,
+        tree: usize,
+        (link, at, below): (Link, u16, u32),
+        (leaf, mass, draw): (u16, u32, u32),
+        q: &Query,
+        b: &mut [u16],
+    ) {
+        let (mut node, side) = separating(b, q, draw);
+        node.left_mass = (if side == 0 { mass } else { below }) as u8;
+        node.sides[side] = leaf;
+        lanes::grow::<L>(b, q.read::<L>());
+        self.split(tree, link, at, node, side, (below + mass > self.box_mass).then_some(b));
     }
 
     /// Hangs a node between `link` and `at`, which becomes the side other than `side`; `b` is its box if it keeps one.
@@ -101,6 +117,17 @@ impl Trees {
         }
         self.write(tree, link, name);
     }
+}
+
+/// Adds to the mass of a node, `below`, which becomes that of the side of the point; answers this side.
+#[inline(always)]
+fn gain(node: &mut Node, q: &Query, mass: u32, below: &mut u32) -> usize {
+    // no branches: which side it is cannot be guessed
+    let right = q.lane(node.lane) > node.cut;
+    let left = u32::from(node.left_mass);
+    node.left_mass += u8::from(!right) * mass as u8;
+    *below = if right { *below - left } else { left };
+    usize::from(right)
 }
 
 /// The cut at the `draw`-th place of the gap between box and point, and the side of the point.
