@@ -183,7 +183,7 @@ impl Detector {
             bytes += batch.iter().map(|(_, _, bytes)| bytes.len()).sum::<usize>();
             batch.iter().for_each(|(_, _, bytes)| put(bytes));
         }
-        let parts = u32::try_from(count / wanted.max(1)).unwrap_or(u32::MAX);
+        let parts = u32::try_from(count * pace.parts / all.len().max(1)).unwrap_or(u32::MAX);
         (members.next().map(|((key, _), _)| key.clone()), parts.max(1))
     }
 }
