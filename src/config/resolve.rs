@@ -224,8 +224,8 @@ impl Detect {
 fn job(section: &Section<'_>, partition: Option<&Partition>) -> Job {
     let job = Job {
         stream_batch_time: section.duration("stream_batch_time", 60 * SECOND, Duration::from_millis(100)..=DAY),
-        batch_records_max: section.integer("batch_records_max", 1_000_000, 1..=1_000_000_000),
-        batch_bytes_max: section.size("batch_bytes_max", 64 * MB, 64 * KB..=100_000 * MB),
+        batch_records_max: section.integer("batch_records_max", 4_000_000, 1..=1_000_000_000),
+        batch_bytes_max: section.size("batch_bytes_max", 256 * MB, 64 * KB..=100_000 * MB),
         held_bytes_max: usize_of(section.size("held_bytes_max", 64 * MB, 64 * KB..=100_000 * MB)),
         threads: threads(section),
         state: section.text("state").unwrap_or_else(|| {
