@@ -239,8 +239,8 @@ impl Trees {
     /// Every leaf of a tree with its mass, left to right.
     pub(super) fn leaves(&self, tree: usize) -> Vec<(u16, u32)> {
         let head = self.heads[tree];
-        let mut found = Vec::new();
-        let mut open = Vec::new();
+        let mut found = Vec::with_capacity(usize::from(head.mass));
+        let mut open = Vec::with_capacity(usize::from(head.mass));
         if head.mass > 0 {
             open.push((head.root, u32::from(head.mass)));
         }

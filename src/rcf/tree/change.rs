@@ -1,5 +1,6 @@
 //! Nodes and boxes as places: taking, giving back, making room. A node moves only when it gains or loses its box.
 
+use super::super::points::FIRST;
 use super::super::settings::SAMPLE_MAX;
 use super::{Link, NONE, Node, Trees, is_leaf};
 
@@ -69,7 +70,9 @@ impl Trees {
     pub(super) fn set_room(&mut self, box_room: usize, loose_room: usize, keep: &mut [&mut u16]) {
         let (old_box, old_loose) = (self.box_room, self.loose_room);
         let moved = (box_room - old_box) as u16;
-        let rename = |name: u16| if usize::from(name) >= old_box && !is_leaf(name) { name + moved } else { name };
+        // no branches: whether a side is a leaf cannot be guessed
+        let loose = FIRST - old_box as u16;
+        let rename = |name: u16| name + moved * u16::from(name.wrapping_sub(old_box as u16) < loose);
         let count = self.heads.len();
         let mut nodes = Vec::new();
         nodes.reserve_exact(count * (box_room + loose_room));

@@ -88,32 +88,28 @@ impl Trees {
         }
     }
 
-    /// Parts what `link` leads to, of which `b` is the box, from a new leaf by the cut at the `draw`-th place between.
+    /// Hangs a node between `link` and `at`, of which `b` is the box: it parts them from a new leaf by the cut at the
+    /// `draw`-th place between.
     fn part<const L: usize>(
         &mut self,
         tree: usize,
-        (link, at, below): (Link, u16, u32),
+        (mut link, mut at, below): (Link, u16, u32),
         (leaf, mass, draw): (u16, u32, u32),
         q: &Query,
         b: &mut [u16],
     ) {
-        let (mut node, side) = separating(b, q, draw);
-        node.left_mass = (if side == 0 { mass } else { below }) as u8;
-        node.sides[side] = leaf;
-        lanes::grow::<L>(b, q.read::<L>());
-        self.split(tree, link, at, node, side, (below + mass > self.box_mass).then_some(b));
-    }
-
-    /// Hangs a node between `link` and `at`, which becomes the side other than `side`; `b` is its box if it keeps one.
-    fn split(&mut self, tree: usize, mut link: Link, mut at: u16, mut node: Node, side: usize, b: Option<&mut [u16]>) {
+        let (mut node, side) = separating(b, q.read::<L>(), draw);
+        let is_boxed = below + mass > self.box_mass;
         let name = match &mut link {
-            Link::Root => self.take(tree, b.is_some(), &mut [&mut at]),
-            Link::Side(above, _) => self.take(tree, b.is_some(), &mut [&mut at, above]),
+            Link::Root => self.take(tree, is_boxed, &mut [&mut at]),
+            Link::Side(above, _) => self.take(tree, is_boxed, &mut [&mut at, above]),
         };
-        node.sides[1 - side] = at;
+        node.left_mass = (if side == 0 { mass } else { below }) as u8;
+        node.sides = if side == 0 { [leaf, at] } else { [at, leaf] };
         *self.node_mut(tree, name) = node;
-        if let Some(b) = b {
-            self.box_mut::<0>(tree, name).copy_from_slice(b);
+        if is_boxed {
+            lanes::grow::<L>(b, q.read::<L>());
+            lanes::copy::<L>(self.box_mut::<L>(tree, name), b);
         }
         self.write(tree, link, name);
     }
@@ -130,9 +126,8 @@ fn gain(node: &mut Node, q: &Query, mass: u32, below: &mut u32) -> usize {
     usize::from(right)
 }
 
-/// The cut at the `draw`-th place of the gap between box and point, and the side of the point.
-fn separating(b: &[u16], q: &Query, mut draw: u32) -> (Node, usize) {
-    let p = q.mirrored();
+/// The cut at the `draw`-th place of the gap between a box and a mirrored point, and the side of the point.
+fn separating(b: &[u16], p: &[u16], mut draw: u32) -> (Node, usize) {
     let count = p.len() / 2;
     let mut lane = 0;
     for (i, (b, p)) in b.iter().zip(p).enumerate() {
