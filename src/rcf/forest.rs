@@ -54,7 +54,7 @@ impl Forest {
             sampler: Sampler::new(s.time_decay, s.initial_accept, 0.0),
             random: Random::new(s.seed),
             points: Points::new(s.dims_base, s.shingle),
-            trees: Trees::new(s.trees, s.lanes(), s.box_mass).expecting(s.sample_size),
+            trees: Trees::new(s.trees, s.lanes(), s.box_mass).beginning_with(s.first_trees()).expecting(s.sample_size),
             settings,
         }
     }
@@ -271,7 +271,7 @@ impl Forest {
         let chance = self.sampler.chance(capacity as u32);
         let mut stored = None;
         let mut work = None;
-        for tree in 0..self.trees.len() {
+        for tree in 0..self.trees.in_use() {
             let mass = self.trees.mass(tree);
             let replace = if mass as usize == capacity {
                 // nine in ten end here at the usual decay
@@ -311,6 +311,18 @@ impl Forest {
             }
             Some(_) => self.note_edges(q),
             None => self.points.skip(),
+        }
+        if self.trees.in_use() < self.trees.len() && self.trees.mass(0) as usize == capacity {
+            self.grow_up();
+        }
+    }
+
+    /// Cuts the trees that were left out while the forest was young. The others hold the same points, all so far.
+    fn grow_up(&mut self) {
+        let leaves = self.trees.leaves(0);
+        let more = self.trees.complete(&leaves, &self.points, &mut self.random);
+        for (name, _) in leaves {
+            (0..more).for_each(|_| self.points.hold(name));
         }
     }
 
@@ -393,7 +405,7 @@ impl Forest {
     /// The members of the first trees, as often as they are held: enough to judge what is typical.
     fn members(&self) -> Vec<u16> {
         let mut names = Vec::new();
-        for tree in 0..self.trees.len() {
+        for tree in 0..self.trees.in_use() {
             for (name, mass) in self.trees.leaves(tree) {
                 names.extend(std::iter::repeat_n(name, mass as usize));
             }
@@ -423,7 +435,7 @@ impl Forest {
         self.renew_edges_from(&from);
         let mut q = Query::new(self.settings.lanes());
         let mut work = Work::new();
-        for tree in 0..self.trees.len() {
+        for tree in 0..self.trees.in_use() {
             let leaves = self.trees.leaves(tree);
             self.trees.clear(tree);
             for (name, mass) in leaves {

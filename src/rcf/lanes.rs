@@ -38,11 +38,6 @@ impl Query {
         &self.mirrored[..self.lanes]
     }
 
-    #[inline]
-    pub(super) fn mirrored(&self) -> &[u16] {
-        self.read::<0>()
-    }
-
     /// The mirrored lanes, `L` of them, or any number if `L` is 0.
     #[inline(always)]
     pub(super) fn read<const L: usize>(&self) -> &[u16] {
@@ -218,13 +213,30 @@ pub(super) fn copy<const L: usize>(b: &mut [u16], p: &[u16]) {
 /// Makes `b` the box of the single point `p` (not mirrored).
 #[inline(always)]
 pub(super) fn start<const L: usize>(b: &mut [u16], p: &[u16]) {
+    if let (4, Some(b)) = (L, b.first_chunk_mut::<8>()) {
+        *b = mirrored_four(p).to_array();
+        return;
+    }
     mirror(point::<L>(p), mirrored_mut::<L>(b), |_, p| p);
 }
 
 /// Grows the box `b` to hold the point `p` (not mirrored).
 #[inline(always)]
 pub(super) fn grow_point<const L: usize>(b: &mut [u16], p: &[u16]) {
+    if let (4, Some(b)) = (L, b.first_chunk_mut::<8>()) {
+        let before = u16x8::new(*b);
+        // the smaller of both, by instructions that every machine has
+        *b = (before - before.saturating_sub(mirrored_four(p))).to_array();
+        return;
+    }
     mirror(point::<L>(p), mirrored_mut::<L>(b), u16::min);
+}
+
+/// A point of four lanes, mirrored: a lane's complement has all its bits changed.
+#[inline(always)]
+fn mirrored_four(p: &[u16]) -> u16x8 {
+    let low: u64 = p.first_chunk::<4>().map_or(0, |p| bytemuck::cast(*p));
+    bytemuck::cast([low, !low])
 }
 
 /// Applies `f` to `b` and the mirrored `p`.

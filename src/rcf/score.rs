@@ -40,10 +40,10 @@ pub(super) fn scores(trees: &Trees, points: &Points, q: &Query) -> Scores {
 /// it can.
 pub(super) fn scores_from(least: &Scores, trees: &Trees, points: &Points, q: &Query) -> Scores {
     let mut climb = Climb::new(q);
-    let first = FIRST_ASKED.min(trees.len());
+    let first = FIRST_ASKED.min(trees.in_use());
     trees.visit_some(0..first, q, points, &mut climb);
     if !climb.is_below(least) {
-        trees.visit_some(first..trees.len(), q, points, &mut climb);
+        trees.visit_some(first..trees.in_use(), q, points, &mut climb);
     }
     climb.mean()
 }

@@ -16,7 +16,8 @@ use super::settings::{SAMPLE_MAX, Settings};
 use super::tree::{Builder, Described, Trees, is_leaf};
 
 const MAGIC: &[u8; 4] = b"TWRF";
-const VERSION: u16 = 1;
+/// 1 was without the trees of a young forest.
+const VERSION: u16 = 2;
 
 impl Forest {
     /// The forest as bytes: versioned, checksummed, compact (about a quarter of the memory).
@@ -72,7 +73,7 @@ impl Forest {
             return Err(SnapshotError::Damaged("its checksum is wrong"));
         }
         let mut input = Reader::new(body.get(6..).unwrap_or_default());
-        let settings = read_settings(&mut input)?;
+        let settings = read_settings(&mut input, found)?;
         let dims = settings.dims_base;
         let exponent = i32::from(input.u16()?) - 2000;
         let offsets = input.list(dims, Reader::f64)?;
@@ -99,7 +100,9 @@ impl Forest {
         let mut points = Points::restore(dims, settings.shingle, &stored);
         let trees = (0..settings.trees).map(|_| read_tree(&mut input, &mut points, &settings, sizes));
         let trees: Vec<_> = trees.collect::<Result<_, _>>()?;
-        let trees = Trees::build(&trees, settings.lanes(), settings.box_mass, &points)
+        let is_young = trees.last().is_none_or(Option::is_none);
+        let in_use = if is_young { settings.first_trees() } else { settings.trees };
+        let trees = Trees::build(&trees, in_use, settings.lanes(), settings.box_mass, &points)
             .ok_or(SnapshotError::Damaged("a tree does not fit its points"))?;
         Ok(Forest {
             frame: Frame::of(exponent, offsets, edges),
@@ -118,6 +121,7 @@ fn write_settings(out: &mut Writer, s: &Settings) {
     out.u16(s.dims_base as u16);
     out.u16(s.shingle as u16);
     out.u16(s.trees as u16);
+    out.u16(s.young_trees as u16);
     out.u16(s.sample_size as u16);
     out.u16(s.box_mass as u16);
     out.f64(s.time_decay);
@@ -126,12 +130,15 @@ fn write_settings(out: &mut Writer, s: &Settings) {
     out.u64(s.seed);
 }
 
-fn read_settings(input: &mut Reader<'_>) -> Result<Settings, SnapshotError> {
+fn read_settings(input: &mut Reader<'_>, version: u16) -> Result<Settings, SnapshotError> {
     let mut size = || input.u16().map(usize::from);
-    let (dims_base, shingle, trees, sample_size, box_mass) = (size()?, size()?, size()?, size()?, size()?);
+    let (dims_base, shingle, trees) = (size()?, size()?, size()?);
+    let young_trees = if version > 1 { size()? } else { 0 };
+    let (sample_size, box_mass) = (size()?, size()?);
     let (decay, accept, after, seed) = (input.f64()?, input.f64()?, input.u64()?, input.u64()?);
     Settings::new(dims_base, shingle)
         .and_then(|s| s.trees(trees))
+        .and_then(|s| if young_trees > 0 { s.young_trees(young_trees) } else { Ok(s) })
         .and_then(|s| s.sample_size(sample_size))
         .and_then(|s| s.box_mass(box_mass))
         .and_then(|s| s.time_decay(decay))
@@ -163,11 +170,13 @@ fn write_tree(
     sizes: Sizes,
     open: &mut Vec<(u16, u16)>,
 ) {
-    let (head, nodes) = (trees.head(tree), trees.nodes(tree));
+    let head = trees.head(tree);
     out.bits(u32::from(head.mass), 16);
-    if head.mass > 0 {
-        open.push((head.root, head.mass));
+    if head.mass == 0 {
+        return;
     }
+    let nodes = trees.nodes(tree);
+    open.push((head.root, head.mass));
     while let Some((name, mass)) = open.pop() {
         if is_leaf(name) {
             let point = u32::from(renamed.of(name) - FIRST);

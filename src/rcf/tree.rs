@@ -12,6 +12,7 @@
 
 mod build;
 mod change;
+mod cut;
 mod delete;
 mod insert;
 mod walk;
@@ -70,6 +71,8 @@ pub(super) struct Trees {
     box_mass: u32,
     /// Points that each tree will have; 0 if that is not known.
     sample: usize,
+    /// So many trees have room, the first ones; the others are empty.
+    in_use: usize,
     heads: Vec<Head>,
     nodes: Vec<Node>,
     boxes: Vec<u16>,
@@ -107,6 +110,7 @@ impl Trees {
             loose_room: 0,
             box_mass: box_mass as u32,
             sample: 0,
+            in_use: trees,
             heads: vec![Head { mass: 0, root: 0, free: [NONE; 2] }; trees],
             nodes: Vec::new(),
             boxes: Vec::new(),
@@ -119,8 +123,19 @@ impl Trees {
         Trees { sample, ..self }
     }
 
+    /// The first of them alone, until they are completed.
+    pub(super) fn beginning_with(self, trees: usize) -> Trees {
+        Trees { in_use: trees, ..self }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.heads.len()
+    }
+
+    /// Trees that are not left out for now.
+    #[inline]
+    pub(super) fn in_use(&self) -> usize {
+        self.in_use
     }
 
     #[inline]

@@ -20,6 +20,9 @@ const POINTS_LEAST: u64 = 24;
 const DEPTH: (f64, f64, f64) = (4.0, 5.0, 0.8);
 const MASS: (f64, f64, f64) = (10.0, 6.0, 0.8);
 
+/// Trees of the forest of a series that is new: as many as tell a usual point later.
+const YOUNG_TREES: usize = 8;
+
 /// Mass above which the forest of a series in its full and in its compact form keeps boxes.
 pub(in crate::detect) const BOXES_FULL: usize = 3;
 pub(in crate::detect) const BOXES_COMPACT: usize = 24;
@@ -28,6 +31,7 @@ pub(in crate::detect) const BOXES_COMPACT: usize = 24;
 pub(in crate::detect) fn forest_settings(shape: ForestShape, box_mass: usize) -> Option<Settings> {
     let settings = Settings::new(1, shape.shingle)
         .and_then(|settings| settings.trees(shape.trees))
+        .and_then(|settings| settings.young_trees(YOUNG_TREES))
         .and_then(|settings| settings.sample_size(shape.sample))
         .and_then(|settings| settings.time_decay(1.0 / f64::from(shape.time_decay)))
         .and_then(|settings| settings.box_mass(box_mass));

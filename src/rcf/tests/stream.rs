@@ -362,7 +362,7 @@ fn results_are_these_bits() {
     let bytes = forest.to_bytes();
     // without the snapshot's own checksum, or any forest would give the same
     let found = (bits, range.median.to_bits(), crc32fast::hash(&bytes[..bytes.len() - 4]));
-    assert_eq!(found, (201930270315560538, 4604543590893355008, 1038299720));
+    assert_eq!(found, (201930270315560538, 4604543590893355008, 199942092));
 }
 
 #[test]
@@ -424,4 +424,36 @@ fn a_usual_point_is_told_from_some_trees_and_a_rare_one_from_all() {
     }
     assert!(rare > 30 && usual > 3000, "{rare} rare, {usual} usual");
     assert!(10 * short > 5 * usual, "{short} of {usual} told from some trees");
+}
+
+#[test]
+fn a_forest_that_grew_up_is_like_one_that_had_all_its_trees() {
+    let mut random = Random::new(31);
+    let values: Vec<f64> = (0..120).map(|_| normal(&mut random)).collect();
+    let probes = [0.0, 1.5, 4.0];
+    // mean and variance of the score of each probe over many seeds, while young and afterwards
+    let scored = |young: usize, points: usize| {
+        let settings = Settings::new(1, 2).and_then(|s| s.trees(20)?.sample_size(64)?.young_trees(young)).unwrap();
+        let scores = (0..150).map(|seed| {
+            let mut forest = Forest::new(settings.clone().output_after(10).seed(seed));
+            values[..points].iter().for_each(|value| forest.update(&[*value]).unwrap());
+            (forest.memory_bytes(), probes.map(|probe| forest.score(&[probe]).unwrap().expected_depth))
+        });
+        let scores: Vec<(usize, [f64; 3])> = scores.collect();
+        let moments = [0, 1, 2].map(|at| {
+            let mean = scores.iter().map(|(_, scores)| scores[at]).sum::<f64>() / 150.0;
+            (mean, scores.iter().map(|(_, scores)| (scores[at] - mean).powi(2)).sum::<f64>() / 149.0)
+        });
+        (scores[0].0, moments)
+    };
+    for (points, is_young) in [(40, true), (66, false), (120, false)] {
+        let ((few_bytes, few), (all_bytes, all)) = (scored(4, points), scored(20, points));
+        for ((few, few_variance), (all, all_variance)) in few.into_iter().zip(all) {
+            let error = ((few_variance + all_variance) / 150.0).sqrt();
+            assert!((few - all).abs() < 4.0 * error, "{points} points: {few} and {all} +- {error}");
+            let spread = few_variance / all_variance;
+            assert!(if is_young { spread > 2.0 } else { spread < 2.0 }, "{points} points: {spread}");
+        }
+        assert_eq!(3 * few_bytes < all_bytes, is_young, "{points} points: {few_bytes} and {all_bytes} bytes");
+    }
 }

@@ -8,11 +8,11 @@ use super::{Head, Link, NONE, Node, Trees};
 
 /// A tree without places: nodes from the root down, left first, so that children come after their parent.
 pub(in super::super) struct Described {
-    root: u16,
-    mass: u32,
-    nodes: Vec<Node>,
+    pub(super) root: u16,
+    pub(super) mass: u32,
+    pub(super) nodes: Vec<Node>,
     /// By node.
-    masses: Vec<u32>,
+    pub(super) masses: Vec<u32>,
 }
 
 /// A tree that is being described.
@@ -89,15 +89,19 @@ impl Builder {
 }
 
 impl Trees {
-    /// Trees as described, in as little room as they need; none if the points do not lie as the cuts say. An empty tree
-    /// is described by nothing.
+    /// Trees as described, of which the first `in_use` have room, as little as they need; none if the points do not lie as
+    /// the cuts say. An empty tree is described by nothing.
     pub(in super::super) fn build(
         trees: &[Option<Described>],
+        in_use: usize,
         lanes: usize,
         box_mass: usize,
         points: &Points,
     ) -> Option<Trees> {
-        let mut built = Trees::new(trees.len(), lanes, box_mass);
+        if trees.iter().skip(in_use).any(Option::is_some) {
+            return None;
+        }
+        let mut built = Trees::new(trees.len(), lanes, box_mass).beginning_with(in_use);
         let limit = built.box_mass;
         let boxed = |tree: &Described| tree.masses.iter().filter(|mass| **mass > limit).count();
         let rooms = trees.iter().flatten().map(|tree| (boxed(tree), tree.nodes.len() - boxed(tree)));
@@ -118,7 +122,7 @@ impl Trees {
     /// The same trees with boxes above another mass, in as little room as they need.
     pub(in super::super) fn reboxed(&self, box_mass: usize, points: &Points) -> Option<Trees> {
         let described: Vec<_> = (0..self.len()).map(|tree| self.described(tree)).collect();
-        Trees::build(&described, self.width / 2, box_mass, points)
+        Trees::build(&described, self.in_use, self.width / 2, box_mass, points)
     }
 
     fn described(&self, tree: usize) -> Option<Described> {
@@ -152,7 +156,7 @@ impl Trees {
     }
 
     /// Takes over the nodes of a tree, for which there is room: those with a box first, each kind in its order.
-    fn adopt(&mut self, tree: usize, described: &Described) {
+    pub(super) fn adopt(&mut self, tree: usize, described: &Described) {
         let names = self.names(described);
         let name = |number: u16| if super::is_leaf(number) { number } else { names[usize::from(number)] };
         let head = &mut self.heads[tree];

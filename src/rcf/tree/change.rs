@@ -73,7 +73,7 @@ impl Trees {
         // no branches: whether a side is a leaf cannot be guessed
         let loose = FIRST - old_box as u16;
         let rename = |name: u16| name + moved * u16::from(name.wrapping_sub(old_box as u16) < loose);
-        let count = self.heads.len();
+        let count = self.in_use;
         let mut nodes = Vec::new();
         nodes.reserve_exact(count * (box_room + loose_room));
         for tree in 0..count {
@@ -117,13 +117,13 @@ impl Trees {
             room - self.count_free(tree, boxed)
         };
         let room = self.box_room + self.loose_room;
-        let are_young = self.heads.iter().any(|head| usize::from(head.mass) < self.sample);
+        let are_young = self.heads[..self.in_use].iter().any(|head| usize::from(head.mass) < self.sample);
         let is_kept = |used: usize| room <= used + used / 16 + 6 || are_young && room <= 4 * used + 24;
         // usually told by one tree
-        if self.heads.is_empty() || is_kept(used(0, true) + used(0, false)) {
+        if self.in_use == 0 || is_kept(used(0, true) + used(0, false)) {
             return;
         }
-        let most = |boxed: bool| (0..self.heads.len()).map(|tree| used(tree, boxed)).max().unwrap_or(0);
+        let most = |boxed: bool| (0..self.in_use).map(|tree| used(tree, boxed)).max().unwrap_or(0);
         let (most_boxed, most_loose) = (most(true), most(false));
         if is_kept(most_boxed + most_loose) {
             return;
@@ -131,9 +131,9 @@ impl Trees {
         let (box_room, loose_room) = ((most_boxed + 2).min(self.box_room), (most_loose + 2).min(self.loose_room));
         let mut tight = Trees { nodes: Vec::new(), boxes: Vec::new(), heads: self.heads.clone(), ..*self };
         (tight.box_room, tight.loose_room) = (box_room, loose_room);
-        tight.nodes = vec![Node::default(); self.heads.len() * (box_room + loose_room)];
-        tight.boxes = vec![0; self.heads.len() * box_room * self.width];
-        for tree in 0..self.heads.len() {
+        tight.nodes = vec![Node::default(); self.in_use * (box_room + loose_room)];
+        tight.boxes = vec![0; self.in_use * box_room * self.width];
+        for tree in 0..self.in_use {
             self.copy_to(tree, &mut tight);
         }
         *self = tight;

@@ -19,7 +19,11 @@ struct Bed {
 
 impl Bed {
     fn new(lanes: usize, box_mass: usize, seed: u64) -> Bed {
-        Bed { trees: Trees::new(1, lanes, box_mass), points: Points::new(lanes, 1), random: Random::new(seed), lanes }
+        Bed::of(Trees::new(1, lanes, box_mass), lanes, seed)
+    }
+
+    fn of(trees: Trees, lanes: usize, seed: u64) -> Bed {
+        Bed { trees, points: Points::new(lanes, 1), random: Random::new(seed), lanes }
     }
 
     fn query(&self, point: &[u16]) -> Query {
@@ -78,27 +82,38 @@ impl Bed {
 
     /// Checks every rule of the layout; answers the multiset of points held.
     fn verify(&self) -> Vec<Vec<u16>> {
-        let head = self.trees.head(0);
+        self.verify_tree(0)
+    }
+
+    fn verify_tree(&self, tree: usize) -> Vec<Vec<u16>> {
+        let head = self.trees.head(tree);
         let mut held = Vec::new();
         let mut numbers = Vec::new();
         if head.mass > 0 {
-            self.verify_below(head.root, u32::from(head.mass), &mut held, &mut numbers);
+            self.verify_below(tree, head.root, u32::from(head.mass), &mut held, &mut numbers);
         }
         // every node is in the tree or free, and none twice
         for mut free in head.free {
             while free != NONE {
                 numbers.push(free);
-                free = self.trees.nodes(0)[usize::from(free)].sides[0];
+                free = self.trees.nodes(tree)[usize::from(free)].sides[0];
             }
         }
         numbers.sort_unstable();
-        assert_eq!(numbers, (0..self.trees.nodes(0).len() as u16).collect::<Vec<_>>(), "no node is lost");
+        assert_eq!(numbers, (0..self.trees.nodes(tree).len() as u16).collect::<Vec<_>>(), "no node is lost");
         assert_eq!(held.len(), usize::from(head.mass), "mass is conserved");
         held.sort();
         held
     }
 
-    fn verify_below(&self, name: u16, mass: u32, held: &mut Vec<Vec<u16>>, numbers: &mut Vec<u16>) -> Vec<u16> {
+    fn verify_below(
+        &self,
+        tree: usize,
+        name: u16,
+        mass: u32,
+        held: &mut Vec<Vec<u16>>,
+        numbers: &mut Vec<u16>,
+    ) -> Vec<u16> {
         if is_leaf(name) {
             assert!(mass > 0 && self.points.is_held(name));
             let point = self.points.get(name);
@@ -108,17 +123,17 @@ impl Bed {
             return b;
         }
         numbers.push(name);
-        let node = self.trees.nodes(0)[usize::from(name)];
+        let node = self.trees.nodes(tree)[usize::from(name)];
         let left_mass = u32::from(node.left_mass);
         assert!(left_mass > 0 && left_mass < mass);
-        let left = self.verify_below(node.sides[0], left_mass, held, numbers);
-        let mut b = self.verify_below(node.sides[1], mass - left_mass, held, numbers);
+        let left = self.verify_below(tree, node.sides[0], left_mass, held, numbers);
+        let mut b = self.verify_below(tree, node.sides[1], mass - left_mass, held, numbers);
         let lane = usize::from(node.lane);
         assert!(lanes::TOP - left[self.lanes + lane] <= node.cut && node.cut < b[lane], "the cut separates");
         lanes::grow::<0>(&mut b, &left);
         assert_eq!(self.trees.is_boxed(name), mass > self.trees.box_mass, "boxes above the mass");
         if self.trees.is_boxed(name) {
-            assert_eq!(self.trees.box_of::<0>(0, name), b, "boxes are tight");
+            assert_eq!(self.trees.box_of::<0>(tree, name), b, "boxes are tight");
         }
         b
     }
@@ -191,6 +206,24 @@ proptest! {
     }
 
     #[test]
+    fn completed_trees_hold_the_points_of_the_first(
+        all in proptest::collection::vec(point(4), 1..SAMPLE), box_mass in box_mass(), seed: u64, lanes in 1..=4usize,
+    ) {
+        let trees = Trees::new(4, lanes, box_mass).beginning_with(1).expecting(SAMPLE);
+        let mut bed = Bed::of(trees, lanes, seed);
+        all.iter().for_each(|point| bed.insert(&point[..lanes]));
+        let before = (bed.shape(), bed.trees.nodes.len());
+        let leaves = bed.trees.leaves(0);
+        let more = bed.trees.complete(&leaves, &bed.points, &mut bed.random);
+        prop_assert_eq!((more, bed.trees.in_use()), (3, 4));
+        prop_assert!(bed.trees.nodes.len() >= 4 * before.1, "there was no room for them before");
+        prop_assert_eq!(bed.shape(), before.0, "the first stays as it is");
+        for tree in 0..4 {
+            prop_assert_eq!(bed.verify_tree(tree), bed.verify());
+        }
+    }
+
+    #[test]
     fn the_box_mass_changes_no_result(steps in steps(2), a in box_mass(), b in box_mass(), seed: u64) {
         let (mut a, mut b) = (Bed::new(2, a, seed), Bed::new(2, b, seed));
         for step in steps {
@@ -218,9 +251,10 @@ fn root_cuts(build: impl Fn(&mut Bed, &mut Random), count: u64) -> Vec<(u8, u16)
     let mut order = Random::new(99);
     (0..count)
         .map(|seed| {
-            let mut bed = Bed::new(3, 2, seed * 7919);
+            let mut bed = Bed::of(Trees::new(2, 3, 2).beginning_with(1), 3, seed * 7919);
             build(&mut bed, &mut order);
-            let node = bed.trees.nodes(0)[usize::from(bed.trees.head(0).root)];
+            let tree = bed.trees.in_use() - 1;
+            let node = bed.trees.nodes(tree)[usize::from(bed.trees.head(tree).root)];
             (node.lane, node.cut)
         })
         .collect()
@@ -260,7 +294,16 @@ fn root_cuts_fall_in_proportion_to_the_sides() {
         },
         count,
     );
-    for cuts in [inserted, visited] {
+    // or cut at once, as another tree of the same points
+    let completed = root_cuts(
+        |bed, _| {
+            members().iter().for_each(|p| bed.insert(p));
+            let leaves = bed.trees.leaves(0);
+            bed.trees.complete(&leaves, &bed.points, &mut bed.random);
+        },
+        count,
+    );
+    for cuts in [inserted, visited, completed] {
         let n = count as f64;
         let mut lanes = [0.0; 3];
         cuts.iter().for_each(|(lane, _)| lanes[usize::from(*lane)] += 1.0);

@@ -57,7 +57,7 @@ impl Trees {
     /// Takes a visitor along the way of `q` through every tree that is not empty.
     #[inline]
     pub(in super::super) fn visit(&self, q: &Query, points: &Points, visitor: &mut impl Visit) {
-        self.visit_some(0..self.heads.len(), q, points, visitor);
+        self.visit_some(0..self.in_use, q, points, visitor);
     }
 
     /// The same through some of the trees.
