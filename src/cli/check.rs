@@ -119,7 +119,7 @@ fn expect(out: &mut impl Write, config: &Config, inspection: &Inspection) -> Res
     rules(out, config)?;
     receivers(out, config)?;
     let memory = format::size(series * series_bytes);
-    writeln!(out, "memory     {memory} for the detector, {} a series after a week", format::size(*series_bytes))?;
+    writeln!(out, "memory     {memory} for the detector, {} a series that has learned", format::size(*series_bytes))?;
     let (held, out_of_budget) = inspection.forms();
     let held: Vec<String> =
         held.iter().rev().map(|(form, series)| format!("{} {}", format::count(*series), form.name())).collect();

@@ -1,5 +1,5 @@
-//! From the rows of one interval to its cells: per series the row count and, per measure column, count, sum, minimum and
-//! maximum; then what else measures take of the rows (`intake`). Rows are taken one by one in the order given, so that sums
+//! From the rows of one interval to its cells: per series the row count and, per column that is measured, count, sum, minimum
+//! and maximum; then what else measures take of the rows (`intake`). Rows are taken one by one in the order given, so that sums
 //! have the same bits live and in a backtest (D1).
 
 use arrow_array::cast::AsArray;

@@ -260,6 +260,21 @@ mod tests {
     }
 
     #[test]
+    fn parts_of_columns_and_rows_without_dimensions_are_counted() {
+        let mut cells = Cells::new(1);
+        let column = StringArray::from_iter_values(["a", "b", "a", "a much longer one", "c", "a"]);
+        cells.count(&[&column.slice(2, 3)], 3);
+        assert_eq!(cells.places(), [0, 1, 2]);
+        cells.count(&[&column.slice(6, 0)], 0);
+        assert_eq!(cells.places(), [0u32; 0]);
+        let keys: Vec<String> = cells.drain().map(|(key, _)| key.to_string()).collect();
+        assert_eq!(keys, ["a", "a much longer one", "c"]);
+        let mut whole = Cells::new(0);
+        whole.count(&[], 1000);
+        assert_eq!(whole.drain().collect::<Vec<_>>(), [(SeriesKey::new([]), 1000)]);
+    }
+
+    #[test]
     fn what_was_drained_is_forgotten() {
         let mut cells = Cells::new(1);
         for _ in 0..2 {

@@ -324,6 +324,12 @@ mod tests {
         assert_eq!((of(0, &of_clicks), of(0, &plain)), ((2, 12.0), (2, 12.0)));
         assert_eq!(of(0, &by_number), (2, 2.0), "the number 5, or none");
         assert_eq!((of(1, &clicks), of(1, &of_clicks), of(1, &by_number)), ((1, 1.0), (0, 0.0), (0, 0.0)));
+        let apart = Intake::new(&columns(), [clicks.clone()]).unwrap();
+        let mut aggregator = Aggregator::gathering(&apart);
+        aggregator.add(&rows(&data));
+        let closed = aggregator.close(Interval::containing(0, Length::from_seconds(10).unwrap()));
+        let counts: Vec<u64> = closed.cells[0].stats.iter().map(|stats| stats.count()).collect();
+        assert_eq!(counts, [0, 2], "a column that nobody takes has its place and nothing in it");
         let other = Intake::new(&columns(), takes.into_iter().rev().cloned()).unwrap();
         assert!(takes.iter().all(|take| other.place(take) == intake.place(take)));
     }

@@ -8,7 +8,7 @@
 //!                                                             └ episode   one incident is one episode; what it may teach
 //! ```
 //!
-//! Read in this order: [`Settings`], [`Aggregator`] and [`Intake`] (what measures take of the rows), [`Sliding`] (over
+//! Read in this order: [`Settings`], [`Aggregator`] with `cells` and `places` (which rows belong together) and [`Intake`] (what measures take of them), [`Sliding`] (over
 //! several intervals), `derived` and [`Expression`] (what follows from other measures), `arrival` (what a step is given),
 //! [`Detector`], then `series` (the step that joins everything), and the parts it joins: `model` (place, profile, level,
 //! noise, baselines), `evidence` (windows and their sides, forest, ranks, extremes, silence, repeats), `episode`, `guise`,

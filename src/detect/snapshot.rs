@@ -15,7 +15,9 @@ use super::settings::Settings;
 use crate::model::SeriesKey;
 
 const MAGIC: &[u8; 4] = b"TWDT";
-const VERSION: u32 = 10;
+/// 11 has forests of a later version, and is 10 otherwise.
+const VERSION: u32 = 11;
+const OLDEST: u32 = 10;
 const HEADER_BYTES: usize = 12;
 
 /// Why bytes are no state of this detector.
@@ -25,7 +27,7 @@ pub enum SnapshotError {
     #[error("not a detector state")]
     Foreign,
     /// Written by another version.
-    #[error("detector state of version {0}, this program reads version {VERSION}")]
+    #[error("detector state of version {0}, this program reads versions {OLDEST} to {VERSION}")]
     Version(u32),
     /// Bytes were changed or lost.
     #[error("detector state is damaged: its checksum does not match")]
@@ -82,7 +84,7 @@ pub(super) fn open_under<'a>(settings: &[(String, String)], bytes: &'a [u8]) -> 
         return Err(SnapshotError::Foreign);
     }
     let version = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]);
-    if version != VERSION {
+    if !(OLDEST..=VERSION).contains(&version) {
         return Err(SnapshotError::Version(version));
     }
     if checksum(bytes) != crc32fast::hash(&bytes[HEADER_BYTES..]) {

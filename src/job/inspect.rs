@@ -216,8 +216,9 @@ fn read(
     Ok(())
 }
 
-/// Measured, not computed: what one series takes after a week of values that never repeat; a week of minutes, where
-/// intervals are shorter than that, for they share the places of a shape.
+/// Measured, not computed: what one series takes after a week of values that never repeat, or when the sample of its forest
+/// has long been full, if that takes longer; a week of minutes, where intervals are shorter than that, for they share the
+/// places of a shape.
 fn series_bytes(settings: &Settings) -> u64 {
     let mut detector = Detector::new(settings.clone());
     let columns = settings.measures().iter().map(|measure| measure.column() + 1).max().unwrap_or(0);
@@ -234,7 +235,8 @@ fn series_bytes(settings: &Settings) -> u64 {
     }
     sketches.sort_by_key(|(_, at)| *at);
     let first = Interval::containing(0, settings.length());
-    for number in 0..i64::from(settings.length().per_day().min(1440)) * 7 {
+    let full = i64::try_from(2 * settings.forest().sample).unwrap_or(i64::MAX);
+    for number in 0..(i64::from(settings.length().per_day().min(1440)) * 7).max(full) {
         let mut stats = Stats::EMPTY;
         // a sequence without a period: multiples of the golden ratio, modulo 1
         stats.add(1000.0 + 100.0 * (f64::from(i32::try_from(number).unwrap_or(i32::MAX)) * 0.618_033_988_75).fract());

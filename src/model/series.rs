@@ -132,7 +132,7 @@ pub struct Cell {
     pub key: SeriesKey,
     /// How many rows.
     pub rows: u64,
-    /// One entry per measure column of [`super::Columns`], and what else measures take.
+    /// One entry per measure column of [`super::Columns`], empty where no measure takes it, and what else measures take.
     pub stats: Vec<Stats>,
     /// Of columns of which some measure asks for them.
     pub sketches: Vec<Sketch>,

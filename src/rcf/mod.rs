@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Reading order: [`settings`](Settings), `frame` (numbers to a 16-bit grid), `points` (values shared by overlapping
-//! shingles), `sampler`, `tree` (insert and delete), `score`, `forest` (the API), `snapshot`.
+//! shingles), `sampler`, `tree` (insert, delete, and cut a whole sample at once), `score`, `forest` (the API), `snapshot`.
 //!
 //! What makes it small and quick:
 //! - coordinates, cuts and boxes are integers on a grid of 65,536 steps that follows the live data (`frame`); sums of

@@ -4,7 +4,7 @@
 //! then the trees as a stream of bits; last a CRC-32 of all before. A tree is written from the root down, left first:
 //! for a node a 1, its lane, its cut; for a leaf a 0, its point, and a 1 if it stands once, else a 0 and its mass.
 //! Lanes and points take as many bits as they need. Masses and boxes are not written: they follow from the leaves.
-//! Dead values are left out, so equal forests give equal bytes.
+//! Dead values are left out, so equal forests give equal bytes. Trees that a young forest does not have yet are empty.
 
 use super::error::SnapshotError;
 use super::forest::{Forest, recent_blocks};
@@ -100,6 +100,7 @@ impl Forest {
         let mut points = Points::restore(dims, settings.shingle, &stored);
         let trees = (0..settings.trees).map(|_| read_tree(&mut input, &mut points, &settings, sizes));
         let trees: Vec<_> = trees.collect::<Result<_, _>>()?;
+        // the last trees are cut when the others are full: until then they are empty
         let is_young = trees.last().is_none_or(Option::is_none);
         let in_use = if is_young { settings.first_trees() } else { settings.trees };
         let trees = Trees::build(&trees, in_use, settings.lanes(), settings.box_mass, &points)

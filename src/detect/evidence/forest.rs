@@ -20,7 +20,7 @@ const POINTS_LEAST: u64 = 24;
 const DEPTH: (f64, f64, f64) = (4.0, 5.0, 0.8);
 const MASS: (f64, f64, f64) = (10.0, 6.0, 0.8);
 
-/// Trees of the forest of a series that is new: as many as tell a usual point later.
+/// Trees of the forest of a series that is new: about as many as tell a usual point later, by [`Forest::score_from`].
 const YOUNG_TREES: usize = 8;
 
 /// Mass above which the forest of a series in its full and in its compact form keeps boxes.

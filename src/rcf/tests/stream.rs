@@ -378,6 +378,8 @@ fn what_is_set_aside_is_enough_and_not_much_more() {
     ] {
         let settings =
             Settings::new(1, shingle).and_then(|s| s.trees(trees)?.sample_size(sample)?.box_mass(mass)).unwrap();
+        // every other one grows up
+        let settings = if trees == 30 || mass == 8 { settings.young_trees(8).unwrap() } else { settings };
         let set_aside = settings.memory_bytes_steady();
         for kind in 0..5 {
             let mut forest = Forest::new(settings.clone().seed(kind));

@@ -63,7 +63,7 @@ impl Trees {
             link = Link::Side(at, side);
             at = nodes[usize::from(at)].sides[side];
         }
-        // then those without, of which one may get a box
+        // then those without, of which some may get one
         loop {
             self.copy_box::<L>(tree, at, points, b);
             let Apart { gap, sides } = lanes::apart::<L>(b, p);
