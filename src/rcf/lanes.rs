@@ -239,35 +239,25 @@ fn mirrored_four(p: &[u16]) -> u16x8 {
     bytemuck::cast([low, !low])
 }
 
-/// Applies `f` to `b` and the mirrored `p`.
+/// Applies `f` to `b` and the mirrored `p`; by eights, which are read before they are written, so that the compiler
+/// sees that nothing overlaps.
 #[inline(always)]
 fn mirror(p: &[u16], b: &mut [u16], f: impl Fn(u16, u16) -> u16) {
     let (low, high) = b.split_at_mut(p.len());
-    let (low, high, p) = mirror_some::<8>(low, high, p, &f);
-    let (low, high, p) = mirror_some::<4>(low, high, p, &f);
-    mirror_some::<1>(low, high, p, &f);
-}
-
-/// The same for as many groups of `N` lanes as there are; gives the rest. A group is read before it is written, so that the
-/// compiler sees that nothing overlaps.
-#[inline(always)]
-fn mirror_some<'a, const N: usize>(
-    low: &'a mut [u16],
-    high: &'a mut [u16],
-    p: &'a [u16],
-    f: &impl Fn(u16, u16) -> u16,
-) -> (&'a mut [u16], &'a mut [u16], &'a [u16]) {
-    let ((low, low_rest), (high, high_rest)) = (low.as_chunks_mut::<N>(), high.as_chunks_mut::<N>());
-    let (p, p_rest) = p.as_chunks::<N>();
-    for ((low, high), p) in low.iter_mut().zip(high).zip(p) {
-        let (mut l, mut h) = (*low, *high);
-        for i in 0..N {
+    let (p8, p) = p.as_chunks::<8>();
+    let ((low8, low), (high8, high)) = (low.as_chunks_mut::<8>(), high.as_chunks_mut::<8>());
+    for ((low8, high8), p8) in low8.iter_mut().zip(high8).zip(p8) {
+        let (mut l, mut h, p) = (*low8, *high8, *p8);
+        for i in 0..8 {
             l[i] = f(l[i], p[i]);
             h[i] = f(h[i], TOP - p[i]);
         }
-        (*low, *high) = (l, h);
+        (*low8, *high8) = (l, h);
     }
-    (low_rest, high_rest, p_rest)
+    for ((l, h), p) in low.iter_mut().zip(high).zip(p) {
+        *l = f(*l, *p);
+        *h = f(*h, TOP - *p);
+    }
 }
 
 /// Sum over lanes of the distance between two points (neither mirrored).

@@ -119,10 +119,6 @@ impl Trees {
         let room = self.box_room + self.loose_room;
         let are_young = self.heads[..self.in_use].iter().any(|head| usize::from(head.mass) < self.sample);
         let is_kept = |used: usize| room <= used + used / 16 + 6 || are_young && room <= 4 * used + 24;
-        // usually told by one tree
-        if self.in_use == 0 || is_kept(used(0, true) + used(0, false)) {
-            return;
-        }
         let most = |boxed: bool| (0..self.in_use).map(|tree| used(tree, boxed)).max().unwrap_or(0);
         let (most_boxed, most_loose) = (most(true), most(false));
         if is_kept(most_boxed + most_loose) {
