@@ -34,11 +34,11 @@ impl Aggregator {
 
     /// For rows of which this is gathered.
     pub fn gathering(intake: &Intake) -> Aggregator {
-        let columns = intake.columns();
+        let (columns, asked) = (intake.columns(), intake.asked().iter());
         Aggregator {
             dimensions: columns.dimensions.len(),
             columns: columns.measures.len(),
-            asked: intake.asked().map(|at| (at, columns.measure_index(at), columns.measures[at].1)).collect(),
+            asked: asked.map(|at| (*at, columns.measure_index(*at), columns.measures[*at].1)).collect(),
             cells: Cells::new(columns.dimensions.len()),
             stats: Vec::new(),
             sketches: Vec::new(),

@@ -103,8 +103,8 @@ pub enum IntakeError {
 #[derive(Clone, Debug)]
 pub struct Intake {
     columns: Columns,
-    /// Whether some measure takes all values of each measure column.
-    asked: Vec<bool>,
+    /// Measure columns of which some measure takes all values.
+    asked: Vec<usize>,
     slots: Vec<Slot>,
     sketched: Vec<Slot>,
 }
@@ -121,7 +121,7 @@ pub(super) struct Slot {
 impl Intake {
     /// Nothing but the measure columns.
     pub fn plain(columns: &Columns) -> Intake {
-        let asked = vec![true; columns.measures.len()];
+        let asked = (0..columns.measures.len()).collect();
         Intake { columns: columns.clone(), asked, slots: Vec::new(), sketched: Vec::new() }
     }
 
@@ -133,8 +133,8 @@ impl Intake {
         let mut intake = Intake::plain(columns);
         let (plain, mut takes): (Vec<Take>, Vec<Take>) =
             takes.into_iter().partition(|take| intake.place(take).is_some());
-        let is_asked = |name: &String| plain.iter().any(|take| take.column.as_ref() == Some(name));
-        intake.asked = columns.measures.iter().map(|(name, _)| is_asked(name)).collect();
+        let is_asked = |at: &usize| plain.iter().any(|take| take.column.as_ref() == Some(&columns.measures[*at].0));
+        intake.asked.retain(is_asked);
         takes.sort();
         takes.dedup();
         for take in takes {
@@ -158,8 +158,8 @@ impl Intake {
     }
 
     /// The measure columns of which values are taken: their places in a cell's stats.
-    pub(super) fn asked(&self) -> impl Iterator<Item = usize> {
-        self.asked.iter().enumerate().filter(|(_, is_asked)| **is_asked).map(|(at, _)| at)
+    pub(super) fn asked(&self) -> &[usize] {
+        &self.asked
     }
 
     /// The columns of the rows.
