@@ -330,6 +330,17 @@ fn increments_that_do_not_belong_together_are_refused() {
 }
 
 #[test]
+fn increments_of_the_version_before_are_read_and_older_ones_are_not() {
+    let (settings, kept) = chain();
+    let of = |version: u8| {
+        let mut kept = kept.clone();
+        kept.iter_mut().for_each(|bytes| bytes[4] = version);
+        restore(&settings, &kept, &Sequential).map(drop)
+    };
+    assert_eq!((of(11), of(10), of(9)), (Ok(()), Ok(()), Err(SnapshotError::Version(9))));
+}
+
+#[test]
 fn a_damaged_cut_or_newer_increment_is_refused() {
     let (settings, kept) = chain();
     for number in 0..kept.len() {
